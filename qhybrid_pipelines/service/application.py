@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -20,6 +21,7 @@ from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.service import (
     response_models,
     routes_actions,
+    routes_experiment_pages,
     routes_operations,
     routes_pages,
     routes_quota,
@@ -30,6 +32,7 @@ from qhybrid_pipelines.service import (
     routes_webhooks,
 )
 from qhybrid_pipelines.service.decisions import decision_models, routes_decisions
+from qhybrid_pipelines.service.deprecations import DEPRECATIONS, Deprecation, announcements, mark
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
 from qhybrid_pipelines.service.request_boundary import RequestBoundary
 from qhybrid_pipelines.service.routes_common import only_known_parameters
@@ -47,6 +50,7 @@ _ROUTERS = (
     routes_webhooks.router,
     routes_decisions.router,
     routes_pages.router,
+    routes_experiment_pages.router,
     routes_quota.router,
     routes_uploads.router,
 )
@@ -67,8 +71,8 @@ Every answer that is not a success is a problem document (RFC 9457) with a stabl
 """
 
 
-def api(parts: ServiceParts | None) -> FastAPI:
-    """Return the routes; without parts they can be described and not served."""
+def api(parts: ServiceParts | None, *, deprecations: Collection[Deprecation] = DEPRECATIONS) -> FastAPI:
+    """Return the routes; without parts they can be described, and only those served that need none."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -97,20 +101,30 @@ def api(parts: ServiceParts | None) -> FastAPI:
 
     @app.get("/openapi.json", include_in_schema=False)
     async def description() -> dict[str, Any]:
-        return describe(app)
+        return describe(app, deprecations=deprecations)
 
     _shape_errors(app)
     return app
 
 
-def application(parts: ServiceParts, *, hosts: Collection[str] | None) -> ASGIApp:
-    """Return the whole ASGI application of a service; see `service.request_boundary.RequestBoundary` for ``hosts``."""
-    return RequestBoundary(api(parts), parts.figures, hosts)
+def application(
+    parts: ServiceParts, *, hosts: Collection[str] | None, deprecations: Collection[Deprecation] = DEPRECATIONS
+) -> ASGIApp:
+    """Return the whole ASGI application of a service.
+
+    Args:
+        parts: of the service.
+        hosts: as for `service.request_boundary.RequestBoundary`.
+        deprecations: fields that will go.
+    """
+    routes = api(parts, deprecations=deprecations)
+    going = announcements(describe(routes, deprecations=deprecations), deprecations) if deprecations else {}
+    return RequestBoundary(routes, parts.figures, hosts, going)
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
+def describe(app: FastAPI, *, deprecations: Collection[Deprecation] = DEPRECATIONS) -> dict[str, Any]:
     """Return the description of the interface, OpenAPI 3.1."""
-    found = app.openapi()
+    found = deepcopy(app.openapi())  # the framework keeps its own and gives it out again
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     for model in _DESCRIBED_MODELS:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -140,6 +154,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     found["security"] = [{"key": []}, {}]
     found["components"]["schemas"] = dict(sorted(schemas.items()))
+    mark(found, deprecations)
     return found
 
 

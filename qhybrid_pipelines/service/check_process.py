@@ -1,4 +1,4 @@
-"""What runs in a process that may be lost: checks and estimates of what came over the network.
+"""What runs in a process that may be lost: checks and estimates of what came over the network, and reports.
 
 A generator may take minutes and a reader may take gigabytes. Here that ends this process only, with a limit of the kernel that no
 library can hold up (`control.experiments.inbox_process` does the same for files); `service.checkers` starts the next one. Orders
@@ -52,6 +52,7 @@ class OrderReader:
         kinds: Mapping[str, Callable[[Order], dict[str, Any]]] = {
             "check": self._check,
             "estimate": self._estimate,
+            "report": self._report,
         }
         try:
             return kinds[order["kind"]](order)
@@ -93,6 +94,17 @@ class OrderReader:
             "circuits": [asdict(circuit) for circuit in preview.circuits],
             "problems": [_details(problem) for problem in preview.problems],
         }
+
+    def _report(self, order: Order) -> dict[str, Any]:
+        # Figures are drawn for reports only.
+        from qhybrid_pipelines.reports.page import chapters, render_page
+        from qhybrid_pipelines.steps.on_demand.report import report_content
+
+        workspace = self._workspace
+        content = report_content(
+            order["experiment"], workspace.specifications, workspace.lake, workspace.control_plane, self._home
+        )
+        return {"page": render_page(chapters([content]))}
 
     def _checked(self, order: Order, specifications: Specifications) -> CheckedExperiment:
         key_of = self._workspace.key_of

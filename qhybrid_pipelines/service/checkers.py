@@ -107,6 +107,20 @@ class Checkers:
         """
         return self._ask("estimate", request, uploads)
 
+    def report(self, experiment: str) -> str:
+        """Return the report of a registered experiment as a page.
+
+        Raises:
+            ProblemError: it takes too much, or too many wait.
+        """
+        answer = self._answer({"kind": "report", "experiment": experiment})
+        if answer is None:
+            raise invalid(
+                f"drawing this report took more than {self._limits.cpu_seconds:g} s of a processor",
+                remedy="`qhybrid report` on the machine of this home draws it without a limit.",
+            )
+        return str(answer["page"])
+
     def close(self) -> None:
         """End the processes."""
         self._closed = True
@@ -131,18 +145,24 @@ class Checkers:
     def _ask(self, kind: str, request: NetworkRequest, uploads: Mapping[str, bytes]) -> dict[str, Any]:
         files = {name: text.encode() for name, text in request.files.items()}
         order = {"kind": kind, "specification": request.specification, "files": {**files, **uploads}}
-        with self._worker() as place:
-            answer = place.worker.ask(order, seconds=self._limits.clock_seconds)
-            place.lost = answer is None
+        answer = self._answer(order)
         if answer is None:
-            self.lost += 1
             raise invalid(
                 f"reading it took more than {self._limits.cpu_seconds:g} s of a processor or "
                 f"{self._limits.memory_bytes // 2**20} MB of memory, which is what one request gets",
                 remedy="Make the instance smaller; a large one goes through the inbox or `qhybrid run`.",
                 field="specification",
             )
-        if "problem" in answer:
+        return answer
+
+    def _answer(self, order: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the answer to an order; None where it took too much, and its process was lost."""
+        with self._worker() as place:
+            answer = place.worker.ask(order, seconds=self._limits.clock_seconds)
+            place.lost = answer is None
+        if answer is None:
+            self.lost += 1
+        elif "problem" in answer:
             raise ProblemError(answer["problem"])
         return answer
 

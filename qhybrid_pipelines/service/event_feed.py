@@ -21,24 +21,24 @@ class EventFeed:
 
     def __init__(self, read_head: Callable[[], int]) -> None:
         self._read_head = read_head
-        self._head, self._refreshed_at = 0, float("-inf")
+        self._last_head, self._refreshed_at = 0, float("-inf")
         self._refreshing = asyncio.Lock()
         self.listeners = 0
 
     async def wait_beyond(self, position: int, *, seconds: float) -> bool:
         """Return once there is an event after a position: True; False where there is none for so long."""
         until = time.monotonic() + seconds
-        while await self._current_head() <= position:
+        while await self.head() <= position:
             left = until - time.monotonic()
             if left <= 0:
                 return False
             await asyncio.sleep(min(HEAD_SECONDS, left))
         return True
 
-    async def _current_head(self) -> int:
-        """Return the head as it was at most one interval ago."""
+    async def head(self) -> int:
+        """Return the position of the last event, as it was at most one interval ago."""
         async with self._refreshing:
             if time.monotonic() - self._refreshed_at >= HEAD_SECONDS:
-                self._head = await asyncio.to_thread(self._read_head)
+                self._last_head = await asyncio.to_thread(self._read_head)
                 self._refreshed_at = time.monotonic()
-            return self._head
+            return self._last_head

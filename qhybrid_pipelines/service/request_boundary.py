@@ -11,12 +11,15 @@ import secrets
 import time
 import traceback
 from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qhybrid_pipelines.core.redaction import redact
 from qhybrid_pipelines.service import uploads
+from qhybrid_pipelines.service.deprecations import Announcements
 from qhybrid_pipelines.service.json_bodies import MAX_BODY_BYTES, too_large
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
 from qhybrid_pipelines.service.request_figures import RequestFigures
@@ -29,6 +32,7 @@ DRAINED_BYTES = 1024 * 1024
 _MOST_BYTES = {"/v1/uploads": uploads.MOST_BYTES}
 #: What a route leaves in the state of its request: headers of the answer, and what to call when that was sent.
 ANSWER_HEADERS, ON_END = "answer_headers", "on_end"
+_NOTHING_GOES: Announcements = MappingProxyType({})
 _log = logging.getLogger("qhybrid.service")
 
 
@@ -40,10 +44,17 @@ class RequestBoundary:
         figures: counts them.
         hosts: names that a request may be for; None takes any. On a loopback address a page of another site that was
             resolved to it (DNS rebinding) is refused by this.
+        announcements: headers of successful answers that carry a field which will go, by route.
     """
 
-    def __init__(self, inner: ASGIApp, figures: RequestFigures, hosts: Collection[str] | None) -> None:
-        self._inner, self._figures = inner, figures
+    def __init__(
+        self,
+        inner: ASGIApp,
+        figures: RequestFigures,
+        hosts: Collection[str] | None,
+        announcements: Announcements = _NOTHING_GOES,
+    ) -> None:
+        self._inner, self._figures, self._announcements = inner, figures, announcements
         self._hosts = None if hosts is None else frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +68,7 @@ class RequestBoundary:
         correlation_id = given if _CORRELATION_ID.fullmatch(given) else secrets.token_hex(8)
         state = scope.setdefault("state", {})
         state["correlation_id"] = correlation_id
-        answer = _Answer(send, correlation_id, state)
+        answer = _Answer(send, correlation_id, scope, self._announcements)
         most_bytes = _MOST_BYTES.get(scope["path"], MAX_BODY_BYTES)
         body = _BoundedBody(receive, most_bytes)
         try:
@@ -108,8 +119,9 @@ async def send_problem(send: Send, problem: Problem, *, instance: str, correlati
 class _Answer:
     """Sends on, and knows what was sent."""
 
-    def __init__(self, send: Send, correlation_id: str, state: Mapping[str, Any]) -> None:
-        self._send, self._correlation_id, self._state = send, correlation_id, state
+    def __init__(self, send: Send, correlation_id: str, scope: Scope, announcements: Announcements) -> None:
+        self._send, self._correlation_id = send, correlation_id
+        self._scope, self._announcements = scope, announcements
         self.status: int | None = None
         self.began_at: float | None = None
 
@@ -121,14 +133,27 @@ class _Answer:
                 (b"x-correlation-id", self._correlation_id.encode()),
                 (b"cache-control", b"no-store"),
                 (b"x-content-type-options", b"nosniff"),
-                *((name.encode(), value.encode()) for name, value in self._state.get(ANSWER_HEADERS, {}).items()),
+                *(
+                    (name.encode(), value.encode())
+                    for name, value in self._scope["state"].get(ANSWER_HEADERS, {}).items()
+                ),
             ]
             given = {name.lower() for name, _ in message.get("headers", ())}
             message = {
                 **message,
-                "headers": [*message.get("headers", ()), *(each for each in extra if each[0] not in given)],
+                "headers": [
+                    *message.get("headers", ()),
+                    *(each for each in extra if each[0] not in given),
+                    *self._announced(message["status"]),
+                ],
             }
         await self._send(message)
+
+    def _announced(self, status: int) -> list[tuple[bytes, bytes]]:
+        """Return what says that a field of this answer will go; a problem document has none."""
+        route = getattr(self._scope.get("route"), "path", "")
+        found = self._announcements.get((self._scope["method"], route), ()) if status < HTTPStatus.BAD_REQUEST else ()
+        return [(name.encode(), value.encode()) for name, value in found]
 
 
 class _BoundedBody:

@@ -58,6 +58,27 @@ def list_uploads(request: Request, caller: Owner) -> dict[str, Any]:
     return {"items": [upload.fields for upload in parts_of(request).uploads.of(caller.principal)]}
 
 
+@router.get(
+    "/uploads/{sha256}",
+    tags=["uploads"],
+    operation_id="get_upload",
+    responses={
+        200: {
+            "description": "The file as it was sent.",
+            "content": {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **problems(404),
+    },
+    response_class=Response,
+)
+def get_upload(request: Request, caller: Owner, sha256: Sha256) -> Response:
+    """Return a file of the caller's, byte for byte."""
+    content = parts_of(request).uploads.read(caller.principal, sha256)
+    # Whatever it is: a browser keeps it and shows nothing of it.
+    headers = {"content-disposition": f'attachment; filename="{sha256}"', "content-security-policy": "sandbox"}
+    return Response(content, media_type=_MEDIA_TYPE, headers=headers)
+
+
 @router.delete(
     "/uploads/{sha256}",
     tags=["uploads"],

@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -14,12 +14,14 @@ from types import FrameType
 import uvicorn
 from filelock import FileLock, Timeout
 
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.stop_request import note_stop_signal, raise_if_stop_requested
 from qhybrid_pipelines.service.application import application
 from qhybrid_pipelines.service.callers import Authenticator
 from qhybrid_pipelines.service.connection_limits import LimitedHttpProtocol
 from qhybrid_pipelines.service.service_parts import ServiceParts
+from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 
 LOOPBACK = "127.0.0.1"
@@ -27,6 +29,9 @@ LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 5
 #: Seconds that a connection is kept open between two requests.
 KEEP_ALIVE_SECONDS = 15
+#: How long to wait for the lock of a ledger on a server, which learns of the end of a killed process a little later.
+LEDGER_LOCK_SECONDS = 5.0
+_LEDGER_LOCK = "the HTTP service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +59,8 @@ def serve(options: ServiceOptions) -> None:
     """Serve until the process is asked to end; prints one line ``ready URL`` when it listens.
 
     Raises:
-        InvalidInput: the address cannot be used or needs authentication, another process serves this home, or its
-            ledger cannot be opened.
+        InvalidInput: the address cannot be used or needs authentication, another process serves this home or its ledger,
+            or that cannot be opened.
         StopRequested: it was asked to end, and has.
     """
     local = _is_loopback(options.host)
@@ -66,7 +71,8 @@ def serve(options: ServiceOptions) -> None:
             field="--host",
         )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    with _only_one(Home(options.home)), _listening(options.host, options.port) as listener:
+    home = Home(options.home)
+    with _only_one(home), _only_one_on_server(home), _listening(options.host, options.port) as listener:
         parts = ServiceParts.open(
             options.home, options.authenticator, interactive=options.interactive, decisions=options.decisions
         )
@@ -151,3 +157,27 @@ def _only_one(home: Home) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _only_one_on_server(home: Home) -> Iterator[None]:
+    """Keep a second service off a ledger that several machines share, whether or not they share the folder too.
+
+    Two services would keep two lists of requests: neither would know the other's keys of requests, nor whose an experiment is. The
+    server gives the lock back when this process ends; after a restart of the server nobody has it.
+    """
+    control_plane = Workspace(home).control_plane
+    if control_plane.deployment.ledger_url is None:
+        yield
+        return
+    with ExitStack() as held:
+        held.callback(control_plane.ledger.close)
+        try:
+            held.enter_context(control_plane.ledger.job_lock(_LEDGER_LOCK, timeout_seconds=LEDGER_LOCK_SECONDS))
+        except LockBusy:
+            raise InvalidInput(
+                "another process serves the experiments of this ledger, maybe on another machine",
+                remedy="Send requests to that one, or stop it first.",
+                field="--home",
+            ) from None
+        yield

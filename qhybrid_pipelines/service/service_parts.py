@@ -20,6 +20,7 @@ from qhybrid_pipelines.service.pages.page_parts import PageParts
 from qhybrid_pipelines.service.preferences import Waiters
 from qhybrid_pipelines.service.rate_limits import RateLimits
 from qhybrid_pipelines.service.registrar import Registrar
+from qhybrid_pipelines.service.reports import Reports
 from qhybrid_pipelines.service.request_figures import RequestFigures
 from qhybrid_pipelines.service.request_store import RequestStore
 from qhybrid_pipelines.service.resources import MaySee, Resources
@@ -32,6 +33,8 @@ from qhybrid_pipelines.storage.layout import Home
 #: Checks have little time of a processor, and of the clock more than a ledger that is away takes to say so; an estimate reduces the instance and compiles circuits.
 CHECK_LIMITS = Limits(cpu_seconds=2.0, clock_seconds=60.0)
 ESTIMATE_LIMITS = Limits(cpu_seconds=20.0, clock_seconds=60.0, memory_bytes=3 * 2**30, processes=1, most_waiting=8)
+#: A report draws some ten figures; the first one of a process imports what draws them.
+REPORT_LIMITS = Limits(cpu_seconds=60.0, clock_seconds=120.0, memory_bytes=3 * 2**30, processes=1, most_waiting=8)
 
 
 @dataclass
@@ -45,6 +48,8 @@ class ServiceParts:
         registrar: registers it.
         checkers: check what comes in.
         estimators: say what it would cost.
+        drawers: draw reports; started with the first one.
+        reports: keeps them, and says who may ask for one.
         resources: what is shown.
         figures: of the requests, for /metrics.
         feed: tells when there are more events.
@@ -65,6 +70,8 @@ class ServiceParts:
     registrar: Registrar
     checkers: Checkers
     estimators: Checkers
+    drawers: Checkers
+    reports: Reports
     resources: Resources
     figures: RequestFigures
     feed: EventFeed
@@ -107,6 +114,7 @@ class ServiceParts:
         requests = RequestStore(workspace.home.requests)
         backends = control_plane.backends
         caller = authenticator or Everybody(control_plane.deployment.principal)
+        drawers = Checkers(home, backends, REPORT_LIMITS)
         parts: ServiceParts
 
         def visibility(principal: str, sees_all: bool, experiment: str) -> bool:  # noqa: FBT001  a function of its place
@@ -119,6 +127,8 @@ class ServiceParts:
             registrar=Registrar(requests, workspace.specifications),
             checkers=Checkers(home, backends, CHECK_LIMITS),
             estimators=Checkers(home, backends, ESTIMATE_LIMITS),
+            drawers=drawers,
+            reports=Reports(drawers),
             resources=Resources(workspace, requests),
             figures=RequestFigures(),
             feed=EventFeed(lambda: control_plane.ledger.head().position),
@@ -234,6 +244,7 @@ class ServiceParts:
             self.interactive.close()
         self.checkers.close()
         self.estimators.close()
+        self.drawers.close()
         self.workspace.control_plane.ledger.close()
 
 

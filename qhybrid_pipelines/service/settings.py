@@ -14,7 +14,6 @@ from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.service.rate_limits import RateLimit
 from qhybrid_pipelines.storage.layout import Home
 
-FILE = "service.yaml"
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 TokenType = Literal["at+jwt", "jwt"]
 #: Stands for every principal that the file does not name.
@@ -92,7 +91,7 @@ def read_settings(home: Home) -> ServiceSettings:
     Raises:
         InvalidInput: it cannot be read, or a field is unknown or wrong; names file, line and field.
     """
-    path = home.path / FILE
+    path = home.service_settings
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:

@@ -47,6 +47,11 @@ class Home:
         return self.path / "service.db"
 
     @property
+    def service_settings(self) -> Path:
+        """What whoever keeps the HTTP service says about its callers; there only where somebody wrote it."""
+        return self.path / "service.yaml"
+
+    @property
     def service_keys(self) -> Path:
         """The keys of the HTTP service, as keyed hashes; there only where some were made."""
         return self.path / "service.keys.json"

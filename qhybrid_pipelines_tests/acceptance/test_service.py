@@ -22,6 +22,7 @@ from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.service.json_bodies import MAX_BODY_BYTES
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
+from qhybrid_pipelines_tests.support.accept_load import Load, judge
 from qhybrid_pipelines_tests.support.running_service import COMMAND, KARATE, RunningService, is_problem
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
@@ -234,48 +235,6 @@ class TestAcceptance:
         assert refused.json()["field"] == "backends"
 
 
-class Load:
-    """Eight clients that send as fast as they are answered; knows what was sent and what was acknowledged."""
-
-    def __init__(self) -> None:
-        self.acknowledged: dict[str, tuple[int, bytes]] = {}
-        self.sent: set[str] = set()
-        self._numbers = iter(range(1_000_000))
-        self._lock = threading.Lock()
-
-    def until_killed(self, service: RunningService, *, acknowledged: int) -> None:
-        """Send, kill the service once so many more were acknowledged, and return when all clients have ended."""
-        goal = len(self.acknowledged) + acknowledged
-        threads = [threading.Thread(target=self._send, args=(service.url,)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        until = time.monotonic() + 60
-        while len(self.acknowledged) < goal:
-            assert time.monotonic() < until, service.log
-            time.sleep(0.01)
-        service.kill()
-        for thread in threads:
-            thread.join()
-
-    def _send(self, url: str) -> None:
-        with httpx.Client(base_url=url, timeout=30.0, trust_env=False) as client:
-            while True:
-                with self._lock:
-                    number = next(self._numbers)
-                key = f"load-{number}"
-                self.sent.add(key)
-                try:
-                    answer = client.post(
-                        "/v1/experiments",
-                        json={"specification": {**KARATE, "seed": number}},
-                        headers={"Idempotency-Key": key},
-                    )
-                except httpx.HTTPError:
-                    return  # killed in between: nobody knows
-                if answer.status_code == 202:
-                    self.acknowledged[key] = (number, answer.content)
-
-
 class TestKilled:
     def test_nothing_acknowledged_is_lost_or_doubled(self, tmp_path):
         """Killed in the middle of a load, again and again: what was acknowledged is there, once, and answers as it did."""
@@ -285,20 +244,9 @@ class TestKilled:
             running.start()
             running.wait_ready()
         with running:
-            stored = [key for _, key in rows(running)]
-            assert len(stored) == len(set(stored))
-            assert set(load.acknowledged) <= set(stored) <= load.sent
-            for key, (number, body) in load.acknowledged.items():
-                assert running.post({**KARATE, "seed": number}, key=key).content == body
-            assert len(rows(running)) == len(stored)
-            until = time.monotonic() + 120
-            wanted = {json.loads(body)["experiment"] for _, body in load.acknowledged.values()}
-            register = Specifications(Home(running.home))
-            while wanted - set(register.keys()):
-                assert time.monotonic() < until, running.log
-                time.sleep(0.2)
-            assert len(register.keys()) == len(stored)
-        assert len(load.acknowledged) >= kills * 25
+            found = judge(load, running)
+        assert (found.lost, found.doubled, found.invented, found.changed) == (0, 0, 0, 0)
+        assert found.sent >= found.acknowledged >= kills * 25
 
 
 class TestWrong:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -10,7 +12,7 @@ import httpx
 import pytest
 
 from qhybrid_pipelines_tests.support.postgres_databases import LocalServer, database
-from qhybrid_pipelines_tests.support.running_service import KARATE, RunningService, is_problem
+from qhybrid_pipelines_tests.support.running_service import COMMAND, KARATE, RunningService, is_problem
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 
@@ -67,3 +69,25 @@ def test_a_ledger_that_is_away_keeps_nobody_waiting(server, tmp_path):
             assert service.client.get("/v1/jobs").status_code == 200
         finally:
             service.stop()
+
+
+def test_a_ledger_on_a_server_is_served_by_one_process_on_any_machine(server, tmp_path):
+    """Another machine has a folder of its own and the same ledger; it may serve once the first one has ended, however it ended."""
+    with database(server.url) as url:
+        ledger = {"QHYBRID_LEDGER_URL": url}
+        first = RunningService(tmp_path / "one", environment=ledger)
+        second = subprocess.run(
+            [COMMAND, "serve", "--home", str(tmp_path / "two"), "--port", "0"],
+            env={**os.environ, **ledger},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert second.returncode == 2
+        assert "another process serves the experiments of this ledger" in second.stderr
+        assert second.stdout == ""
+        first.kill()
+        other = RunningService(tmp_path / "two", environment=ledger)
+        assert other.client.get("/livez").status_code == 200
+        other.stop()

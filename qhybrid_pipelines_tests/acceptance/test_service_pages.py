@@ -18,7 +18,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines_tests.acceptance.test_service_keys import Tenants, make_key
 from qhybrid_pipelines_tests.support.browser import open_page
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
-from qhybrid_pipelines_tests.support.running_service import COMMAND, RunningService
+from qhybrid_pipelines_tests.support.running_service import COMMAND, RunningService, is_problem
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 #: A folder for the pictures of the documentation; without it none are kept.
@@ -154,6 +154,99 @@ def test_a_decided_experiment_shows_its_verdict_its_answer_and_its_time(tenants,
     assert "Answer" in words
     if PICTURES:
         take_picture(tenants, "ada", f"/pages/experiments/{key}", "experiment")
+    # Its report is for the same eyes, in the browser and for programs.
+    report = browser.get(re.search(r'<a href="([^"]+/report)"', page.text)[1])
+    assert report.status_code == 200
+    assert (key in report.text, "<svg" in report.text, str(tenants.home) in report.text) == (True, True, False)
+    assert "script-src" not in report.headers["content-security-policy"]
+    assert "default-src 'none'" in report.headers["content-security-policy"]
+    assert tenants.get("ada", f"/v1/experiments/{key}/report").text == report.text
+    assert is_problem(tenants.get("bob", f"/v1/experiments/{key}/report"), 404, "not-found")
+    with Browser(tenants) as bob:
+        bob.sign_in(tenants.keys["bob"])
+        for path in ("report", "updates"):
+            assert bob.get(f"/pages/experiments/{key}/{path}").status_code == 404
+    with Browser(tenants) as nobody:
+        for path in ("report", "updates"):
+            assert nobody.get(f"/pages/experiments/{key}/{path}").url.path == "/pages/sign-in"
+    # It changes no more by itself: nothing is listened to.
+    assert "data-stream" not in page.text
+    assert browser.get(f"/pages/experiments/{key}/updates").text.endswith("event: end\ndata: {}\n\n")
+
+
+def test_the_command_of_the_page_runs_as_it_stands(tenants, browser):
+    browser.sign_in(tenants.keys["ada"])
+    page = browser.get(f"/pages/experiments/{tenants.experiments['ada']}")
+    command = unescape(re.search(r'<code id="command">(.*?)</code>', page.text, re.DOTALL)[1])
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "QHYBRID_SERVICE_KEY": tenants.keys["ada"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["experiment"] == tenants.experiments["ada"]
+    # Behind another name stands a proxy that speaks TLS: a key does not travel in the open.
+    elsewhere = browser.get(page.url.path, headers={"host": "qhybrid.example.org"})
+    assert "curl -s https://qhybrid.example.org/v1/experiments/" in elsewhere.text
+
+
+def test_an_open_page_changes_without_being_loaded_again(tenants):
+    """With its script: a job moves on, and the page says so; what a person is writing stays; then the stream ends with the experiment."""
+    key = tenants.post("ada", "p-live", seed=11).json()["experiment"]
+    wait_registered(tenants, key)
+    ledger = SqlLedger.open_sqlite(tenants.home / "ledger.db")
+    job = ledger.plan(plan("live1", experiment=key, principal="ada", quote=1.5, budget=9.0))
+    asks = (Event.PLAN, Event.REQUEST_APPROVAL)
+    waits = ledger.plan(plan("live2", experiment=key, principal="ada", quote=2.5, budget=9.0, events=asks))
+    with open_page(tenants.service.url.replace("0.0.0.0", "127.0.0.1")) as page:
+        refused: list[str] = []
+        page.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
+        page.goto("/pages")
+        page.get_by_label("Key").fill(tenants.keys["approver"])
+        page.get_by_role("button", name="Sign in").click()
+        page.goto(f"/pages/experiments/{key}")
+        page.get_by_text("This page changes by itself.").wait_for()
+        page.evaluate("window.stayed = true")
+        apply_events(ledger, job, Event.ACKNOWLEDGE, Event.QUEUE, provider_job_id="v-live1")
+        page.get_by_text("v-live1").wait_for()
+        # Half a reason is written while the other job moves on.
+        page.get_by_label("Reason").press_sequentially("too d")
+        version = "document.getElementById('updates').dataset.version"
+        before = page.evaluate(version)
+        apply_events(ledger, ledger.job(job.job_id), Event.START)
+        page.wait_for_function(f"before => {version} !== before", arg=before)
+        assert page.get_by_label("Reason").input_value() == "too d"
+        page.get_by_label("Reason").press_sequentially("ear")
+        page.get_by_role("button", name="Decline").focus()
+        assert page.get_by_label("Reason").input_value() == "too dear"
+        page.get_by_role("link", name="Look again").focus()
+        page.locator("#j-live1").get_by_text("running").first.wait_for()
+        assert page.evaluate("window.stayed")
+        assert tenants.get("ada", f"/v1/jobs/{waits.job_id}").json()["state"] == "AWAITING_APPROVAL"
+        # Nothing but the page's own script is run, and nobody else is asked.
+        assert refused == []
+        page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {text: 'window.foreign = 1'}))"
+        )
+        page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {src: '/pages/pages.css'}))"
+        )
+        page.wait_for_timeout(200)
+        assert page.evaluate("window.foreign") is None
+        assert len(refused) == 2
+        if PICTURES:
+            page.screenshot(path=Path(PICTURES) / "service-experiment-live.png")
+        with tenants.client("ada") as client:
+            assert client.post(f"/v1/experiments/{key}/cancel").status_code == 200
+        page.locator("#state").get_by_text("stopped").wait_for()
+        page.get_by_text("This page changes by itself.").wait_for(state="hidden")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Copy").click()
+        page.get_by_role("button", name="Copied").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == page.locator("#command").text_content()
+    ledger.close()
 
 
 def take_picture(tenants, name: str, path: str, picture: str) -> None:

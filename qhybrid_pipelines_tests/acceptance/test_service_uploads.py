@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shutil
+import subprocess
 from collections.abc import Iterator
 
 import httpx
@@ -15,7 +17,7 @@ from qhybrid_pipelines.service.uploads import MOST_BYTES
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines_tests.acceptance.test_service_keys import make_key
-from qhybrid_pipelines_tests.support.running_service import RunningService, is_problem
+from qhybrid_pipelines_tests.support.running_service import COMMAND, RunningService, is_problem
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 TRIANGLE = b"3 3\n1 2 1\n2 3 1\n1 3 1\n"
@@ -112,6 +114,27 @@ def test_what_is_too_large_empty_or_wrong_is_refused(senders):
         "ada", "POST", "/v1/experiments", json={"specification": by_hash}, headers={"idempotency-key": "wrong-2"}
     )
     assert is_problem(answer, 422, "invalid-input")
+
+
+def test_a_restored_home_has_the_files_of_each_sender(senders, tmp_path):
+    content = b"5 5\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n5 1 1\n"
+    kept = senders.upload("ada", content).json()
+    assert senders.ask("ada", "GET", kept["href"]).content == content
+    assert is_problem(senders.ask("bob", "GET", kept["href"]), 404, "not-found")
+    home, backup = senders.service.home, tmp_path / "backup"
+    for words in (("backup", backup, "--home", home), ("restore", backup, "--home", tmp_path / "restored")):
+        subprocess.run([COMMAND, *map(str, words)], check=True, capture_output=True)
+    # The secret under which keys are kept is not in a backup; whoever keeps the home carries it.
+    shutil.copy(home / "service.pepper", tmp_path / "restored")
+    before, senders.service = senders.service, RunningService(tmp_path / "restored").wait_ready()
+    try:
+        assert senders.ask("ada", "GET", kept["href"]).content == content
+        assert kept in senders.ask("ada", "GET", "/v1/uploads").json()["items"]
+        assert is_problem(senders.ask("bob", "GET", kept["href"]), 404, "not-found")
+        assert senders.post("ada", "restored-1", "pentagon.mc", kept["sha256"]).status_code == 202
+    finally:
+        senders.service.stop()
+        senders.service = before
 
 
 def test_there_may_be_only_so_many(tmp_path):

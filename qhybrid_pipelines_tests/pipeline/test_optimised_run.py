@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.steps.on_demand.estimates import estimate_registered
-from qhybrid_pipelines.steps.prepare.parameter_sweeps import MOST_QUBITS_OF_AN_ESTIMATE
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, rows
 from qhybrid_pipelines_tests.support.reduced_models import dense_qaoa
@@ -44,28 +42,6 @@ def test_the_expectation_is_that_of_dense_matrices_and_the_shots_agree_with_it(h
     # The control: another point of this depth is far outside of that.
     other = dense_qaoa(model, 0.25 * np.array(found["angles"]), "x", None) @ model.diagonal
     assert abs(other - exact) > 20 * deviation
-
-
-def test_a_wide_estimate_leaves_the_search_to_the_run_says_so_and_has_its_price(tmp_path):
-    launcher = make_launcher(tmp_path / "home")
-    workspace = launcher.workspace
-    specs = [
-        {**SPEC, "name": graph, "repetitions": 2, "problem": {"family": "maxcut", "source": f"networkx:{graph}"}}
-        for graph in ("petersen", "heawood")
-    ]
-    narrow, wide = experiment_homes.register(launcher, specs)
-    dispatcher = workspace.control_plane.dispatcher
-    preview = estimate_registered([narrow, wide], workspace.specifications, dispatcher, workspace.lake)
-    qubits = {row["experiment"]: row["qubits"] for row in preview.rows}
-    assert qubits[narrow] <= MOST_QUBITS_OF_AN_ESTIMATE < qubits[wide]
-    said = {row["experiment"]: row["sensitivity"] for row in preview.sensitivities}
-    assert "will be optimised by the run" in said[wide]
-    assert "will be optimised by the run" not in said[narrow]
-    experiment_homes.run(launcher, [narrow, wide])
-    for row in preview.rows:
-        jobs = workspace.control_plane.ledger.jobs(experiment=row["experiment"])
-        assert row["shots"] == sum(job.shots for job in jobs)
-        assert row["circuits"] == sum(job.circuits for job in jobs)
 
 
 def test_one_point_was_run(home):

@@ -1,21 +1,28 @@
-"""Pages as HTML: escaped by default, without a script, and with headers that let a browser load nothing from elsewhere."""
+"""Pages as HTML: escaped by default, and with headers that let a browser load nothing from elsewhere.
+
+One page has a script, which is a file of ours with a nonce of its answer: nothing else that could get into a page is run.
+"""
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qhybrid_pipelines.core.printable import printable
 
+_HTML: Final = "text/html; charset=utf-8"
 #: What a browser may do with a page: show it with its own style, and send its forms here.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+#: What a browser may do with a report: show it, with the style that stands in it.
+REPORT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-frame-options": "DENY",
@@ -36,14 +43,36 @@ def page(name: str, *, http_status: int = 200, **values: Any) -> Response:
         values: that the template shows.
     """
     text = _environment().get_template(f"{name}.html.j2").render(**values)
-    return Response(text, status_code=http_status, media_type="text/html; charset=utf-8", headers=HEADERS)
+    return Response(text, status_code=http_status, media_type=_HTML, headers=HEADERS)
+
+
+def page_with_script(name: str, **values: Any) -> Response:
+    """Return a page that may run the one script and ask this service for news; arguments as for `page`."""
+    nonce = secrets.token_urlsafe(16)
+    answer = page(name, nonce=nonce, **values)
+    answer.headers["content-security-policy"] += f"; script-src 'nonce-{nonce}'; connect-src 'self'"
+    return answer
+
+
+def report_page(text: str) -> Response:
+    """Return a report, which is a whole page of its own."""
+    headers = {**HEADERS, "content-security-policy": REPORT_SECURITY_POLICY}
+    return Response(text, media_type=_HTML, headers=headers)
 
 
 def style() -> Response:
     """Return the style of all pages."""
-    text = files("qhybrid_pipelines.service.pages").joinpath("templates/pages.css").read_text("utf-8")
-    headers = {**HEADERS, "cache-control": "max-age=3600"}
-    return Response(text, media_type="text/css; charset=utf-8", headers=headers)
+    return _file("pages.css", "text/css; charset=utf-8")
+
+
+def script() -> Response:
+    """Return the script of the page of an experiment."""
+    return _file("experiment.js", "text/javascript; charset=utf-8")
+
+
+def _file(name: str, media_type: str) -> Response:
+    text = files("qhybrid_pipelines.service.pages").joinpath("templates", name).read_text("utf-8")
+    return Response(text, media_type=media_type, headers={**HEADERS, "cache-control": "max-age=3600"})
 
 
 @cache

@@ -58,13 +58,18 @@ class Sessions:
             self._by_id[session_id] = Session(authorization, secrets.token_urlsafe(32), now, now)
         return session_id
 
-    def find(self, session_id: str | None) -> Session | None:
-        """Return a session, or None where it has ended or never was."""
+    def find(self, session_id: str | None, *, is_used: bool = True) -> Session | None:
+        """Return a session, or None where it has ended or never was.
+
+        Args:
+            session_id: what the cookie holds.
+            is_used: whether this is a request of its browser; a page that only stays open must not keep a session from ending.
+        """
         now = self._clock()
         with self._lock:
             self._drop_ended(now)
             found = self._by_id.get(session_id or "")
-            if found is not None:
+            if found is not None and is_used:
                 found.used_at = now
             return found
 

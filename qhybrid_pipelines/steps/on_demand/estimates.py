@@ -48,10 +48,7 @@ PlannedBatch = tuple[str, str, int, CircuitBatch | None]
 #: Sensitivities that are computed for one estimate: of thousands of variations nobody reads them.
 MOST_SENSITIVITIES = 20
 #: What is said in place of a sensitivity where the estimate did without the search.
-_ANGLES_LATER = (
-    f"the angles will be optimised by the run; an estimate does that up to {MOST_QUBITS_OF_AN_ESTIMATE} qubits only. "
-    "The price does not depend on them"
-)
+_ANGLES_LATER = f"the angles are optimised by the run, above {MOST_QUBITS_OF_AN_ESTIMATE} qubits not for an estimate: their price is the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,15 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         ]
         # A request that says it was registered has its experiment in the copy as well.
         files |= _copy_service_database(home.requests, built.requests)
-        own = (home.quarantine, home.verdict_history, home.decisions, home.path / POLICY, home.service_keys)
+        own = (
+            home.quarantine,
+            home.verdict_history,
+            home.decisions,
+            home.path / POLICY,
+            home.service_keys,
+            home.service_settings,
+            home.uploads,
+        )
         files |= _copy_all(home, built, [*later, *own])
         manifest = _describe(built, files, made_at=made_at)
         if folder.exists():
@@ -291,6 +299,9 @@ def _copy_file(file: Path, copy: Path) -> str:
                 digest.update(chunk)
                 target.write(chunk)
             target.flush()
+            # Since when an experiment is registered, and a file is there, is the time of its file.
+            changed = os.fstat(source.fileno())
+            os.utime(target.fileno(), ns=(changed.st_atime_ns, changed.st_mtime_ns))
             os.fsync(target.fileno())
     return digest.hexdigest()
 

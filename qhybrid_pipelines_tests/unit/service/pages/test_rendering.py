@@ -29,6 +29,7 @@ def test_nothing_but_ones_own_style_is_allowed():
     assert rules.pop("default-src") == "'none'"
     assert set(rules.values()) <= {"'self'", "'none'"}
     assert "script-src" not in rules
+    assert "script-src" not in rendering.REPORT_SECURITY_POLICY
     assert "url(" not in bytes(style().body).decode()
 
 

@@ -27,6 +27,16 @@ def test_a_session_ends_when_it_is_idle_and_in_any_case():
     assert sessions.find(session_id) is None
 
 
+def test_a_page_that_only_stays_open_keeps_no_session_from_ending():
+    clock = Clock()
+    sessions = Sessions(clock)
+    session_id = sessions.begin("Bearer k")
+    clock.now += IDLE_SECONDS - 1
+    assert sessions.find(session_id, is_used=False) is not None
+    clock.now += 2
+    assert sessions.find(session_id, is_used=False) is None
+
+
 def test_signing_out_ends_it_and_nothing_else():
     sessions = Sessions()
     one, two = sessions.begin("Bearer a"), sessions.begin("Bearer b")

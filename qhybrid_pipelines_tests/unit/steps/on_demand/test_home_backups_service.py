@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
+import pytest
+
 from qhybrid_pipelines.service.api_keys import KeyFile
+from qhybrid_pipelines.service.problem_documents import ProblemError
 from qhybrid_pipelines.service.request_store import RequestStore
+from qhybrid_pipelines.service.settings import read_settings
+from qhybrid_pipelines.service.uploads import Uploads
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.steps.on_demand.home_backups import back_up, restore
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -46,6 +52,26 @@ def test_requests_senders_and_keys_come_back(tmp_path):
     assert receivers.all() == [endpoint]
     receivers.close()
     assert restored.webhooks.stat().st_mode & 0o777 == 0o600
+
+
+def test_files_that_were_sent_ahead_come_back_to_their_sender_only(tmp_path):
+    home = Home(tmp_path / "home").make()
+    sent, _ = Uploads(home).add("ada", b"3 3")
+    os.utime(next(home.uploads.rglob(sent.sha256)), (1_700_000_000, 1_700_000_000))
+    home.service_settings.write_text("limits: [{principal: ada, requests: 7}]")
+    control_plane = Workspace(home).control_plane
+    control_plane.ledger.close()
+    back_up(home, control_plane, tmp_path / "backup")
+    Uploads(home).add("ada", b"4 4")
+    restored = Home(tmp_path / "restored")
+    restore(tmp_path / "backup", restored)
+    uploads = Uploads(restored)
+    [found] = uploads.of("ada")
+    assert (found.sha256, found.sent_at.timestamp()) == (sent.sha256, 1_700_000_000)
+    assert uploads.read("ada", sent.sha256) == b"3 3"
+    with pytest.raises(ProblemError, match="no upload"):
+        uploads.read("bob", sent.sha256)
+    assert read_settings(restored).limit_of("ada", keys=True).requests == 7
 
 
 def test_decisions_come_back_as_they_were_while_the_service_goes_on(tmp_path):
