@@ -75,6 +75,7 @@ def test_a_submission_is_accepted_in_part(sapi, admin):
         ({"params": {"num_reads": 1000, "annealing_time": 2000}}, 400, "Upper limit on user-specified timing"),
         ({"data": {"format": "ref", "data": "x"}}, 400, "format"),
         ({"data": {"format": "qp", "lin": "AAAA", "quad": ""}}, 400, "base64 of doubles"),
+        ({"data": {"format": "qp", "lin": "", "quad": "", "offset": 10**400}}, 400, "offset"),
         ({"data": {"format": "qp", "lin": "AAAAAAAAAAA=", "quad": ""}}, 400, "1 numbers"),
     ],
 )

@@ -32,6 +32,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 LONGEST_LABEL = 1024
+_LARGEST_OFFSET = 1e300  # JSON has whole numbers that no float can hold
 
 
 class SapiError(Exception):
@@ -177,8 +178,8 @@ def _qp(data: Any, graph: WorkingGraph) -> tuple[F64, F64, float, NDArray[np.boo
     if not isinstance(data, dict) or data.get("format") != "qp":
         raise SapiError(400, "data.format is not qp.")
     offset = data.get("offset", 0.0)
-    if not isinstance(offset, int | float) or isinstance(offset, bool):
-        raise SapiError(400, "data.offset is not a number.")
+    if not isinstance(offset, int | float) or isinstance(offset, bool) or abs(offset) > _LARGEST_OFFSET:
+        raise SapiError(400, f"data.offset is not a number up to {_LARGEST_OFFSET:g}.")
     fields = _doubles(data.get("lin"), "lin")
     if len(fields) != len(graph.qubits):
         raise SapiError(400, f"data.lin has {len(fields)} numbers; the solver has {len(graph.qubits)} working qubits.")
