@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
@@ -56,11 +55,6 @@ class Embedding:
     def longest(self) -> int:
         """Number of qubits of the longest chain."""
         return max(map(len, self.chains), default=0)
-
-    @property
-    def embedding_sha256(self) -> str:
-        """Hash of chains and graph."""
-        return content_hash(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the embedding ready for canonical JSON."""
