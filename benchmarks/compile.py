@@ -2,7 +2,7 @@
 
 QAOA for MaxCut on random cubic graphs of 20 nodes, 4 layers, for a heavy-hex device of 127 qubits. Compiling every point is what
 qiskit's documentation shows for a single circuit: a preset pass manager, made once, runs on the circuit with its numbers.
-Ours compiles the template through the cache that the providers use. Then either the sweep is handed over as one PUB, circuit
+Ours compiles the template through the cache that the providers use. Then either the sweep is submitted as one PUB, circuit
 and array of bindings, which is what the provider `ibm` does; or a circuit of its own is made for every point.
 
     python benchmarks/compile.py             # three graphs, five rounds; twenty seconds on two cores

@@ -24,7 +24,7 @@ def instance_ref(folder: Path) -> InstanceRef:
 
     Runs of the command line hold no slots of pools: a killed process would keep its slot, and the next one would wait
     for it for ever. What must not happen twice at once is locked below Dagster anyway. Nor is their output captured, which
-    stands on the terminal: Dagster starts two watching processes per step for that.
+    is on the terminal: Dagster starts two watching processes per step for that.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return InstanceRef.from_dir(

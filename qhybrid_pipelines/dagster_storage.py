@@ -1,7 +1,7 @@
 """Dagster's SQLite stores with one engine for a file instead of one for a look-up.
 
 Dagster 1.13 makes an SQLAlchemy engine for every connection, of which a small experiment has some 1,400, and with each engine
-every statement is compiled anew: about a third of what six small experiments cost. The engines of the files that were used
+every statement is compiled again: about a third of what six small experiments cost. The engines of the files that were used
 last are kept here. They hold no connections, so that files can be removed, and processes forked, as before. What is stored is the
 same, and Dagster's own classes read it.
 

@@ -129,7 +129,7 @@ repetitions: 4
 def emulated_cloud(home: Home) -> Iterator[None]:
     """Start the emulator for the length of a ``with`` block, and let the provider `ionq` reach it and nothing else.
 
-    A key of the real service that stands in the environment is not used: a demonstration never costs money.
+    A key of the real service that is in the environment is not used: a demonstration never costs money.
     """
     with running_emulator(home.emulator, key=secrets.token_urlsafe(24), speed=CLOUD_SPEED) as emulator:
         here = emulator.environment | {"IONQ_LISTING_LAG_SECONDS": "1", "IONQ_API_KEY_FILE": ""}

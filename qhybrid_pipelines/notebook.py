@@ -6,7 +6,7 @@
     experiment.run()
     experiment.verdict
 
-What stands here is `Experiment`, `load` and `results`; ``qhybrid_pipelines`` offers them. Nothing heavy is imported before it is needed.
+What is here is `Experiment`, `load` and `results`; ``qhybrid_pipelines`` offers them. Nothing heavy is imported before it is needed.
 Examples run as tests.
 """
 
@@ -222,7 +222,7 @@ class Experiment:
 
     @property
     def answer(self) -> pd.DataFrame:
-        """The answer that stands, one row per backend and variable. Raises `MissingUpstream` before there is one."""
+        """The current answer, one row per backend and variable. Raises `MissingUpstream` before there is one."""
         import pandas as pd
 
         from qhybrid_pipelines.steps.on_demand.answers import named_answers

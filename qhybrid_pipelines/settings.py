@@ -46,12 +46,12 @@ def prepare_home(home: str | None, *, reading: bool = False) -> Path:
         folder = Settings.from_environment(home).home
     except (RuntimeError, ValueError) as error:  # ``~`` without a home directory; a character that no name has
         raise InvalidInput(
-            f"{home!r} is not a folder: {error}", remedy="Give a path from the root on.", field="--home"
+            f"{home!r} is not a folder: {error}", remedy="Give an absolute path.", field="--home"
         ) from None
     except FileNotFoundError:  # a relative path, where the current folder was removed
         raise InvalidInput(
-            "the current folder is not there any more",
-            remedy="Change to one that is, or give `--home` and all files as paths from the root on.",
+            "the current folder no longer exists",
+            remedy="Change to one that is, or give `--home` and all files as absolute paths.",
             field="--home",
         ) from None
     typed = home or folder

@@ -244,7 +244,7 @@ class ProgressDisplay:
             self._console.print(Text(printable(line)))
 
     def on_message(self, message: str) -> None:
-        """Show what the running stage says; where nobody watches, it stands in Dagster's log only."""
+        """Show what the running stage says; where nobody watches, it is in Dagster's log only."""
         if self._current is not None:
             self._bar.update(self._current, asset=printable(message))
 

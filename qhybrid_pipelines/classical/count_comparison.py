@@ -3,7 +3,7 @@
 Shots of one circuit are independent, so that under "nothing differs" every way to deal the pooled shots out to the two sides is
 equally likely. Two figures are held against such deals, over all points together: the squared differences of frequencies, weighted
 as in Pearson's test, which sees small changes of rare outcomes, and the change of the mean energy, which sees many small
-changes in one direction. Total variation distance, which is what people read, stands beside its own deals at each point. Sources: P. Good, Permutation, Parametric, and Bootstrap Tests of Hypotheses (2005), chapter 3;
+changes in one direction. Total variation distance, which is what people read, is compared with its own deals at each point. Sources: P. Good, Permutation, Parametric, and Bootstrap Tests of Hypotheses (2005), chapter 3;
 B. Phipson and G. Smyth, Statistical Applications in Genetics and Molecular Biology 9, 39 (2010), for the 1 that is added.
 """
 

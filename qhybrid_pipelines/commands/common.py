@@ -120,7 +120,7 @@ def unusable_tag(workspace: Workspace, tag: str, *, having: int) -> InvalidInput
     every = known_tags(workspace)
     hint = "" if having else closest_match(tag, every)
     return InvalidInput(
-        f"{having} experiments have the tag {tag!r}",
+        f"{'only one' if having else 'no'} experiment has the tag {tag!r}",
         remedy=" ".join(filter(None, [hint, f"Tags there are: {', '.join(every) or 'none'}."])),
         field="--tag",
     )
@@ -213,7 +213,7 @@ def explain_illegal_transition(job: JobRecord, what: str) -> Iterator[None]:
         ) from None
     except StaleJob:
         raise InvalidInput(
-            f"job {job.job_id} changed in this very moment, and was not {what}",
+            f"job {job.job_id} changed at this moment, and was not {what}",
             remedy=f"Look at it with `qhybrid jobs show {job.job_id}`, and try again.",
         ) from None
 

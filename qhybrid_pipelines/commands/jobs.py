@@ -205,7 +205,7 @@ def resolve(
     """Settle a job in SUBMIT_UNKNOWN, or decide whether to adopt what another home has sent."""
     if [bool(provider_job_id), not_there, pay_own].count(True) != 1:
         raise InvalidInput(
-            "it is there or it is not",
+            "exactly one answer is needed",
             remedy="Give one of --provider-job-id ID, --not-there and --pay-own.",
             field="--not-there",
         )

@@ -94,7 +94,7 @@ def explain_failure(error: Exception) -> EnvironmentFailure | None:
     if isinstance(error, OutputFailed):
         return EnvironmentFailure(
             f"the output cannot be written: {error.strerror}",
-            remedy="What was asked for was done as far as it goes without it. Make room, or send the output elsewhere.",
+            remedy="Everything that did not need the output was done. Make room, or send the output elsewhere.",
         )
     if not isinstance(error, OSError):
         return None

@@ -30,7 +30,7 @@ def answer(
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print one line per variable, separated by commas.")] = False,
 ) -> None:
-    """Print the answer that stands, in the words of its problem: who is chosen, what goes where."""
+    """Print the current answer, in the words of its problem: who is chosen, what goes where."""
     from qhybrid_pipelines.steps.on_demand.answers import named_answers
     from qhybrid_pipelines.terminal import print_answer, print_json
     from qhybrid_pipelines.terminal_tables import print_csv
@@ -68,7 +68,7 @@ def compare(
     workspace = existing_workspace(home, reading=True)
     if bool(keys) + (last is not None) + (tag is not None) != 1:
         raise InvalidInput(
-            "it is not said what to compare, or in two ways",
+            "nothing says what to compare, or two options do",
             remedy="Name two or more keys, or give --last 2, or --tag TAG.",
             field="KEY",
         )

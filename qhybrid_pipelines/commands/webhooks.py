@@ -85,7 +85,7 @@ def remove(endpoint: EndpointId, home: Home = None) -> None:
     with _registry(existing_workspace(home)) as registry:
         found = _find(registry, endpoint)
         registry.store.remove(found.id)
-        echo(f"{found.id} of {found.principal} is forgotten.")
+        echo(f"{found.id} of {found.principal} is removed.")
 
 
 @app.command()
@@ -160,7 +160,7 @@ def _show_new(endpoint: Endpoint, secret: str | None, *, as_json: bool) -> None:
         print_json(fields)
         return
     if secret is None:
-        echo(f"{endpoint.id} is told of events; `qhybrid serve` sends it a first message.")
+        echo(f"{endpoint.id} receives events; `qhybrid serve` sends it a first message.")
         return
     echo(f"{endpoint.id}; its secret is not shown again:", err=True)
     echo(secret)

@@ -318,7 +318,7 @@ class Dispatcher:
 
         Raises:
             JobFailed: the job is not finished, or ended without a usable result.
-            Unavailable: the result is not whole, or contradicts the batch; it is kept, and calling again fetches it anew.
+            Unavailable: the result is not whole, or contradicts the batch; it is kept, and calling again fetches it again.
             CorruptResult: as before, and for so long that a person has to decide; on this machine, the job has failed.
             ProviderError: the provider could not be reached; calling again continues.
             InvalidInput: there is no such job, or it was made for another batch.
@@ -336,7 +336,7 @@ class Dispatcher:
         if job.state is JobState.COMPLETED:  # another process fetched it too, and has refused what it got
             raise Unavailable(
                 f"the result of job {job.job_id} is not whole yet ({job.error or 'another process looks at it'}); it is "
-                f"fetched again by itself, which is free; `qhybrid jobs fetch {job.job_id}` does it now"
+                f"fetched again by itself, which costs nothing; `qhybrid jobs fetch {job.job_id}` does it now"
             )
         if job.state not in (JobState.FETCHED, JobState.VERIFIED):
             raise JobFailed(

@@ -76,7 +76,7 @@ class _Table:
     energies: F64
 
     def row_indices(self, words: I64, *, out: I64, scratch_buffer: I64) -> None:
-        """Write to ``out`` where each row stands in the table; ``scratch_buffer`` is as large and overwritten."""
+        """Write to ``out`` where each row is in the table; ``scratch_buffer`` is as large and overwritten."""
         low, *high = self.chunks
         if high and low.last == high[0].first and low.first // WORD == high[0].first // WORD:
             _Chunk(low.first, high[0].last).bits(words, at=0, out=out)  # neighbours are one chunk

@@ -51,7 +51,7 @@ def key_fits(key: str, content: bytes) -> bool:
 
 
 def experiment_text(spec: AnySpec) -> str:
-    """Return the canonical JSON of a specification, whose hash stands in its key."""
+    """Return the canonical JSON of a specification, whose hash is in its key."""
     return canonical_json(
         {
             name: value

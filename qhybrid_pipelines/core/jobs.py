@@ -197,7 +197,7 @@ class Capabilities:
     """What a backend can do, read from the provider and not guessed.
 
     Attributes:
-        mode: what stands behind the name: ``hardware``, ``simulator`` (of a vendor or on this machine),
+        mode: what is behind the name: ``hardware``, ``simulator`` (of a vendor or on this machine),
             ``local-testing`` (a vendor's client with a simulated device), ``emulator`` (a stand-in for a vendor's cloud).
         immediate: a job is done when it is acknowledged; otherwise it is submitted, left, and collected later.
         min_shots: fewest shots per circuit.

@@ -1,6 +1,6 @@
 """A learning experiment as a user writes it: a strict, frozen specification of kind ``qml``.
 
-It stands beside `core.specification` and keeps its habits. Every field beside ``name`` and ``dataset`` has a default.
+It follows the conventions of `core.specification`. Every field besides ``name`` and ``dataset`` has a default.
 What a data set holds is not known here; it is checked by `learning.evaluation` before anything is trained.
 """
 
@@ -279,7 +279,7 @@ class LearningSpec(StrictModel):
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """The models that run: a control without entanglement always stands beside its model."""
+        """The models that run: a control without entanglement always runs with its model."""
         controls = {known_models()[name].unentangled_control for name in self.models}
         return _in_order({*self.models, *filter(None, controls)})
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from qhybrid_pipelines.core.errors import InvalidInput
 
-#: Endings that say how a file is written. Whatever else stands behind a dot belongs to the name: the benchmarks
+#: Endings that say how a file is written. Whatever else is behind a dot belongs to the name: the benchmarks
 #: `g05_60.0` and `g05_60.1` are two instances.
 FORMAT_ENDINGS = frozenset(
     [

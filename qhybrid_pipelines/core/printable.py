@@ -1,7 +1,7 @@
 r"""Text that others wrote, made safe to show: whatever steers a terminal or turns the order of letters is spelt out.
 
 File names, names in data and vendors' messages may hold escape sequences (which colour, move, rename or clear what a
-terminal shows), bidirectional controls (which show letters in another order than they stand in) and lone surrogates
+terminal shows), bidirectional controls (which show letters in another order than they are in) and lone surrogates
 (which no stream can write). Each such character is shown as Python spells it, for example ``\x1b``.
 """
 

@@ -25,11 +25,11 @@ HIDDEN = "[hidden]"
 _known_secrets: set[str] = set()
 #: Names of environment variables whose value is a secret, and of those that name a file with one.
 _SECRET_NAME = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_FILE)?$", re.IGNORECASE)
-#: Shorter values are words that may stand in any sentence; of what was used as a key a shorter one counts.
+#: Shorter values are words that may be in any sentence; of what was used as a key a shorter one counts.
 _SHORTEST, _SHORTEST_USED = 6, 4
 #: A beginning of this many characters, and of half the secret, is hidden as well: somebody may have cut it before us.
 _SHORTEST_BEGINNING = 8
-#: Encoded forms shorter than this might stand in any text.
+#: Encoded forms shorter than this might be in any text.
 _SHORTEST_ENCODED = 8
 #: Larger contents are first searched for the common spellings, which takes no time, and read closely only then.
 _LARGE_BYTES = 1 << 16
@@ -59,7 +59,7 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
 
     Args:
         text: from a vendor, for example.
-        environment: read anew each time, because keys are rotated; the process's own when omitted.
+        environment: read again each time, because keys are rotated; the process's own when omitted.
     """
     text = _hide_secrets(text, _secrets(environment))
     for pattern in _CREDENTIALS:
@@ -140,7 +140,7 @@ def _hide_value(text: str, value: str) -> str:
 
 
 def _is_path(value: str) -> bool:
-    """Tell whether a variable names a file, whose folders stand in every other text too: those are not hidden.
+    """Tell whether a variable names a file, whose folders are in every other text too: those are not hidden.
 
     One key in sixty-four begins with a slash, so an absolute path counts only where its first folder is there.
     """
@@ -177,12 +177,12 @@ def _spellings(character: str) -> str:
 
 @lru_cache(maxsize=256)
 def _encoded_forms(secret: str) -> tuple[str, ...]:
-    """Return a secret in hexadecimal, and in Base64 as it stands at each of the three places of a longer text."""
+    """Return a secret in hexadecimal, and in Base64 as it is at each of the three places of a longer text."""
     data = secret.encode()
     forms = {data.hex()}
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
-        # The first and the last character may also hold bits of what stands before and behind.
+        # The first and the last character may also hold bits of what is before and behind.
         inner = encoded[(0, 2, 3)[offset] : None if (offset + len(data)) % 3 == 0 else -1]
         forms |= {inner, inner.replace("+", "-").replace("/", "_")}
     return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_ENCODED), key=len, reverse=True))

@@ -1,6 +1,6 @@
 """A sampling experiment as a user writes it: a strict, frozen specification of kind ``sampling``.
 
-It stands beside `core.specification` and keeps its habits: circuits are run as they are and their outcomes held against what they
+It follows the conventions of `core.specification`: circuits are run as they are and their outcomes held against what they
 should be; nothing is optimised. Every field beside ``name`` and ``circuit`` has a default.
 """
 

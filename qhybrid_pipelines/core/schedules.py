@@ -1,4 +1,4 @@
-"""When a page is to be run anew: a cron line in a time zone, and what its runs may spend in a month.
+"""When a page is to run again: a cron line in a time zone, and what its runs may spend in a month.
 
 On a page it reads::
 
@@ -34,7 +34,7 @@ DATED_KEY = re.compile(r"(?P<slug>.+)-\d{4}-\d{2}-\d{2}(?:-\d{2}-\d{2}z)?-[0-9a-
 SCHEMA: dict[str, Any] = {
     FIELD: {
         "type": ["object", "null"],
-        "description": "When to run it anew, each time as an experiment of its own under its date. Not part of the key.",
+        "description": "When to run it again, each time as an experiment of its own under its date. Not part of the key.",
         "additionalProperties": False,
         "required": [CRON],
         "properties": {
@@ -50,7 +50,7 @@ Lines = Mapping[tuple[str, ...], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a page is to be run anew.
+    """When a page is to run again.
 
     Attributes:
         cron: five fields.

@@ -82,14 +82,14 @@ def read_experiment(text: str, *, file: str) -> tuple[AnySpec, Lines]:
 
 
 class WrittenExperiment(NamedTuple):
-    """What a page says of one experiment: its specification, where the fields stand, and what stands beside it.
+    """What a page says of one experiment: its specification, where the fields stand, and what is beside it.
 
     Attributes:
         specification: the experiment.
         lines: where its fields stand.
         labels: owner and tags that are given.
-        schedule: when it is to be run anew, None where the page says nothing of it.
-        unscheduled: the page says that it is not to be run anew any more.
+        schedule: when it is to run again, None where the page says nothing of it.
+        unscheduled: the page says that it is not to run again.
     """
 
     specification: AnySpec
@@ -214,7 +214,7 @@ def read_mapping(text: str, *, file: str) -> tuple[dict[str, Any], Lines]:
         if path in lines:
             raise InvalidInput(
                 "the same field is given twice",
-                remedy=f"Remove one; the first stands in line {lines[path]}.",
+                remedy=f"Remove one; the first is in line {lines[path]}.",
                 file=file,
                 line=line,
                 field=".".join(path),

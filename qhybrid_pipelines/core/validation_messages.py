@@ -56,7 +56,7 @@ class Finding:
     Attributes:
         problem: what is wrong, without the place.
         remedy: what to do about it.
-        path: names of the fields down to the one that is meant, as far as they stand in the data.
+        path: names of the fields down to the one that is meant, as far as they are in the data.
     """
 
     problem: str
@@ -110,7 +110,7 @@ def _explain(finding: Any, path: tuple[str, ...], model: type[BaseModel]) -> tup
 
 
 def _path(finding: Any, data: Any) -> tuple[str, ...]:
-    """Return the names in a finding's location that stand in the data.
+    """Return the names in a finding's location that are in the data.
 
     The others are pydantic's own, for the branches of a union. A model that checks several fields together may say
     in its context which one is meant.

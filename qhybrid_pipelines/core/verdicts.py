@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
     By: `problems.verdict` from paired runs.
 
-    Next: the answer stands in the name of who had it.
+    Next: the answer is credited to whoever had it.
     """
     CLASSICAL_BETTER = "classical_better"
     """The best baseline beats the quantum side by more than the margin, or only classical runs were feasible. A result
@@ -71,7 +71,7 @@ class Verdict(StrEnum):
 
     By: `problems.verdict`; of windows before anything is compared, else before the reduced model's ceiling is considered.
 
-    Next: the answer stands in the name of who had it.
+    Next: the answer is credited to whoever had it.
     """
     REDUCED_MODEL_CEILING = "reduced_model_ceiling"
     """Even the exact optimum of the reduced model is no better than what was known before, and no answer is: nothing

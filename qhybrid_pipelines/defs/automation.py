@@ -188,13 +188,13 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         minimum_interval_seconds=interval_seconds(),
         default_status=dg.DefaultSensorStatus.RUNNING,
         jobs=jobs,
-        description="Asks for the next stage of every experiment, until its verdict stands in the warehouse.",
+        description="Asks for the next stage of every experiment, until its verdict is in the warehouse.",
         owners=OWNERS,
     )
     def request_due_stages(
         context: dg.SensorEvaluationContext, workspace: WorkspaceResource
     ) -> dg.SensorResult | dg.SkipReason:
-        """Move every registered experiment one stage further, until its verdict stands in the warehouse."""
+        """Move every registered experiment one stage further, until its verdict is in the warehouse."""
         open_workspace, now = workspace.open(), datetime.now(UTC)
         end_orphans(context.instance, open_workspace.home.locks)
         damage = Damage()

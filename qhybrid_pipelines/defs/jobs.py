@@ -25,7 +25,7 @@ from qhybrid_pipelines.control.experiments.due_stages import (
 )
 from qhybrid_pipelines.defs.owners import OWNERS
 
-#: Assets beside a verdict; they are no table, so that no stage is due for want of them.
+#: Assets beside a verdict; they are not tables, so a stage is never due because one is missing.
 REPORT, LEARNING_REPORT = "report", "qml_report"
 #: What Dagster calls the job of a stage; older homes have runs under the plain names.
 JOB_NAMES: Mapping[str, str] = MappingProxyType(

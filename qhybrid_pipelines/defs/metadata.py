@@ -207,7 +207,7 @@ def comparisons(table: pa.Table) -> Metadata:
 
 
 def decisions(table: pa.Table, problem_instances: pa.Table) -> Metadata:
-    """Show what was decided, and the answer that stands, in the words of its family."""
+    """Show what was decided, and the current answer, in the words of its family."""
     instances = {row["experiment"]: Instance.from_row(row) for row in problem_instances.to_pylist()}
     answers = [name_answer(instances[row["experiment"]], row) for row in table.to_pylist()]
     return {

@@ -1,7 +1,7 @@
 """Tags of runs: one that a person reads in the list of runs, and those by which we find a run again.
 
 Dagster's page shows every tag in its list of runs, and hides those that begin with ``dagster/`` behind *View all tags*, where
-they can still be searched for. What is no news to a person bears that prefix.
+they can still be searched for. What is not news to a person has that prefix.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pages that are run anew by the clock: one sensor asks which are due, whatever their cron lines and time zones are."""
+"""Pages that run on a schedule: one sensor asks which are due, whatever their cron lines and time zones are."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Characterizations: every few virtual hours each machine is measured anew and found slightly better or worse.
+"""Characterizations: every few virtual hours each machine is measured again and found slightly better or worse.
 
 The logarithm of each error rate takes a seeded random walk that is folded back at a factor of ``WORST`` above and below
 the usual error. Characterization ``k`` of a machine is a function of the seed alone, so nothing need be stored: the

@@ -1,6 +1,6 @@
 """What clients see: jobs and backends in the words of the published interface.
 
-Everything that is the emulator's own stands under a key ``emulator``, in objects that the interface leaves open.
+Everything that is the emulator's own is under a key ``emulator``, in objects that the interface leaves open.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def job_view(cloud: Cloud, job: Job, *, child: int | None = None, listed: bool =
         cloud: that accepted it.
         job: the parent, when a child is asked for.
         child: number of the circuit of a child, from 0.
-        listed: as it stands in a list, where children are not named.
+        listed: as it is in a list, where children are not named.
     """
     now, state = cloud.clock.now(), cloud.state(job)
     skew = cloud.store.permanent_fault_seconds("clock_skew")

@@ -94,6 +94,6 @@ def verify_counts(counts: pa.Table, batch: CircuitBatch) -> None:
     if len(wrong):
         p, r = divmod(int(wrong[0]), batch.repetitions)
         raise CorruptResult(
-            f"point {p}, repetition {r} has {int(shots[wrong[0]])} shots, asked for were {batch.shots}"
+            f"point {p}, repetition {r} has {int(shots[wrong[0]])} shots, expected {batch.shots}"
             f" ({len(wrong)} of {len(shots)} differ)"
         )

@@ -1,6 +1,6 @@
-"""Keys of providers: read anew for every call, so that a rotated key works without a restart, and never shown.
+"""Keys of providers: read again for every call, so that a rotated key works without a restart, and never shown.
 
-A key stands in an environment variable, or in a file that a variable names (as mounted secrets do). Nothing keeps one
+A key is in an environment variable, or in a file that a variable names (as mounted secrets do). Nothing keeps one
 longer than a call; a `Secret` shows its value only to who asks for it by name.
 """
 

@@ -30,7 +30,7 @@ def batch_key(batch: CircuitBatch) -> str:
 
 
 def backend_slug(backend: str) -> str:
-    """Return a backend's name as it stands after ``replay:`` and in file names."""
+    """Return a backend's name as it is after ``replay:`` and in file names."""
     return backend.replace(":", ".", 1)
 
 

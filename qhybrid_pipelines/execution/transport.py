@@ -1,6 +1,6 @@
 """One HTTP request that ends: in time, within a size, at the host that was asked, and sent at most once.
 
-No library default does that. A read timeout starts anew with every byte, so a body or header that drips never times
+No library default does that. A read timeout starts again with every byte, so a body or header that drips never times
 out; a redirect may lead a key to another host; a retry may pay twice. Here a request has a deadline as a whole, and
 whoever calls is told whether anything can have reached the other side.
 
@@ -193,7 +193,7 @@ class _Progress:
 async def _read_response(response: httpx.Response, limits: RequestLimits) -> HttpResponse:
     async with contextlib.aclosing(response):
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise ValueError("the answer is packed, although it was asked for as it is")
+            raise ValueError("the answer is compressed, although it was requested uncompressed")
         content = bytearray()
         async for chunk in response.aiter_raw(_CHUNK):
             content += chunk

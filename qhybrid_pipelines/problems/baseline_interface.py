@@ -32,7 +32,7 @@ class BaselineAnswer:
 class Baseline(Protocol):
     """A solver that knows nothing of families: bounded by steps and not by the clock, deterministic for a seed."""
 
-    #: As it stands in the table `baselines` and in specifications; its stream of random numbers is named after it.
+    #: As it is in the table `baselines` and in specifications; its stream of random numbers is named after it.
     name: str
     #: What it does, in a few words, for the documentation.
     title: str

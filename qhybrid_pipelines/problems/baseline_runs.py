@@ -86,7 +86,7 @@ def baseline_names() -> tuple[str, ...]:
 def speed_rank(solver: str) -> int:
     """Return which of equally good solvers is named first; see :class:`.Baseline`.
 
-    A name that is not a baseline's is taken for a family's own solver, which stands before enumeration only.
+    A name that is not a baseline's is taken for a family's own solver, which has precedence over enumeration only.
     """
     ranks = {name: baseline.speed_rank for name, baseline in all_baselines().items()}
     ranks |= {**_RANDOM_SPEED_RANKS, EXHAUSTIVE: _EXHAUSTIVE_RANK}

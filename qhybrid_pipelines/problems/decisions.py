@@ -1,6 +1,6 @@
 """What happens after a verdict: accept the quantum answer, go on with a next round, or fall back to a classical one.
 
-The answer that stands is always the best that any source knows; `accept` says that the quantum answer is that one, or
+The current answer is always the best that any source knows; `accept` says that the quantum answer is that one, or
 as good. A verdict alone does not accept: an answer within the margin of a better one is still the worse answer.
 """
 

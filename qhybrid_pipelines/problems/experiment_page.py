@@ -108,7 +108,7 @@ def baseline_table() -> str:
 
 
 def with_generated_parts(page: str) -> str:
-    """Return the page with its generated parts made anew: each stands between two comments that name it.
+    """Return the page with its generated parts made again: each stands between two comments that name it.
 
     Raises:
         ValueError: a part has no place on the page.

@@ -1,4 +1,4 @@
-"""The answer that stands: the best that any source knows, in the name of who needed least for it."""
+"""The current answer: the best that any source knows, in the name of who needed least for it."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class RunOutcomes:
 
 
 def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> MeasuredCounts:
-    """Return the arrays ``point, repetition, bits, count`` of counts, which may stand in any order, sorted.
+    """Return the arrays ``point, repetition, bits, count`` of counts, which may be in any order, sorted.
 
     Raises:
         CorruptResult: an outcome has a bit set that the reduced model of ``width`` variables does not have.

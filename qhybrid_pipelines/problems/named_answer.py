@@ -13,7 +13,7 @@ from qhybrid_pipelines.problems.registry import family_named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedAnswer:
-    """The answer that stands for one execution.
+    """The current answer for one execution.
 
     Attributes:
         experiment: key.
@@ -46,7 +46,7 @@ class NamedAnswer:
 
 
 def name_answer(instance: Instance, decision: Mapping[str, Any]) -> NamedAnswer:
-    """Return the answer that stands by a row of the table `decisions`."""
+    """Return the current answer by a row of the table `decisions`."""
     family = family_named(instance.family)
     assignment = assignment_array(decision["final_assignment"])
     values = assignment.tolist()

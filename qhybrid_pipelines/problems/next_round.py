@@ -54,7 +54,7 @@ def plan_next_round(
         experiment: its key.
         backend: the backend it ran on; rounds of different backends go their own ways.
         incumbent: best assignment that this line of rounds knows, first variable first. Baselines do not count: a
-            quantum answer that only repeats theirs would be no answer.
+            quantum answer that only repeats theirs would add nothing.
         improved: the measured answers are better than the incumbent of this round.
         reduced_model_row: row of `reduced_models`.
         comparison_row: row of `baseline_comparisons`.
@@ -86,7 +86,7 @@ def plan_next_round(
         return NextRound(
             spec=_change_specification(spec, changed), adjusted=f"Another subproblem around {start}, with a new seed."
         )
-    # With another depth a recursion would eliminate other variables: that is no closer look at the same reduced model.
+    # With another depth a recursion would eliminate other variables: that is not a closer look at the same reduced model.
     if comparison_row["reduced_model_optimum_reached"] or spec.ansatz.kind == "recursive_qaoa":
         return None
     if spec.sweep.strategy == "auto" and spec.ansatz.layers != "auto" and spec.ansatz.layers < MAX_LAYERS:

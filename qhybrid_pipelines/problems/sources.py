@@ -58,7 +58,7 @@ def load_instance(problem: ProblemSpec, read_bytes: ReadBytes) -> Instance:
         instance = dataclasses.replace(family.from_graph(networkx_graph(name), name, options), name=name, source=source)
     else:
         raise InvalidInput(
-            f"the file {source!r} was not taken in",
+            f"the file {source!r} was not registered",
             remedy="Submit the experiment by `qhybrid run` or the inbox, which keep a copy of the file.",
             field="problem.source",
         )
@@ -117,7 +117,7 @@ def _check_terms(instance: Instance, *, file: str | None) -> None:
     terms = max((len(part) for part in instance.payload.values() if isinstance(part, list)), default=0)
     if terms > MAX_TERMS:
         raise InvalidInput(
-            f"the instance has {terms:,} terms or edges, and at most {MAX_TERMS:,} are worked with",
+            f"the instance has {terms:,} terms or edges, and at most {MAX_TERMS:,} are supported",
             remedy="Take a smaller one, or a part of it: preparing it would take more than 2 GB of memory.",
             file=file,
             field="problem.source",
@@ -156,8 +156,8 @@ def _from_file(
     data = read_bytes(source)
     if sha256_hex(data) != source.sha256:
         raise InvalidInput(
-            "the content is not what was taken in",
-            remedy="The kept copy was changed; submit the experiment again with the file.",
+            "the content is not what was registered",
+            remedy="The stored copy was changed; submit the experiment again with the file.",
             file=source.file,
         )
     data = unpack(data, file=source.file)

@@ -4,7 +4,7 @@
     q[1]: ─[h]────┼─────[rzz(c)]─[rx(m)]─[M]
     q[2]: ─[h]────●────────●─────[rx(m)]─[M]
 
-A gate's name stands on its first qubit, a dot on every other one, and a cross where a wire only passes. A step stands in the
+A gate's name is on its first qubit, a dot on every other one, and a cross where a wire only passes. A step is in the
 first column in which its qubits, and the wires between them, are free. Parsing the text in full takes a hundred times as
 long, and drawing is the only thing that many experiments would need it for.
 """
@@ -68,7 +68,7 @@ def _fold_columns(size: int, steps: list[tuple[str, list[int]]], columns: int) -
 
 
 def _columns(size: int, steps: list[tuple[str, list[int]]]) -> list[dict[int, str]]:
-    """Return what stands on which wire, column by column."""
+    """Return what is on which wire, column by column."""
     free, columns = [0] * size, list[dict[int, str]]()
     for label, qubits in steps:
         span = range(min(qubits), max(qubits) + 1)

@@ -1,7 +1,7 @@
 """The canonical text of a template: OpenQASM 3 without a single number that comes from data.
 
 The exporter prints floats rounded to about 1e-12, so a literal would lose digits; every angle is therefore an input and
-its value stands in the bindings as float64. The same circuit gives the same bytes in every process, and text read back
+its value is in the bindings as float64. The same circuit gives the same bytes in every process, and text read back
 and written again is unchanged: its SHA-256 is the template's identity. Reading is `core.openqasm`.
 """
 

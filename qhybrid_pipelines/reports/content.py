@@ -1,4 +1,4 @@
-"""What a report says, as plain values: rows of tables as they stand in the lake and the ledger, and what was computed from them.
+"""What a report says, as plain values: rows of tables as they are in the lake and the ledger, and what was computed from them.
 
 Nothing here is text for people or a picture; both are made of it by the other modules of this room. A part that is not
 there yet is None or empty, so that a report of something unfinished shows what there is.
@@ -214,7 +214,7 @@ class CalibrationWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerContent:
-    """The answer that stands, in the words of its family: for 1 and for 0, what it says and the variables that have it."""
+    """The current answer, in the words of its family: for 1 and for 0, what it says and the variables that have it."""
 
     source: str
     objective: float | None

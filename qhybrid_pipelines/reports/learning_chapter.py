@@ -199,7 +199,7 @@ def _dataset(content: LearningContent) -> Section | None:
                     ("n_rows", "Rows", data["n_rows"]),
                     ("n_columns", "Features", data["n_columns"]),
                     ("classes", "Classes", classes),
-                    ("duplicate_rows", "Rows that stand there twice", data["duplicate_rows"]),
+                    ("duplicate_rows", "Duplicate rows", data["duplicate_rows"]),
                     ("source", "Source", data["source"]),
                     ("licence", "Licence", data["licence"]),
                     ("digest", "SHA-256", data["digest"][:12]),

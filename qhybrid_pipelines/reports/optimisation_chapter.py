@@ -1,4 +1,4 @@
-"""An optimisation as a chapter of the page: its words and tables, and which figures stand beside them."""
+"""An optimisation as a chapter of the page: its words and tables, and which figures are beside them."""
 
 from __future__ import annotations
 
@@ -374,7 +374,7 @@ def _answers(content: OptimisationContent) -> Section | None:
     for answer, named in backends.items():
         broken = "" if answer.feasible else f" It breaks a constraint: {answer.violation}."
         paragraphs.append(
-            f"The answer that stands on {listing(named)} is worth {show(answer.objective)} {answer.unit}, found by "
+            f"The current answer on {listing(named)} is worth {show(answer.objective)} {answer.unit}, found by "
             f"{answer.source.replace('_', ' ')}.{broken}"
         )
         records = [

@@ -44,7 +44,7 @@ def render_page(found: Sequence[Chapter], *, made_at: datetime | None = None) ->
 
     Args:
         found: the chapters in their order.
-        made_at: the time that stands at its end; the default is now.
+        made_at: the time that is at its end; the default is now.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
     from markupsafe import Markup, escape
@@ -59,7 +59,7 @@ def render_page(found: Sequence[Chapter], *, made_at: datetime | None = None) ->
     )
 
     def inline_code(text: str) -> Any:
-        # Escaped first: a name between backticks is text, whatever stands in it.
+        # Escaped first: a name between backticks is text, whatever is in it.
         return Markup(_CODE.sub(r"<code>\1</code>", str(escape(printable(text)))))  # noqa: S704
 
     def svg(drawing: Drawing, prefix: str) -> Any:

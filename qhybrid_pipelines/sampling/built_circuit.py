@@ -1,4 +1,4 @@
-"""What a family of circuits gives, and the template that is made of it: no number of it stands in the text."""
+"""What a family of circuits gives, and the template that is made of it: no number of it is in the text."""
 
 from __future__ import annotations
 

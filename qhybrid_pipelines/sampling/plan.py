@@ -143,7 +143,7 @@ def _from_family(spec: SamplingSpec, family: CircuitFamily) -> Iterator[SampledC
         if width < family.least_width or width % family.width_step:
             even = "" if family.width_step == 1 else f", a multiple of {family.width_step}"
             raise InvalidInput(
-                f"{width} is no width of the family {family.name!r}",
+                f"the family {family.name!r} has no circuits of width {width}",
                 remedy=f"It begins at {family.least_width}{even}.",
                 field="circuit.widths",
             )

@@ -41,7 +41,7 @@ def read_references(data: bytes, widths: Mapping[str, int], *, file: str) -> dic
         reader = csv.reader(io.StringIO(data.decode("utf-8-sig")))
         rows = [(reader.line_num, row) for row in reader if row and not row[0].startswith("#")]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"the file is no CSV text: {error}", remedy="Save it as UTF-8 text.", file=file) from None
+        raise InvalidInput(f"the file is not CSV text: {error}", remedy="Save it as UTF-8 text.", file=file) from None
     if not rows:
         raise InvalidInput("the file is empty", remedy="Write the columns outcome and probability.", file=file)
     first_line, header = rows[0]

@@ -35,7 +35,7 @@ class Actions:
 
     Attributes:
         workspace: the home.
-        by: who decides; stands in the events.
+        by: who decides; is in the events.
         may_change: tells whether that is the caller's to decide for an experiment; what is not is not there.
     """
 

@@ -221,7 +221,7 @@ class KeyAuthenticator:
         return Caller(principal=stored.principal, scopes=frozenset(stored.scopes))
 
     def _current(self) -> Mapping[str, StoredKey]:
-        """Return the keys by digest; the file is read anew when it has changed."""
+        """Return the keys by digest; the file is read again when it has changed."""
         try:
             status = self._keys.home.service_keys.stat()
         except FileNotFoundError:
@@ -253,10 +253,10 @@ def _check(principal: str, scopes: Collection[str], days: int) -> None:
     for scope in scopes:
         if scope not in SCOPES:
             raise InvalidInput(
-                f"there is no scope {scope[:40]!r}", remedy=f"Choose of {', '.join(SCOPES)}.", field="--scope"
+                f"there is no scope {scope[:40]!r}", remedy=f"Choose one of {', '.join(SCOPES)}.", field="--scope"
             )
     if not scopes:
-        raise InvalidInput("a key needs a scope", remedy=f"Choose of {', '.join(SCOPES)}.", field="--scope")
+        raise InvalidInput("a key needs a scope", remedy=f"Choose one of {', '.join(SCOPES)}.", field="--scope")
     if not 1 <= days <= MOST_DAYS:
         raise InvalidInput(
             f"{days} days are not between 1 and {MOST_DAYS}", remedy="Make a key that ends.", field="--days"

@@ -119,13 +119,13 @@ class OrderReader:
         checked = registration.check_fields(order["specification"], file=SPECIFICATION, lines={})
         if checked.angles is not None:
             raise InvalidInput(
-                "a file of angles is not taken over HTTP",
+                "a file of angles is not accepted over HTTP",
                 remedy="Register this experiment by `qhybrid run` or the inbox.",
                 field="sweep.file",
             )
         if checked.series:
             raise InvalidInput(
-                "files of a series of circuits are not taken over HTTP",
+                "files of a series of circuits are not accepted over HTTP",
                 remedy="Register this experiment by `qhybrid run` or the inbox.",
                 field="circuit.files",
             )

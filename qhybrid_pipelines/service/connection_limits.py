@@ -29,8 +29,8 @@ MAX_CONNECTIONS = 1024
 _TOO_SLOW = Problem(
     status=408,
     code="too-slow",
-    detail="The request did not come to its end in time.",
-    remedy="Send it again as a whole; nothing was accepted.",
+    detail="The request did not arrive completely in time.",
+    remedy="Send the whole request again; nothing was accepted.",
 )
 _TOO_LONG = Problem(
     status=431,

@@ -34,7 +34,7 @@ def decode(cursor: str | None) -> str:
         text = ""
     if not text or not text.isprintable() or encode(text) != cursor:
         raise bad_request(
-            "this cursor was not given out by the service",
+            "this cursor was not issued by the service",
             remedy="Follow the `next` link of a page, or leave the cursor out.",
             field="cursor",
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def money_rows(control_plane: ControlPlane, principal: str) -> Iterator[dict[str, Any]]:
-    """Yield each budget that is a principal's own: what it is, how much is used in US dollars, and when it begins anew."""
+    """Yield each budget that is a principal's own: what it is, how much is used in US dollars, and when it begins again."""
     ledger = control_plane.ledger
     now = ledger.read_time(datetime.now(UTC))
     for limit in control_plane.policy.spending_limits_for(principal):

@@ -74,7 +74,7 @@ def read_request(body: bytes) -> NetworkRequest:
     given = {composed(name): value for name, value in files.items()}
     for name, remedy in _NOT_FROM_OUTSIDE.items():
         if name in specification:
-            raise invalid("this field is not taken from outside", remedy=remedy, field=f"{SPECIFICATION}.{name}")
+            raise invalid("this field is not accepted over HTTP", remedy=remedy, field=f"{SPECIFICATION}.{name}")
     used = [
         *_named_file(specification, ("problem", "source"), given, schemes=(NETWORKX,)),
         *_named_file(specification, ("problem", "circuit"), given),
@@ -117,7 +117,7 @@ def _check_files(files: object) -> None:
             if isinstance(text[UPLOAD], str) and SHA256.fullmatch(text[UPLOAD]):
                 continue
             raise invalid(
-                "this is no hash of an upload",
+                "this is not the hash of an upload",
                 remedy="Give the `sha256` that POST /v1/uploads has answered, 64 hexadecimal digits.",
                 field=f"{FILES}.{name}.{UPLOAD}",
             )
@@ -147,7 +147,7 @@ def _named_file(
             raise _not_along(value, field)
     elif isinstance(value, dict) and value.keys() & {"file", "sha256"}:
         raise invalid(
-            "a file is not named by its hash from outside",
+            "a file cannot be named by its hash over HTTP",
             remedy=f"Send its text, or the hash of an upload, in `{FILES}`, and name it here.",
             field=field,
         )

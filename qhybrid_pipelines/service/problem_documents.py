@@ -41,14 +41,14 @@ CODES: Mapping[str, str] = {
     "conflict": "Somebody else has this experiment.",
     "wrong-state": "The job or decision is not, or no longer, in a state in which this can be done.",
     "too-large": "The body is larger than the service takes.",
-    "media-type": "The body is not said to be JSON.",
+    "media-type": "The body is not declared as JSON.",
     "wrong-host": "The request names another host than this service.",
     "invalid-input": "The body can be read, and says something wrong: `field` names where.",
     "key-reused": "The Idempotency-Key was used for another body.",
     "rate-limited": "More requests than this caller may send: `Retry-After` says when there is room for one.",
     "quota-exceeded": "The caller has spent or reserved what it may spend in a day.",
     "refused": "Policy, a limit or a budget says no.",
-    "too-slow": "The request did not come to its end in time.",
+    "too-slow": "The request did not arrive completely in time.",
     "overloaded": "Too much waits already: ask again after `Retry-After`.",
     "not-ready": "The service is starting, or its ledger does not answer.",
     "storage": "This machine cannot write or read what it has to: a full disk, a damaged file.",
@@ -189,7 +189,7 @@ def _refused(error: Any) -> Problem:
         status=403,
         code="refused",
         detail=str(error),
-        remedy="Ask for less, or ask whoever keeps the policy; nothing was sent.",
+        remedy="Ask for less, or ask the owner of the policy; nothing was sent.",
     )
 
 
@@ -255,7 +255,7 @@ def _damaged(_: Any) -> Problem:
         status=500,
         code="storage",
         detail="A stored file cannot be read, or this machine failed.",
-        remedy="Whoever keeps this service finds it with `qhybrid doctor`.",
+        remedy="The operator of this service can find it with `qhybrid doctor`.",
     )
 
 

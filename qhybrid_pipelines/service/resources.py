@@ -236,7 +236,7 @@ class Resources:
         return KEY_PATTERN.fullmatch(key) is not None and key in self.workspace.specifications
 
     def _sorted_keys(self) -> tuple[str, ...]:
-        """Return all keys; the folder is listed anew only when it has changed."""
+        """Return all keys; the folder is listed again only when it has changed."""
         changed = self.workspace.home.specifications.stat().st_mtime_ns
         # A folder that changed just now may change once more within the same tick of its clock.
         settled = datetime.now(UTC).timestamp() * 1e9 - changed > 2e9
@@ -297,7 +297,7 @@ def event_fields(event: EventRecord, experiment: str) -> Fields:
 
 
 def _state(backend: str, jobs: list[JobRecord], due: Iterable[Any]) -> Fields:
-    """Return where an experiment stands on one backend: never one word for everything."""
+    """Return the state of an experiment on one backend: never one word for everything."""
     stages = [stage.job for stage in due if stage.backend in (None, backend)]
     waiting = [job for job in jobs if job.state in NEEDS_A_PERSON]
     held = [job for job in jobs if job.state in OPEN]

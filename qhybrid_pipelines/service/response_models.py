@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: Where an experiment stands. It is never one word "running": that says neither who has it nor what it waits for.
+#: The state of an experiment. It is never one word "running": that says neither who has it nor what it waits for.
 State = Literal["accepted", "refused", "due", "with_provider", "needs_a_person", "stopped", "decided"]
 
 
@@ -53,7 +53,7 @@ class ExperimentPage(ResponseModel):
 
 
 class BackendState(ResponseModel):
-    """Where an experiment stands on one backend."""
+    """The state of an experiment on one backend."""
 
     backend: str
     state: State
@@ -80,7 +80,7 @@ class Results(ResponseModel):
 
     experiment: str
     verdicts: list[dict[str, Any]] = Field(description="One per backend, or per model of a learning experiment.")
-    answers: list[dict[str, Any]] = Field(description="The answer that stands, by the names of the problem.")
+    answers: list[dict[str, Any]] = Field(description="The current answer, by the names of the problem.")
 
 
 class Job(ResponseModel):
@@ -176,7 +176,7 @@ class Outcome(ResponseModel):
     accepted_at: datetime
     href: str
     verdicts: list[dict[str, Any]] = Field(description="One per backend, or per model of a learning experiment.")
-    answers: list[dict[str, Any]] = Field(description="The answer that stands, by the names of the problem.")
+    answers: list[dict[str, Any]] = Field(description="The current answer, by the names of the problem.")
 
 
 class EstimateProblem(ResponseModel):

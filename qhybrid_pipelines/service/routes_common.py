@@ -35,10 +35,10 @@ _WORDS = {
     403: "The key does not allow this, or policy says no.",
     404: "There is nothing here that the caller may see.",
     405: "The address does not take this method.",
-    408: "The request did not come to its end in time.",
+    408: "The request did not arrive completely in time.",
     409: "Somebody else has this, or its state does not allow it, or something else was said before.",
     413: "The body is too large.",
-    415: "The body is not said to be JSON.",
+    415: "The body is not declared as JSON.",
     421: "The request is for another host.",
     422: "The body says something wrong: `field` names where.",
     429: "Too many requests, or too much spent: `Retry-After` says when to ask again.",
@@ -65,7 +65,7 @@ def needs(scope: Scope, *, or_scope: Scope | None = None) -> Callable[[Request],
                 Problem(
                     status=403,
                     code="forbidden",
-                    detail=f"This key has not the scope {scope!r}.",
+                    detail=f"This key does not have the scope {scope!r}.",
                     remedy="Use a key that has it; `qhybrid keys create --scope` makes one.",
                     headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
                 )
@@ -104,7 +104,7 @@ async def json_body(request: Request) -> bytes:
             Problem(
                 status=415,
                 code="media-type",
-                detail="The body is not said to be JSON.",
+                detail="The body is not declared as JSON.",
                 remedy="Send the header Content-Type: application/json.",
                 field="Content-Type",
             )
@@ -113,7 +113,7 @@ async def json_body(request: Request) -> bytes:
 
 
 def only_known_parameters(request: Request) -> None:
-    """Refuse a query parameter that the route does not know: a filter that is misspelt must not be no filter.
+    """Refuse a query parameter that the route does not know: a misspelt filter must not silently be ignored.
 
     Raises:
         ProblemError: 400.
@@ -165,6 +165,6 @@ def event_types(text: str | None) -> frozenset[str] | None:
     for name in names:
         if name not in known:
             raise bad_request(
-                f"there is no event {name[:60]!r}", remedy=f"Choose of {', '.join(sorted(known))}.", field="type"
+                f"there is no event {name[:60]!r}", remedy=f"Choose one of {', '.join(sorted(known))}.", field="type"
             )
     return frozenset(names)

@@ -65,7 +65,7 @@ def list_experiments(
     response_model=ExperimentDetail,
 )
 def get_experiment(request: Request, response: Response, caller: Reader, key: str) -> dict[str, Any]:
-    """Show an experiment, where it stands on each backend, and what it waits for."""
+    """Show an experiment, its state on each backend, and what it waits for."""
     parts = parts_of(request)
     if not parts.visibility_of(caller)(key):
         raise not_found("experiment")

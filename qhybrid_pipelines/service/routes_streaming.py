@@ -64,7 +64,7 @@ async def stream_events(
     may_see = await run_in_threadpool(parts.visibility_of, caller)
     await run_in_threadpool(check_experiment, parts, may_see, experiment)
     if parts.feed.listeners >= MOST_LISTENERS:
-        raise overloaded("Too many listen to events already.", seconds=10)
+        raise overloaded("Too many clients are listening to events already.", seconds=10)
 
     def visibility() -> MaySee:
         # What a caller may see grows with what it sends, and ends with its key.

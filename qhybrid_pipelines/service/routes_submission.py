@@ -183,7 +183,7 @@ async def _accept(parts: ServiceParts, caller: Caller, key: str, asked: NetworkR
                 status=503,
                 code="storage",
                 detail="The request could not be written to the disk, and was not accepted.",
-                remedy="Send the same request with the same key again; whoever keeps this service has to make room.",
+                remedy="Send the same request with the same key again; the operator of this service has to free some disk space.",
                 retry_after_seconds=30,
             )
         ) from None
@@ -215,7 +215,7 @@ def _uploads(parts: ServiceParts, caller: Caller, asked: NetworkRequest) -> dict
             found[name] = parts.uploads.read(caller.principal, sha256)
         except ProblemError:
             raise invalid(
-                "you have no upload of this hash",
+                "you have no upload with this hash",
                 remedy="Send the file with POST /v1/uploads first.",
                 field=f"{FILES}.{name}.{UPLOAD}",
             ) from None
@@ -253,7 +253,7 @@ def _read_key(given: str | None) -> str:
     text = given or ""
     if not _KEY.fullmatch(text):
         raise bad_request(
-            "there is no Idempotency-Key" if not text else "this is no Idempotency-Key",
+            "there is no Idempotency-Key" if not text else "this is not an Idempotency-Key",
             remedy="Send one that is new for every request and the same for its repetitions, for example a UUID: up to 255 "
             "letters, digits, dots, dashes, colons and underscores.",
             field="Idempotency-Key",
@@ -278,7 +278,7 @@ def _owned_by_other() -> ProblemError:
         Problem(
             status=409,
             code="conflict",
-            detail="Somebody else has an experiment with exactly this specification, and it stays theirs.",
+            detail="Somebody else already has an experiment with exactly this specification.",
             remedy="Change its name or its seed, which makes it an experiment of its own, with its own jobs and costs.",
             field="specification",
         )

@@ -40,7 +40,7 @@ async def upload_file(request: Request, response: Response, caller: Submitter) -
             Problem(
                 status=415,
                 code="media-type",
-                detail="The body is not said to be a file.",
+                detail="The body is not declared as a file.",
                 remedy=f"Send the header Content-Type: {_MEDIA_TYPE}.",
                 field="Content-Type",
             )

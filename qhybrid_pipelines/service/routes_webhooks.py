@@ -182,7 +182,7 @@ async def _read(request: Request, model: type[_Model]) -> _Model:
             Problem(
                 status=415,
                 code="media-type",
-                detail="The body is not said to be JSON.",
+                detail="The body is not declared as JSON.",
                 remedy="Send the header Content-Type: application/json.",
                 field="Content-Type",
             )

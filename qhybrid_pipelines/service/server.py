@@ -66,7 +66,7 @@ def serve(options: ServiceOptions) -> None:
     local = _is_loopback(options.host)
     if not local and options.authenticator is None:
         raise InvalidInput(
-            f"{options.host} can be reached from other machines, and nobody has to show a key",
+            f"{options.host} can be reached from other machines, and no key is required",
             remedy="Make keys first, with `qhybrid keys create`, or leave --host out.",
             field="--host",
         )

@@ -56,7 +56,7 @@ class TokenSettings(StrictModel):
     )
     principal_claim: str = Field(default="sub", min_length=1, description="The claim that names the principal.")
     scope_claim: str = Field(default="scope", min_length=1, description="The claim with the scopes.")
-    scope_prefix: str = Field(default="", description="What stands before the scopes of this service.")
+    scope_prefix: str = Field(default="", description="Prefix of the scopes of this service.")
 
 
 class ServiceSettings(StrictModel):
@@ -69,7 +69,7 @@ class ServiceSettings(StrictModel):
     def _principals_are_distinct(self) -> ServiceSettings:
         names = [limit.principal for limit in self.limits]
         if len(set(names)) != len(names):
-            raise ValueError("two limits are of the same principal")
+            raise ValueError("two limits are for the same principal")
         return self
 
     def limit_of(self, principal: str, *, keys: bool) -> RateLimit:

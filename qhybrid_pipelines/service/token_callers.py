@@ -92,7 +92,7 @@ class TokenAuthenticator:
         principal = claims.get(self._settings.principal_claim)
         if not isinstance(principal, str) or not PRINCIPAL.fullmatch(principal):
             raise _unauthorised(
-                f"The token's {self._settings.principal_claim!r} is no name as principals have here.",
+                f"The token's {self._settings.principal_claim!r} is not a name that a principal may have here.",
                 error="invalid_token",
             )
         given = claims.get(self._settings.scope_claim, "")

@@ -1,7 +1,7 @@
 """The public keys of an issuer of tokens: a JSON Web Key Set (RFC 7517) in a file, or at an address.
 
 Keys change: the issuer publishes the next one and signs with it from some moment on. A token with a key that is not known here has
-the set read anew before it is judged, so that nobody is refused in that moment; how often that happens is bounded, so that made-up
+the set read again before it is judged, so that nobody is refused in that moment; how often that happens is bounded, so that made-up
 names of keys cost the issuer next to nothing.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 * 1024
 TIMEOUT_SECONDS = 5.0
-#: A set is read anew after so long: as long may a key be used that the issuer has taken out.
+#: A set is read again after so long: as long may a key be used that the issuer has taken out.
 FRESH_SECONDS = 300.0
 #: An issuer that cannot be reached is believed for so long what it said last.
 STALE_SECONDS = 3600.0
@@ -158,7 +158,7 @@ def _usable(content: bytes, algorithms: Collection[str]) -> dict[str | None, PyJ
     """Return the keys of a set by name, those that check signatures by an algorithm that is allowed.
 
     Raises:
-        ValueError: it is no key set.
+        ValueError: it is not a key set.
     """
     from jwt import PyJWK
     from jwt.exceptions import PyJWTError
@@ -168,7 +168,7 @@ def _usable(content: bytes, algorithms: Collection[str]) -> dict[str | None, PyJ
     found: dict[str | None, PyJWK] = {}
     named = json.loads(content)["keys"]
     if not isinstance(named, list):
-        raise TypeError("its `keys` are no list")
+        raise TypeError("its `keys` are not a list")
     for fields in named:
         if not isinstance(fields, dict):
             continue

@@ -69,12 +69,12 @@ def read_sampling_experiments(table: pa.Table) -> Iterator[tuple[str, SamplingSp
     """Yield key and specification of every row of the table `experiments`.
 
     Raises:
-        InvalidInput: one of them is no sampling experiment.
+        InvalidInput: one of them is not a sampling experiment.
     """
     for row in table.select(["experiment", "family", "specification"]).to_pylist():
         if row["family"] != SAMPLING_FAMILY:
             raise InvalidInput(
-                f"experiment {row['experiment']} is no sampling experiment",
+                f"experiment {row['experiment']} is not a sampling experiment",
                 remedy="Only experiments with `kind: sampling` have tables of the group `sample`.",
             )
         yield row["experiment"], SamplingSpec.model_validate_json(row["specification"])

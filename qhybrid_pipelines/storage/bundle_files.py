@@ -54,7 +54,7 @@ def read_bundle(path: Path) -> Bundle:
     """Return what a bundle holds, every byte compared with its manifest; nothing is written.
 
     Raises:
-        InvalidInput: there is no such file, it is no bundle, or a newer release made it.
+        InvalidInput: there is no such file, it is not a bundle, or a newer release made it.
         CorruptFile: a part is missing or is not what was packed.
     """
     try:
@@ -101,7 +101,7 @@ def _files(archive: zipfile.ZipFile, digests: Mapping[str, str], path: Path) -> 
         except (KeyError, zipfile.BadZipFile, zlib.error):
             content = None
         if content is None or sha256_hex(content) != digest:
-            raise CorruptFile(f"{path}: {name}", "it is missing or not what was packed", remedy="Get the bundle anew.")
+            raise CorruptFile(f"{path}: {name}", "it is missing or not what was packed", remedy="Get the bundle again.")
         files[name] = content
     return files
 

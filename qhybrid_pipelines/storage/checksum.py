@@ -1,4 +1,4 @@
-"""Whether a large file still is what was written: its size and CRC-32 stand in a small file of their own.
+"""Whether a large file still is what was written: its size and CRC-32 are in a small file of their own.
 
 Meant for damage, not for malice: a disk that gives back other bytes, a copy that was cut off, a program that wrote to
 the file. CRC-32 runs at some gigabytes a second, so that looking costs little more than reading.

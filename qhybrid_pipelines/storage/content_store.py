@@ -39,18 +39,18 @@ class RawStore:
 
         Raises:
             CorruptFile: it is not there, or its bytes are not those that were put.
-            ValueError: ``digest`` is no SHA-256.
+            ValueError: ``digest`` is not a SHA-256.
         """
         path = self._path(digest)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
-            raise CorruptFile(str(path), "the file is missing", remedy="Restore it, or take it in again.") from None
+            raise CorruptFile(str(path), "the file is missing", remedy="Restore it, or register it again.") from None
         if sha256_hex(content) != digest:
             raise CorruptFile(
                 str(path),
                 "its bytes do not have the SHA-256 that it is named by",
-                remedy="Restore it, or remove it and take it in again.",
+                remedy="Restore it, or remove it and register it again.",
             )
         return content
 
@@ -59,5 +59,5 @@ class RawStore:
 
     def _path(self, digest: str) -> Path:
         if not _HASH.fullmatch(digest):
-            raise ValueError(f"{digest!r} is no SHA-256")
+            raise ValueError(f"{digest!r} is not a SHA-256")
         return self.folder / digest

@@ -16,7 +16,7 @@ PAGE = Path("docs/data-dictionary.md")
 
 _INTRODUCTION = """# Data dictionary
 
-What stands in `warehouse.duckdb`, in the order of the data's way. This page is made from the same descriptions as the
+What is in `warehouse.duckdb`, in the order of the data's way. This page is made from the same descriptions as the
 tables themselves (`qhybrid_pipelines/storage/schemas/`, `warehouse_tables.py`, `warehouse_views.py`); the comments in the database say the same:
 `SELECT table_name, column_name, comment FROM duckdb_columns()`.
 

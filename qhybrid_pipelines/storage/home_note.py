@@ -52,7 +52,7 @@ def read_note(home: Home) -> HomeNote | None:
         raise CorruptFile(
             str(home.note),
             "the note that names this home cannot be read",
-            remedy="Put it back from a backup. Without one, remove it: `qhybrid home show` says then what is to be decided.",
+            remedy="Restore it from a backup. Without one, remove it: `qhybrid home show` says then what is to be decided.",
         ) from error
     raise InvalidInput(
         f"the home has format {found}, and this release knows formats up to {FORMAT}",

@@ -41,7 +41,7 @@ class LabelStore:
             raise CorruptFile(
                 str(path),
                 "the labels of an experiment cannot be read",
-                remedy="Remove the file, and take the page in again.",
+                remedy="Remove the file, and register the page again.",
             ) from error
 
     def change(self, key: str, **fields: Any) -> Labels:

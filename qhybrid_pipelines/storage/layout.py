@@ -148,7 +148,7 @@ class Home:
 
     @property
     def scheduled(self) -> Path:
-        """Pages that are run anew by the clock; people may put some there."""
+        """Pages that run on a schedule; people may put some there."""
         return self.path / "scheduled"
 
     @property

@@ -1,6 +1,6 @@
 """Questions about many experiments at once, as SQL: what was best, what waited, what was for nothing, what is new.
 
-They stand on docs/questions.md after those about single results (`storage.analyst_questions`).
+They are on docs/questions.md after those about single results (`storage.analyst_questions`).
 """
 
 from __future__ import annotations

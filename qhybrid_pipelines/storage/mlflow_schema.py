@@ -2,7 +2,7 @@
 
 MLflow makes a new store by running all of its migrations, which takes longer than a small experiment. Of another release than
 that of the file nothing is taken, and MLflow makes its tables itself. `python -m qhybrid_pipelines.storage.mlflow_schema` writes
-the file anew; a test holds it against the migrations.
+the file again; a test holds it against the migrations.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pages that are run anew by the clock, in one folder, and what is known about their runs."""
+"""The pages that run on a schedule, in one folder, and what is known about their runs."""
 
 from __future__ import annotations
 

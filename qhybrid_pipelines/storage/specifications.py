@@ -160,7 +160,7 @@ class Specifications:
             raise CorruptFile(
                 str(path),
                 f"this release cannot read it: {'.'.join(map(str, first['loc']))}: {first['msg']}",
-                remedy="Use the release that registered it, or write the specification anew.",
+                remedy="Use the release that registered it, or write the specification again.",
             ) from None
 
     def keys(self) -> tuple[str, ...]:
@@ -190,13 +190,13 @@ class Specifications:
         """Check that a file which a specification names by its hash is there; other sources need none.
 
         Raises:
-            InvalidInput: it was never taken in.
+            InvalidInput: it was never registered.
         """
         from qhybrid_pipelines.core.specification import FileSource
 
         if isinstance(source, FileSource) and source.sha256 not in self._blobs:
             raise InvalidInput(
-                f"the file {source.file!r} with SHA-256 {source.sha256} was never taken in",
+                f"the file {source.file!r} with SHA-256 {source.sha256} was never registered",
                 remedy=f"Give the path of the file as {field}.",
                 field=field,
             )

@@ -45,7 +45,7 @@ BUSY_SECONDS = 5.0
 
 #: Most entries of one MLflow request, which may hold 1000 in all.
 MAX_PARAMS, MAX_TAGS, MAX_METRICS = 100, 100, 800
-#: Characters that MLflow keeps of a data set's digest; the whole one stands in its source.
+#: Characters that MLflow keeps of a data set's digest; the whole one is in its source.
 MAX_DIGEST = 36
 
 _Entry = TypeVar("_Entry")

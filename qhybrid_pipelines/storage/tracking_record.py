@@ -63,7 +63,7 @@ class TrackingRecord:
 
     def __post_init__(self) -> None:
         if not self.key or '"' in self.key or "'" in self.key:
-            raise ValueError(f"{self.key!r} cannot be looked up: a key is a text without quotes")
+            raise ValueError(f"{self.key!r} cannot be looked up: a key is text without quotes")
 
     @property
     def file_name(self) -> str:

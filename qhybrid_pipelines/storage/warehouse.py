@@ -56,7 +56,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MIN_COMPACTION_BYTES = 64 * 2**20
 
 
-#: Rows of a small table that is written anew with every snapshot, `warehouse_tables.FAMILIES` or `LABELS`.
+#: Rows of a small table that is written again with every snapshot, `warehouse_tables.FAMILIES` or `LABELS`.
 SmallRows = Sequence[Mapping[str, Any]]
 #: Returns what the ledger holds since a mark; everything, where the mark is None or not one of this ledger.
 LedgerReader = Callable[[LedgerCursor | None], LedgerDelta]

@@ -48,7 +48,7 @@ class ExportedTable:
 def export_warehouse(home: Home, folder: Path, form: Form) -> list[ExportedTable]:
     """Write every table and view of the newest snapshot into a folder, with a manifest; all of one moment.
 
-    Rows stand in the order of their keys, so that the same snapshot gives the same files but for what was measured.
+    Rows are in the order of their keys, so that the same snapshot gives the same files but for what was measured.
 
     Args:
         home: whose warehouse.

@@ -41,7 +41,7 @@ FROM (
 
 ANSWERS = View(
     name="answers",
-    meaning="The answer that stands, one row per variable of the instance, in the words of its family",
+    meaning="The current answer, one row per variable of the instance, in the words of its family",
     columns=MappingProxyType(
         {
             "experiment": "Key of the experiment",

@@ -105,7 +105,7 @@ def test_a_current_folder_that_was_removed_is_one_sentence(tmp_path, named):
     gone.mkdir()
     done = qhybrid("experiments", *named, shell=f"unset QHYBRID_HOME; cd {gone}; rmdir {gone};")
     assert_one_sentence(done)
-    assert "the current folder is not there any more" in done.stderr
+    assert "the current folder no longer exists" in done.stderr
 
 
 def test_other_names_work(tmp_path):

@@ -139,7 +139,7 @@ def test_waiting_ends_and_says_why(service):
     service.wait_registered(key)
     late = wait(key, "--for", "JobCompleted", "--timeout", "2", url=service.url)
     assert late.returncode == 3
-    assert "the time is over" in late.stderr + late.stdout
+    assert "the time is up" in late.stderr + late.stdout
     for arguments in ((key, "--for", "JobDreamt"), ("nothing-00000000",), (key, "--timeout", "-1")):
         done = wait(*arguments, url=service.url)
         assert done.returncode == 2, done.stdout

@@ -97,5 +97,5 @@ def test_a_folder_with_something_in_it_is_refused(ran, tmp_path):
 
 
 def test_somebody_submits_it(ran, tmp_path):
-    with pytest.raises(InvalidInput, match="nobody is named"):
+    with pytest.raises(InvalidInput, match="no submitter is named"):
         export_qoblib(ran[1][:1], tmp_path / "new", ran[0].specifications, ran[0].lake, submitter=" ")

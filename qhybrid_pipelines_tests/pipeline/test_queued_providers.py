@@ -314,7 +314,7 @@ def test_an_outage_of_any_length_loses_no_request_and_pays_once(code_location, c
                 assert re.fullmatch(RESTING, requests)
                 break
             (submit,) = requests
-            assert code_location.run(submit).success, "an outage is no failure"
+            assert code_location.run(submit).success, "an outage is not a failure"
             run = code_location.instance.get_runs(limit=1)[0]
             assert read_tag(run.tags, OUTAGE_TAG)
             assert run.tags[STATE_TAG].startswith("resting until ")

@@ -2,7 +2,7 @@
 
 Real processes solve and judge; the clock is set by hand, so that a millisecond before and after a deadline is just that. Faults: no
 candidate, one just before or after the deadline, the same twice, infeasible, worse, equal, noise-like, of a wrong width, no answer at
-all; the client acts before, between or after; another decision takes its place; the clock is set back; the service is started anew,
+all; the client acts before, between or after; another decision takes its place; the clock is set back; the service is restarted,
 or its solver killed, in between; several come at once.
 """
 
@@ -116,7 +116,7 @@ class FaultRun:
                     self._kill_a_solver()
                 self._one(number)
                 if number % self._restart_every == 0:
-                    self._strike("service started anew")
+                    self._strike("service restarted")
                     self._decider.store.close()
                     self._decider = HandDecider(self._folder, self._answering, self._hand)
                 progress(number)

@@ -409,7 +409,7 @@ SPECIFICATIONS = (
     specification(
         "made-up hash",
         named(f"problem: {{family: maxcut, source: {{file: a.mc, sha256: '{'0' * 64}'}}}}\n"),
-        "never taken in",
+        "never registered",
         "path of the file",
         line=2,
         field="problem.source",
@@ -573,7 +573,7 @@ PROBLEM_FILES = (
         "constraint that nothing keeps",
         "a.lp",
         LP.replace("Binary", "Subject To\n few: x + y + z >= 4\nBinary"),
-        "no assignment keeps the constraint 'few'",
+        "no assignment satisfies the constraint 'few'",
         "right-hand side",
         problem=DECLARED_PROGRAM,
         field="problem.source",
@@ -750,7 +750,7 @@ SERIES = (
     specification(
         "series of a width that the family does not have",
         f"{_SERIES}circuit:\n  family: hidden_shift\n  widths: [2, 3]\n",
-        "3 is no width",
+        "no circuits of width 3",
         "a multiple of 2",
         line=5,
         field="circuit.widths",

@@ -1,4 +1,4 @@
-"""What is printed is what was said: brackets are no markup, nothing steers the terminal, no stream ends a command."""
+"""What is printed is what was said: brackets are not markup, nothing steers the terminal, no stream ends a command."""
 
 from __future__ import annotations
 

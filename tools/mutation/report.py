@@ -102,7 +102,7 @@ def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence
         head, states, (low, high) = summary.head, summary.states, summary.interval
         figures = (states[name] for name in ("killed", "timeout", "survived", "unreached"))
         cells = [head["room"], head["population"], len(summary.outcomes), *figures, f"{summary.share:.1%}"]
-        # They are tried in the order of the modules, so those of a run that was cut off are no sample of the room.
+        # They are tried in the order of the modules, so those of a run that was cut off are not a sample of the room.
         interval = (
             f"{low:.1%} to {high:.1%}"
             if summary.is_finished

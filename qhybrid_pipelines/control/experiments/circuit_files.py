@@ -38,7 +38,7 @@ def register_circuit(
         The problem; the bytes of the file, None where the circuit was not a path; the circuit, if there is one.
 
     Raises:
-        InvalidInput: the file is not there or no regular file, or holds no circuit that can be used here.
+        InvalidInput: the file is missing or not a regular file, or holds no circuit that can be used here.
     """
     named = problem.circuit
     if named is None:

@@ -172,7 +172,7 @@ def _group_files(
 def _mentioned_files(specification: Path, names: Iterable[str]) -> list[str]:
     """Return the files of the inbox that a specification names as problem, circuit or data, also when it is wrong elsewhere.
 
-    Where the text cannot be read as fields, every file whose name stands in it belongs to it: taken in by itself, such
+    Where the text cannot be read as fields, every file whose name is in it belongs to it: taken in by itself, such
     a file would become an experiment that nobody asked for.
     """
     others = [name for name in names if name != composed(specification.name)]
@@ -191,9 +191,9 @@ def _mentioned_files(specification: Path, names: Iterable[str]) -> list[str]:
 
 
 def _stands_in(name: str, text: str) -> bool:
-    """Tell whether a file's name stands in a text and is not part of a longer one.
+    """Tell whether a file's name is in a text and is not part of a longer one.
 
-    By hand: thousands of names are searched for in thousands of texts, and each pattern would be compiled anew.
+    By hand: thousands of names are searched for in thousands of texts, and each pattern would be compiled again.
     """
     place = text.find(name)
     while place >= 0:

@@ -67,7 +67,7 @@ class InboxLimits:
             if not root.is_absolute():
                 raise InvalidInput(
                     f"{str(root)!r} is not an absolute path",
-                    remedy=f"Name folders from the root on, separated by {os.pathsep!r}.",
+                    remedy=f"Give absolute paths, separated by {os.pathsep!r}.",
                     field=ROOTS_VARIABLE,
                 )
         return cls(

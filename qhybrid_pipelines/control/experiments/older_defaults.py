@@ -2,7 +2,7 @@
 
 Before angles were optimised by default, a sweep without a strategy took 16 points around a best guess; before the whole
 instance was taken where it fits, a reduced model had 16 qubits at most. An experiment that was registered so keeps that meaning in
-its home: run again, the same file finds it, and nothing is sent or paid anew.
+its home: run again, the same file finds it, and nothing is sent or paid again.
 """
 
 from __future__ import annotations

@@ -154,8 +154,8 @@ class Registration:
         [one] = written
         if one.schedule is not None or one.unscheduled:
             raise InvalidInput(
-                "an experiment that is run anew by the clock is not taken in here",
-                remedy=f"Omit `{schedules.FIELD}`, or take the page in with `qhybrid run` or by the inbox.",
+                "an experiment with a schedule cannot be registered here",
+                remedy=f"Omit `{schedules.FIELD}`, or register the page with `qhybrid run` or the inbox.",
                 file=file,
                 line=lines.get((schedules.FIELD,)),
                 field=schedules.FIELD,
@@ -203,7 +203,7 @@ class Registration:
         return self._register_all(written, file=file, folder=folder, most=MAX_COMBINATIONS)
 
     def _schedule(self, spec: AnySpec, written: WrittenExperiment) -> None:
-        """Keep when an experiment is to be run anew; a page of the same name that was kept before is replaced."""
+        """Keep when an experiment is to be run again; a page of the same name that was kept before is replaced."""
         slug = experiment_key(spec).rpartition("-")[0]
         if written.schedule is not None:
             labels = {name: list(value) if name == "tags" else value for name, value in written.labels.items()}
@@ -378,7 +378,7 @@ def _check_file(path: Path) -> None:
         path.lstat()
     except (OSError, ValueError):
         raise InvalidInput("there is no such file", remedy="Check the path.", file=str(path)) from None
-    what = "this is a folder" if path.is_dir() else "this is not a regular file, or a link to nowhere"
+    what = "this is a folder" if path.is_dir() else "this is not a regular file, or a broken link"
     raise InvalidInput(what, remedy="Name a specification or a problem file.", file=str(path))
 
 

@@ -1,4 +1,4 @@
-"""Running pages anew by the clock: what is due is registered under its date, and from there on it is an experiment like any other.
+"""Running pages on a schedule: what is due is registered under its date, and from there on it is an experiment like any other.
 
 A time is due once it has passed, if the page has said the same since before. However many were missed meanwhile, the last of them
 is run, once. Who asks again finds the same key, so that asking twice runs nothing twice.
@@ -105,7 +105,7 @@ def _scheduled(page: Path) -> list[WrittenExperiment]:
     written = read_experiments(read_text(page), file=page.name)
     if written[0].schedule is None:
         raise InvalidInput(
-            "this page does not say when it is to be run anew",
+            "this page does not say when it is to be run again",
             remedy=f'Write {FIELD}: {{cron: "0 2 * * *", timezone: Europe/Vienna}}, or put the page elsewhere.',
             file=page.name,
             field=FIELD,

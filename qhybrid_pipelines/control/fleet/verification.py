@@ -102,7 +102,7 @@ def verify_backend(
         job = control_plane.dispatcher.submit(batch, request)
     except QHybridError as error:
         facts.append(require("submission", "the job is accepted", error, agrees=False))
-        return Verification(backend=backend, facts=tuple(facts), job=f"no job was handed over: {error}")
+        return Verification(backend=backend, facts=tuple(facts), job=f"no job was submitted: {error}")
     if known is None and job.provider_job_id is not None:
         facts.append(_listing_lag(control_plane, provider, job, clock))
     job = _wait(control_plane, job, wait_seconds, clock)

@@ -25,7 +25,7 @@ from qhybrid_pipelines.core.provider_time import last_reading
 TOLERANCE_SECONDS = 60.0
 #: How long a reading of the ledger's clock is carried on by the boot-time clock.
 REFRESH_SECONDS = 1.0
-#: A provider's time that was heard longer ago is asked for anew before something expires.
+#: A provider's time that was heard longer ago is asked for again before something expires.
 FRESH_SECONDS = 600.0
 
 

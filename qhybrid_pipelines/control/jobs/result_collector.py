@@ -183,7 +183,7 @@ class ResultCollector:
                 f"`qhybrid jobs fetch {job.job_id}` fetches it once more, which is free"
             )
         return Unavailable(
-            f"{said}, and it is fetched again by itself, which is free; `qhybrid jobs fetch {job.job_id}` does it now"
+            f"{said}, and it is fetched again automatically, which costs nothing; `qhybrid jobs fetch {job.job_id}` does it now"
         )
 
     def _can_measure_time(self, job: JobRecord) -> bool:

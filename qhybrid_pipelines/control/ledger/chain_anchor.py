@@ -34,7 +34,7 @@ def read_link(path: Path) -> ChainHead | None:
         raise CorruptFile(
             str(path),
             "the note about the ledger's chain of events cannot be read",
-            remedy="Put it back from a backup. Without one, run `qhybrid doctor --full`, and remove it if all else is well.",
+            remedy="Restore it from a backup. Without one, run `qhybrid doctor --full`, and remove it if all else is well.",
         ) from error
 
 

@@ -81,7 +81,7 @@ class JobTerms(RequestTerms):
         token: of the last attempt to submit.
         cost_quoted_usd: highest quoted cost.
         environment: dev, test or prod.
-        deadline_at: when the result is no longer of use.
+        deadline_at: when the result is no longer useful.
         policy_sha256: of the policy that admitted the job.
     """
 
@@ -103,7 +103,7 @@ class JobTerms(RequestTerms):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord(JobTerms):
-    """A job as it stands in the ledger: its terms, and what has become of it.
+    """A job as it is in the ledger: its terms, and what has become of it.
 
     Attributes:
         version: number of its events; a change is refused when it was made on an older version.

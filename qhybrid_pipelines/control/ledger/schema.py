@@ -47,7 +47,7 @@ def prepare(connection: Connection, *, revision: str = REVISION, versions: Seque
     elif found.has_table(tables.job.name):
         raise InvalidInput(
             "the database has tables of a ledger from before the first release",
-            remedy="Let the ledger be in another database or home folder.",
+            remedy="Use another database or home folder for the ledger.",
         )
     else:
         _create(connection, revision)

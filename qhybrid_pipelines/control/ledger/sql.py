@@ -1,6 +1,6 @@
 """The ledger in a SQL database, through SQLAlchemy Core: short transactions, chained events, a version on every job.
 
-What is written and read within a transaction stands in `control.ledger.statements` and `control.ledger.queries`; what is
+What is written and read within a transaction is in `control.ledger.statements` and `control.ledger.queries`; what is
 special to one database (its mode, its locks) in a module of its own, such as `control.ledger.sqlite`.
 """
 

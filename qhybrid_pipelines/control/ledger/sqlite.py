@@ -55,7 +55,7 @@ def open_database(path: Path) -> Engine:
         cause = error.orig if isinstance(error, DatabaseError) else error
         raise InvalidInput(
             f"the ledger cannot be opened: {cause}",
-            remedy="Name a folder on a local disk that you may write to, and no file of another program.",
+            remedy="Name a folder on a local disk that you may write to, not a file of another program.",
             file=str(path),
         ) from error
     except QHybridError:

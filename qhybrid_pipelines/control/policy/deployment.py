@@ -130,7 +130,7 @@ def _policy_file(given: Mapping[str, str], home: Path | None) -> Path | None:
 def _check_settings(deployment: Deployment, given: Mapping[str, str]) -> None:
     if deployment.ledger_url is None or not deployment.ledger_url.startswith("postgresql"):
         raise InvalidInput(
-            "prod does not keep its ledger in SQLite: one machine's disk would be all there is of every paid job",
+            "prod does not keep its ledger in SQLite: one machine's disk would hold the only record of every paid job",
             remedy="Name a Postgres database, postgresql://USER@HOST/NAME.",
             field=LEDGER_URL_VARIABLE,
         )
@@ -159,7 +159,7 @@ def _check_secret_file(name: str, path: Path) -> None:
     if readable_by_all:
         raise InvalidInput(
             "everybody on this machine may read the file with the key",
-            remedy=f"Take that right away: chmod o-r {path}.",
+            remedy=f"Remove that permission: chmod o-r {path}.",
             file=str(path),
             field=name,
         )

@@ -32,7 +32,7 @@ Verdict = Literal["allow", "deny", "approve"]
 EACH = "*"
 BUILT_IN_POLICY = "default_policy.yaml"
 
-#: What may stand behind a backend that answers at once.
+#: What may be behind a backend that answers at once.
 _LOCAL_MODES: frozenset[Mode] = frozenset({"simulator", "local-testing"})
 #: Fields of a rule that fit some work for a backend and not all.
 _REQUEST_FIELDS = {"principal", "environment", "mode", "data_class", "max_shots", "max_cost_usd", "above_cost_usd"}
@@ -44,7 +44,7 @@ _Backend = Annotated[str, Field(pattern=BACKEND_PATTERN)]
 class Rule(StrictModel):
     """One line of the policy; a field that is left out fits everything."""
 
-    name: str = Field(min_length=1, description="Short name; stands in the ledger with every decision.")
+    name: str = Field(min_length=1, description="Short name; recorded in the ledger with every decision.")
     then: Verdict = Field(description="allow | deny | approve")
     reason: str = Field(min_length=1, description="Why; shown to whoever is refused or has to approve.")
     principal: _Globs | None = Field(default=None, min_length=1, description="Globs of who asks.")
@@ -142,7 +142,7 @@ class Policy(StrictModel):
     def _budgets_are_distinct(self) -> Policy:
         kinds = [(budget.provider, budget.per, budget.principal) for budget in self.budgets]
         if len(set(kinds)) != len(kinds):
-            raise ValueError("two budgets are of the same principal, provider and time")
+            raise ValueError("two budgets have the same principal, provider and time")
         return self
 
     def spending_limits_for(self, principal: str) -> tuple[SpendingLimit, ...]:
@@ -185,7 +185,7 @@ class PolicyRequest:
     Attributes:
         principal: who.
         backend: full name.
-        mode: what stands behind that name.
+        mode: what is behind that name.
         shots: over all jobs of the request.
         cost_usd: highest quoted cost of all jobs of the request.
         region: where the backend processes jobs; None where nobody says so.

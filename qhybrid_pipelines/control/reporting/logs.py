@@ -167,7 +167,7 @@ def _select_fields(_logger: WrappedLogger, _method: str, line: EventDict) -> Eve
 
 
 class _SharedFile:
-    """A file that is opened anew for every line, so that it may be moved away at any time; one line is one write."""
+    """A file that is opened again for every line, so that it may be moved away at any time; one line is one write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

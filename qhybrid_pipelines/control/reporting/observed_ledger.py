@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedEvent:
-    """One step of a job, as it stands in the ledger now.
+    """One step of a job, as it is in the ledger now.
 
     Attributes:
         job: the job after the last step that was written together with this one.

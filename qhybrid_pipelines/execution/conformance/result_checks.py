@@ -68,7 +68,7 @@ def check_counts_answer_the_batch(subject: ProviderUnderTest) -> None:
 
 
 def check_bit_order(subject: ProviderUnderTest) -> None:
-    """One known qubit is 1 and stands at its own bit, on the single and on the batch path, at real width."""
+    """One known qubit is 1 and is at its own bit, on the single and on the batch path, at real width."""
     provider = subject.connect()
     for shape in subject.shapes:
         for qubit in sorted({0, 1, subject.width - 1}):

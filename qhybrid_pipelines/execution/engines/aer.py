@@ -30,7 +30,7 @@ def aer_version() -> str:
 
 @lru_cache(maxsize=1)
 def _target() -> Any:
-    # A simulator builds its target anew whenever it is asked, and the compiler asks more than a hundred times: 60 ms
+    # A simulator builds its target again whenever it is asked, and the compiler asks more than a hundred times: 60 ms
     # per circuit. So it is asked once.
     from qiskit_aer import AerSimulator
 

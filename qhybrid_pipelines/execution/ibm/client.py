@@ -3,7 +3,7 @@
 The vendor's own transport is not used: it repeats POST requests by itself and waits up to fifteen minutes for one. Its
 codecs for circuits, bindings and results are; see `service`.
 
-What failures mean stands in `execution.http_errors`. A 401 refuses the access token: a new one is asked for once before
+What failures mean is in `execution.http_errors`. A 401 refuses the access token: a new one is asked for once before
 that counts. A 403 refuses a valid one: the instance is not this key's.
 
 An API key is exchanged for an access token that lives for an hour. The key is read for every call; the token is

@@ -1,6 +1,6 @@
 """Where the vendor's package keeps what this adapter uses of its inside; releases move it.
 
-Up to 0.50 the readers and writers of circuits and arrays stand in ``qiskit_ibm_runtime.utils``, from 0.51 on in
+Up to 0.50 the readers and writers of circuits and arrays are in ``qiskit_ibm_runtime.utils``, from 0.51 on in
 ``qiskit_ibm_runtime.json``. `pyproject.toml` has an upper bound, because neither place is promised.
 """
 

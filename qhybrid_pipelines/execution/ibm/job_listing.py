@@ -53,7 +53,7 @@ def list_tokens(ask: Ask, backend: str, tokens: Sequence[str], *, known_jobs: Se
         known_jobs: ids of jobs that were accepted before.
 
     Raises:
-        Unavailable: the list has another form than published, or ends too early.
+        Unavailable: the list has a different form from the published one, or ends too early.
         ProviderError: no usable answer.
     """
     search = _search(ask, backend, set(tokens), tag=OWN_TAG)
@@ -97,7 +97,7 @@ def _search(ask: Ask, backend: str, tokens: set[str], *, tag: str) -> _Search:
         )
         page, count = answer.get("jobs"), answer.get("count")
         if not isinstance(page, list):
-            raise Unavailable("the list of jobs has another form than published")
+            raise Unavailable("the list of jobs has a different form from the published one")
         new = {_identity(entry): entry for entry in page if _identity(entry) not in seen}
         seen |= set(new)
         for entry in new.values():

@@ -174,7 +174,7 @@ class Service:
         """Return the listed jobs that carry some tokens: one request per 200 of our jobs on the backend, for all tokens together.
 
         Raises:
-            Unavailable: the list has another form than published.
+            Unavailable: the list has a different form from the published one.
         """
         return job_listing.list_tokens(self._ask_list, backend, tokens, known_jobs=known_jobs)
 
@@ -252,7 +252,7 @@ class Service:
     def _get(self, *path: str, params: list[tuple[str, str]] | None = None) -> tuple[bytes, dict[str, Any]]:
         content, reported = self.client.get(*path, params=params)
         if not isinstance(reported, dict):
-            raise Unavailable("the answer has another form than published")
+            raise Unavailable("the answer has a different form from the published one")
         return content, reported
 
     def _name(self, backend: str) -> str:

@@ -1,6 +1,6 @@
 """Requests to the vendor. The vendor's own client is not used: it repeats POST requests.
 
-What their failures mean stands in `execution.http_errors`. A key that is refused (401, 403) is read again once, before
+What their failures mean is in `execution.http_errors`. A key that is refused (401, 403) is read again once, before
 that counts: it may have been replaced. Only what submits a job is sent once in any case.
 """
 

@@ -112,7 +112,7 @@ def _open_envelope(content: bytes) -> tuple[dict[str, Any], dict[str, Any], dict
 def _reject_duplicate_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("a name occurs twice in one object")
     return found
 
 
@@ -122,7 +122,7 @@ def _check_equal(what: str, found: Any, expected: Any) -> None:
 
 
 def _check_run(what: str, job: Any, batch: CircuitBatch) -> None:
-    """Check backend, shots and width, which stand in the job and in each of its circuits."""
+    """Check backend, shots and width, which are in the job and in each of its circuits."""
     stats = job.get("stats")
     _check_equal(f"{what}'s backend", job.get("backend"), batch.backend.partition(":")[2])
     if not _has_no_shots(job):

@@ -46,7 +46,7 @@ class AdjointEngine:
         middle = _cnot_permutation([(target, control) for control, target in shape.cnot_pairs()], n)
         self._cnot_permutations = [middle] * (shape.layers - 1) + [_cnot_permutation(shape.cnot_pairs(), n)]
         self._inverse_permutations = [np.argsort(gather) for gather in self._cnot_permutations]
-        # Layers hand their state over in the X basis, the last one in the Z basis; shape (layers, 1, 2, 2).
+        # Layers pass their state on in the X basis, the last one in the Z basis; shape (layers, 1, 2, 2).
         self._basis_changes = np.stack([_HADAMARD] * (shape.layers - 1) + [np.eye(2, dtype=np.complex128)])[:, None]
         index = np.arange(2**n)[:, None] >> np.arange(n - 1, -1, -1)
         self._signs = (1.0 - 2.0 * (index & 1)).T  # Z of qubit q in basis state k: [q, k]

@@ -69,7 +69,7 @@ class Dataset:
 
     @property
     def duplicate_rows(self) -> int:
-        """Rows whose features stand in an earlier row too; they may meet in the training and the test part of a fold."""
+        """Rows with the same features as an earlier row; they may meet in the training and the test part of a fold."""
         return self.rows - len(np.unique(self.features + 0.0, axis=0))
 
 

@@ -56,7 +56,9 @@ def check_folds(dataset: Dataset, k: int) -> None:
     """
     if dataset.rows < k:
         raise InvalidInput(
-            f"{dataset.rows} rows cannot be dealt to {k} folds", remedy="Add rows or use fewer folds.", field="folds.k"
+            f"{dataset.rows} rows cannot be split into {k} folds",
+            remedy="Add rows or use fewer folds.",
+            field="folds.k",
         )
     counts = dataset.class_counts
     rarest = int(np.argmin(counts))
@@ -120,7 +122,7 @@ def training_subset(labels: I64, rows: I64, size: int, *, seed: int) -> I64:
     classes, counts = np.unique(of_shuffled, return_counts=True)
     if not len(classes) <= size <= len(rows):
         raise ValueError(f"a subset of {size} out of {len(rows)} rows with {len(classes)} classes is not possible")
-    # The i-th of c rows of a class stands at (i + 1/2) / c; its first row stands before all others.
+    # The i-th of c rows of a class is at (i + 1/2) / c; its first row is before all others.
     place = np.empty(len(rows))
     for cls, count in zip(classes, counts, strict=True):
         place[of_shuffled == cls] = (np.arange(count) + 0.5) / count

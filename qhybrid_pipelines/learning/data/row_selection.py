@@ -83,11 +83,11 @@ def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: S
             raise InvalidInput(
                 f"column {stated[0]!r} holds the same value in every row that is used"
                 + (f" (and {len(stated) - 1} more like it)" if len(stated) > 1 else ""),
-                remedy="Leave it away: list the other columns under dataset.features.",
+                remedy="Omit it: list the other columns under dataset.features.",
                 file=raw.file,
                 field="dataset.features",
             )
-        notes.append(f"Left away, constant in every row used: {', '.join(stated)}.")
+        notes.append(f"Omitted, constant in every row used: {', '.join(stated)}.")
         varying = np.setdiff1d(np.arange(len(columns)), constant)
         columns, values = [columns[at] for at in varying], values[:, varying]
     return Dataset(

@@ -108,7 +108,7 @@ def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], li
     header = [name.strip() for name in rows[0]]
     if len(header) == 1 and ";" in header[0]:
         raise InvalidInput(
-            "the columns are parted by semicolons", remedy="Part them by commas.", file=file, line=lines[0]
+            "the columns are separated by semicolons", remedy="Separate them by commas.", file=file, line=lines[0]
         )
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(header):
@@ -280,7 +280,7 @@ def _feature_columns(
         else tuple(name for name in header if name != target and name not in index)
     )
     if not wanted:
-        raise InvalidInput("there is no column beside the label", remedy="Add at least one feature.", file=file)
+        raise InvalidInput("there is no column besides the label", remedy="Add at least one feature.", file=file)
     return wanted
 
 

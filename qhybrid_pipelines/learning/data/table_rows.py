@@ -23,7 +23,7 @@ class DatasetRow(TypedDict):
     n_classes: int
     classes: str  # JSON: class name -> rows, in the order of the class indices
     majority_share: float  # share of rows in the largest class
-    duplicate_rows: int  # rows whose features stand in an earlier row too
+    duplicate_rows: int  # rows with the same features as an earlier row
     ranges: str  # JSON: per column its name, minimum, maximum, mean, deviation
     source: str
     licence: str

@@ -52,7 +52,7 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
     for number, size in enumerate(spec.evaluation.curve):
         if not max(len(dataset.class_names), spec.features.pca or 1) <= size <= fewest:
             raise InvalidInput(
-                f"a learning curve cannot be drawn at {size} rows: {fewest} are there to train on in a fold",
+                f"a learning curve cannot be drawn at {size} rows: {fewest} are available for training in a fold",
                 remedy=f"Use sizes up to {fewest}, not below the number of components and classes.",
                 field=f"evaluation.curve.{number}",
             )
@@ -62,7 +62,7 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
     smallest = fewest - math.ceil(fewest / min(INNER_FOLDS, rarest - math.ceil(rarest / spec.folds.k)))
     if components is not None and components > smallest:
         raise InvalidInput(
-            f"the {smallest} rows that are surely there to tune on have no {components} principal components",
+            f"the {smallest} rows that are certain to be available for tuning have no {components} principal components",
             remedy="Use fewer components or more rows.",
             field="features.pca",
         )

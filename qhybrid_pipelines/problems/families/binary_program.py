@@ -86,7 +86,7 @@ def make_instance(program: BinaryProgram, *, name: str, source: str, best_known:
     if rules.size > MAX_SIZE or products > MAX_PRODUCTS:
         raise InvalidInput(
             f"the programme needs {rules.size:,} variables, {len(rules.slack)} of them slack bits, and up to {products:,} products",
-            remedy=f"At most {MAX_SIZE:,} variables and {MAX_PRODUCTS:,} products are worked with; take a smaller one.",
+            remedy=f"At most {MAX_SIZE:,} variables and {MAX_PRODUCTS:,} products are supported; take a smaller one.",
             field="problem.source",
         )
     with np.errstate(over="ignore"):
@@ -217,9 +217,9 @@ def _fallback(instance: Instance) -> U8:
     if found.assignment is not None:
         return found.assignment
     raise InvalidInput(
-        "the constraints contradict each other: no assignment keeps all of them"
+        "the constraints contradict each other: no assignment satisfies all of them"
         if found.impossible
-        else "no assignment that keeps all constraints was found",
+        else "no assignment that satisfies all constraints was found",
         remedy="Loosen some of them, or move them into the objective at a price."
         if found.impossible
         else "Loosen some of them; where feasibility is the whole question, take family market_split.",

@@ -101,7 +101,7 @@ def make_instance(formula: cnf.Formula, *, name: str, source: str, best_known: f
     if short.total_size > MAX_SIZE:
         raise InvalidInput(
             f"the formula needs {short.total_size} variables, {len(short.helpers)} of them for clauses of more than two "
-            f"literals, and at most {MAX_SIZE} are worked with",
+            f"literals, and at most {MAX_SIZE} are supported",
             remedy="Take a smaller formula, or shorter clauses.",
             field="problem.source",
         )

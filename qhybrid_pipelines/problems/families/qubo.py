@@ -108,7 +108,7 @@ def _biqmac_sparse(text: str, options: Options, file: str) -> QuadraticForm:
 def _csv_matrix(text: str, options: Options, file: str) -> QuadraticForm:
     if options.offdiag_doubled is None:
         raise InvalidInput(
-            "a list of entries does not say whether those beside the diagonal count once or twice",
+            "a list of entries does not say whether those off the diagonal count once or twice",
             remedy="Declare options.offdiag_doubled: true for one triangle of a symmetric matrix, otherwise false.",
             file=file,
             field="problem.options.offdiag_doubled",

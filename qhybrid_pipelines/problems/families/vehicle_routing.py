@@ -123,7 +123,7 @@ def make_instance(
     )
     if products > MAX_PRODUCTS:
         raise InvalidInput(
-            f"the routes need about {products:,} products of two variables, and at most {MAX_PRODUCTS:,} are worked with",
+            f"the routes need about {products:,} products of two variables, and at most {MAX_PRODUCTS:,} are supported",
             remedy="Take fewer customers, or declare a smaller options.max_stops.",
             field="problem.source",
         )
@@ -338,7 +338,7 @@ class VehicleRouting(FamilyDefaults):
         return repaired
 
     def cardinality(self, instance: Instance) -> int | None:
-        """Return the number of customers, where no bits of unused capacity stand beside the visits."""
+        """Return the number of customers, where no bits of unused capacity are beside the visits."""
         problem = _problem(instance)
         return None if problem.unused_weights else problem.customers
 

@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES, Row, is_plain_number
 from qhybrid_pipelines.problems.formats.orlib_port import Assets
 
-#: Headings of a column that names periods, whatever stands in it.
+#: Headings of a column that names periods, whatever is in it.
 _PERIOD_HEADINGS = {"", "date", "datetime", "time", "timestamp", "period", "index"}
 #: How far below 0 an eigenvalue of a covariance may lie for rounding, relative to the largest.
 _EIGENVALUE_ROUNDING = 1e-9

@@ -2,7 +2,7 @@
 
 A graph may have ``source,target,weight`` as well, as pandas and NetworkX write it, or any columns that are named.
 
-Nodes are named by free text; a name with a comma stands in double quotes. Separator is the comma, decimals have a
+Nodes are named by free text; a name with a comma is in double quotes. Separator is the comma, decimals have a
 point: a semicolon file with decimal commas is refused with a hint, never guessed.
 """
 

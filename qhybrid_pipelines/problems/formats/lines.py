@@ -88,7 +88,7 @@ def unpack(data: bytes, *, file: str) -> bytes:
             content = stream.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error):
         raise InvalidInput(
-            "the file is not a whole gzip archive", remedy="Pack it again, or give it unpacked.", file=file
+            "the file is not a complete gzip archive", remedy="Pack it again, or give it unpacked.", file=file
         ) from None
     if len(content) > MAX_BYTES:
         raise file_too_large_error(len(content), file=file)

@@ -1,7 +1,7 @@
 r"""LP files with a quadratic objective and linear constraints over binary variables; the objective is read through dimod.
 
 dimod's reader is lenient where that is dangerous: it turns the name of an unknown section into a variable, drops what
-stands in others, and returns an empty model for a text without any section. So the file is first cut into sections and
+is in others, and returns an empty model for a text without any section. So the file is first cut into sections and
 its tokens are checked, with lines; dimod then reads a clean text of exactly these tokens.
 
 Accepted: ``Minimize`` or ``Maximize`` (negated, so that energies are minimised) with linear terms, a constant and
@@ -240,7 +240,7 @@ def _sections(text: str, source: _LpSource) -> dict[str, list[tuple[int, str]]]:
             line = line[opening.end() :]
         if current is None and line.strip() and not line.lstrip().startswith("#"):
             raise source.invalid(
-                f"{line.strip()[:40]!r} stands before any section", "Start the file with Minimize.", number
+                f"{line.strip()[:40]!r} comes before any section", "Start the file with Minimize.", number
             )
         if current is not None:
             found[current].append((number, line))

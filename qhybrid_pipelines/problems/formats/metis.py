@@ -17,7 +17,7 @@ def read(text: str, *, file: str) -> WeightedGraph:
     """Return the graph; nodes are named ``1 .. n``.
 
     Raises:
-        InvalidInput: names the line and the remedy; an edge that stands at one of its ends only is refused.
+        InvalidInput: names the line and the remedy; an edge that is at one of its ends only is refused.
     """
     header, lines = _rows(text, file)
     size = size_field(header, 0, "the number of nodes")
@@ -40,7 +40,7 @@ def read(text: str, *, file: str) -> WeightedGraph:
         if (j, i, weight) not in both:
             raise row.invalid(
                 f"node {j + 1} does not have node {i + 1} as its neighbour with the same weight",
-                "Every edge stands at both of its ends.",
+                "Every edge must be listed at both of its ends.",
             )
     edges = collect(record for record in records if record[1] <= record[2])
     if len(edges) != announced:

@@ -39,7 +39,7 @@ def read_program(text: str, *, file: str) -> BinaryProgram:
     if not model.import_from_mps_string(text):
         raise InvalidInput(
             "the file is not read as MPS",
-            remedy="Write it anew, in fixed or free form, by the program that made it.",
+            remedy="Write it again, in fixed or free form, by the program that made it.",
             file=file,
         )
     program = model.export_to_proto()
@@ -85,7 +85,7 @@ def _check_sections(text: str, file: str) -> None:
                 )
         elif fields and section in ("", "ENDATA"):
             raise InvalidInput(
-                f"{line.strip()[:40]!r} stands outside any section",
+                f"{line.strip()[:40]!r} is outside any section",
                 remedy="An MPS file starts with NAME or ROWS and stops with ENDATA.",
                 file=file,
                 line=number,

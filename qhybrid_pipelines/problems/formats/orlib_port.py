@@ -77,7 +77,7 @@ def _moments(row: Row) -> tuple[float, float]:
 
 
 def _correlations(rows: list[Row], size: int, *, last: Row) -> dict[tuple[int, int], float]:
-    """Return the correlation of each pair ``i <= j``; every pair stands in the file once."""
+    """Return the correlation of each pair ``i <= j``; every pair is in the file once."""
     values: dict[tuple[int, int], float] = {}
     lines: dict[tuple[int, int], int] = {}
     for row in rows:
@@ -93,7 +93,7 @@ def _correlations(rows: list[Row], size: int, *, last: Row) -> dict[tuple[int, i
         if i == j and abs(value - 1) > ROUNDING:
             raise row.invalid(f"asset {i + 1} has correlation {value:g} with itself", "It must be 1.")
         if (i, j) in values:
-            raise row.invalid(f"this pair stands in line {lines[i, j]} already", "Remove one of the two lines.")
+            raise row.invalid(f"this pair is already in line {lines[i, j]}", "Remove one of the two lines.")
         values[i, j], lines[i, j] = value, row.line
     expected = size * (size + 1) // 2
     if len(values) < expected:

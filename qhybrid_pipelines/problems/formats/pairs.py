@@ -7,7 +7,7 @@ from typing import Literal
 
 from qhybrid_pipelines.problems.formats.lines import Row
 
-#: What to do with a pair that stands in a file twice, in either orientation. `once` takes equal repeats as one pair
+#: What to do with a pair that is in a file twice, in either orientation. `once` takes equal repeats as one pair
 #: (DIMACS colouring files list both directions), `sum` adds them up. There is no silent choice.
 Duplicates = Literal["refuse", "once", "sum"]
 
@@ -40,7 +40,7 @@ def collect(
         elif duplicates == "refuse" or seen[pair][0] != weight:
             first, line = seen[pair]
             raise row.invalid(
-                f"this pair stands in line {line} already, with {'the same' if first == weight else 'another'} weight",
+                f"this pair is already in line {line}, with {'the same' if first == weight else 'another'} weight",
                 "Remove one, or declare options.duplicates: sum to add them up"
                 + (" (once: equal repeats count once)." if first == weight else "."),
             )

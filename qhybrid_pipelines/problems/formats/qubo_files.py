@@ -110,7 +110,7 @@ def read_ising_json(text: str, *, file: str) -> QuadraticForm:
             couplings = [[*key.split(","), value] for key, value in couplings.items()]
         quadratic = {(str(i).strip(), str(j).strip()): float(value) for i, j, value in couplings}
         if len(quadratic) != len(couplings):
-            raise ValueError("a pair stands twice in J")  # noqa: TRY301 - one message for all that is wrong
+            raise ValueError("a pair occurs twice in J")  # noqa: TRY301 - one message for all that is wrong
         spins = {str(name): -float(value) for name, value in linear.items()}
         model = dimod.BinaryQuadraticModel(spins, quadratic, float(data.get("offset", 0.0)), "SPIN")
         return _from_bqm(model)

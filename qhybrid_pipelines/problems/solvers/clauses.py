@@ -40,7 +40,7 @@ class ShortClauses:
         size: number of the formula's own variables; helpers follow them.
         helpers: the two literals that each helper stands for, in an order in which a helper only needs those before it.
         hard: clauses that have to be satisfied.
-        soft: weight, a whole number, and clause. Helpers stand in clauses as they are, never negated.
+        soft: weight, a whole number, and clause. Helpers are in clauses as they are, never negated.
     """
 
     size: int

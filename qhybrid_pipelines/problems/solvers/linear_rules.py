@@ -112,7 +112,7 @@ def make_rule(constraint: LinearConstraint) -> Rule | None:
     )
     if (equal and not (bound.denominator == 1 and rule.lowest <= bound <= rule.highest)) or bound < rule.lowest:
         raise InvalidInput(
-            f"no assignment keeps the constraint {constraint.name!r}",
+            f"no assignment satisfies the constraint {constraint.name!r}",
             remedy="Check its sign and its right-hand side.",
             field="problem.source",
         )

@@ -93,7 +93,7 @@ def tabu_search(model: IsingModel, start: U8, seed: int, *, steps: int) -> U8:
     """Return the best assignment of a tabu search by single flips, ``(n,)``; never worse than ``start``.
 
     Each step takes the best flip that is not tabu, even uphill; a flipped spin then rests for 3 to ``3 + n / 10``
-    steps, drawn anew each time. A flip that beats the best so far is always allowed; ties are broken at random.
+    steps, drawn again each time. A flip that beats the best so far is always allowed; ties are broken at random.
 
     The baseline `tabu` is D-Wave's sampler. This search starts where a relaxation was rounded, ends after a number of steps
     that is recorded, and shares no code with the baseline beside which the family's solver is shown.

@@ -30,7 +30,7 @@ class XMixer:
     """Probabilities of the points of one model. Keeps its buffers, two states: an object for one thread.
 
     The shapes of products depend on the width alone, and points come in whole lanes of vectorised functions, so a point takes
-    the same path wherever it stands in a sweep, and its probabilities are the same to the last bit.
+    the same path wherever it is in a sweep, and its probabilities are the same to the last bit.
 
     Attributes:
         points: most points of a call.

@@ -131,7 +131,7 @@ class Evaluation:
         value = evaluate(statement.value, self._scopes, self.version)
         if isinstance(value, Angle):
             raise InvalidInput(
-                "a constant hangs on an input", remedy="Write the angle where it is used.", line=statement.line
+                "a constant depends on an input", remedy="Write the angle where it is used.", line=statement.line
             )
         number = int(value) if statement.whole else float(value)
         self._name_value(statement.name, number, statement.line)
@@ -236,7 +236,7 @@ class Evaluation:
         turns = max(len(range_values(given, None, loop.line)) if loop.is_range else len(given), 1) * self._turns[-1]
         if turns > self.max_gates:
             raise InvalidInput(
-                f"the loops that stand within each other make {turns} turns",
+                f"the nested loops make {turns} turns",
                 remedy=f"At most {self.max_gates} turns are accepted.",
                 line=loop.line,
             )
@@ -261,5 +261,5 @@ def exponent_value(modifier: Modifier, scopes: Sequence[Mapping[str, Value]], ve
         return 1.0
     value = evaluate(argument, scopes, version)
     if isinstance(value, Angle):
-        raise InvalidInput("a power hangs on an input", remedy="Use numbers.", line=argument[-1].line)
+        raise InvalidInput("a power depends on an input", remedy="Use numbers.", line=argument[-1].line)
     return value

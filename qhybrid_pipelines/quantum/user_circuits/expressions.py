@@ -82,7 +82,7 @@ class ExpressionCursor(Cursor):
         return (*found, *reversed(waiting))
 
     def _operand(self, found: list[Operation], waiting: list[Operation]) -> bool:
-        """Read a number, a name, or what may stand in front of them; tell whether an operand is still expected."""
+        """Read a number, a name, or what may be in front of them; tell whether an operand is still expected."""
         token = self.take()
         if token.kind == "number":
             found.append(Operation("value", self._number(token), token.line))
@@ -104,7 +104,7 @@ class ExpressionCursor(Cursor):
         return False
 
     def _close(self, found: list[Operation], waiting: list[Operation]) -> bool:
-        """Read the end of an argument or of what stands in parentheses; tell whether an operand is expected next."""
+        """Read the end of an argument or of what is in parentheses; tell whether an operand is expected next."""
         token = self.take()
         while waiting[-1].kind not in ("open", "call"):
             found.append(waiting.pop())
@@ -122,7 +122,7 @@ class ExpressionCursor(Cursor):
         digits = token.text.replace("_", "")
         if len(digits) > MAX_DIGITS:
             raise InvalidInput(
-                f"a number has more than {MAX_DIGITS} digits", remedy="17 digits say all.", line=token.line
+                f"a number has more than {MAX_DIGITS} digits", remedy="17 digits are enough.", line=token.line
             )
         return int(digits) if digits.isdecimal() and self.version == 3 else float(digits)
 
@@ -165,7 +165,7 @@ def evaluate(expression: Expression, scopes: Sequence[Mapping[str, Value]], vers
             raise _no_value_error(step)
         if isinstance(stack[-1], Angle) and len(stack[-1].slopes) > MAX_SLOPES:
             raise InvalidInput(
-                f"an angle hangs on more than {MAX_SLOPES} inputs", remedy="Use fewer inputs in it.", line=step.line
+                f"an angle depends on more than {MAX_SLOPES} inputs", remedy="Use fewer inputs in it.", line=step.line
             )
         if isinstance(stack[-1], int) and abs(stack[-1]) >= MAX_INTEGER:
             raise InvalidInput(
@@ -185,7 +185,7 @@ def evaluate_integer(expression: Expression, scopes: Sequence[Mapping[str, Value
         return int(value)
     if not isinstance(value, int):
         raise InvalidInput(
-            "a whole number must stand here, and nothing that an input moves",
+            "a whole number is expected here, which no input changes",
             remedy="Use whole numbers and constants.",
             line=expression[-1].line,
         )

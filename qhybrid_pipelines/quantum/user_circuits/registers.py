@@ -144,7 +144,7 @@ class Registers:
         if not self.touched.isdisjoint(qubits) or not self.measured.keys().isdisjoint(qubits):
             raise InvalidInput(
                 f"{SHOTS} (found `reset` of a qubit that was used)",
-                remedy="A reset may stand in front of the first gate only.",
+                remedy="A reset may be in front of the first gate only.",
                 line=line,
             )
 

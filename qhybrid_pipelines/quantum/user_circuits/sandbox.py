@@ -52,7 +52,7 @@ def main() -> None:
         answer = dataclasses.asdict(to_canonical(check_circuit(text), order))
     except InvalidInput as error:
         answer = {"problem": error.problem, "remedy": error.remedy, "line": error.line}
-    except BaseException as error:  # noqa: BLE001  a panic of a parser is no Exception
+    except BaseException as error:  # noqa: BLE001  a parser's panic is not an Exception
         words = " ".join(str(error).split())[:200]
         answer = {
             "problem": f"the circuit cannot be read: {type(error).__name__}{': ' if words else ''}{words}",

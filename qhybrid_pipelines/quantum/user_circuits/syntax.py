@@ -293,7 +293,9 @@ class Syntax(ExpressionCursor):
         source = self._operand_with_index()
         if self.peek() == ";":
             raise InvalidInput(
-                "a measurement goes into no bit", remedy="Say which bit it goes into: `c = measure q;`.", line=word.line
+                "a measurement does not go into a bit",
+                remedy="Say which bit it goes into: `c = measure q;`.",
+                line=word.line,
             )
         self.expect("->")
         return [Measure(line=word.line, source=source, target=self._last_operand())]
@@ -302,9 +304,7 @@ class Syntax(ExpressionCursor):
         """Read ``for uint i in [0:3] { ... }`` behind its first word."""
         self.loops += 1
         if self.loops > MAX_LOOPS:
-            raise InvalidInput(
-                f"more than {MAX_LOOPS} loops stand within each other", remedy="Write some out.", line=word.line
-            )
+            raise InvalidInput(f"more than {MAX_LOOPS} loops are nested", remedy="Write some out.", line=word.line)
         before = len(self.left)
         self.expect("int", "uint")
         if self.peek() == "[":

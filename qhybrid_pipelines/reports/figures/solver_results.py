@@ -12,7 +12,7 @@ from qhybrid_pipelines.reports.content import SolverSeries
 from qhybrid_pipelines.reports.figures.style import CLASSICAL, OPTIMUM, QUANTUM, Drawing, new_axes, with_report_style
 from qhybrid_pipelines.reports.words import count, shorten
 
-#: Rows of a figure; a solver that is not drawn stands in the table.
+#: Rows of a figure; a solver that is not drawn is in the table.
 MAX_ROWS = 30
 
 

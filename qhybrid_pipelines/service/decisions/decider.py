@@ -235,7 +235,7 @@ class Decider:
         return QUANTUM_OPEN, None
 
     def _seconds_since(self, record: DecisionRecord) -> float:
-        """Return how long ago a request came; by the clock of the world where the machine was started anew since."""
+        """Return how long ago a request came; by the clock of the world if the machine was restarted since."""
         now, deadline = self.now(), record.status.deadline
         if now.boot == deadline.boot:
             return now.seconds - deadline.seconds + record.deadline_seconds

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ANSWERING = SolverLimits(processes=2)
 #: What runs in the background gets what processors have left.
 BEHIND = SolverLimits(processes=1, niceness=19, cpu_seconds=60.0, memory_bytes=2 * 2**30)
-#: Requests that are worked on at a time; more wait, and are refused when their time is over.
+#: Requests that are worked on at a time; more wait, and are refused when their time is up.
 _THREADS = 16
 
 
@@ -177,7 +177,7 @@ def _not_stored() -> ProblemError:
             status=503,
             code="storage",
             detail="This could not be written to the disk, and nothing was decided or changed.",
-            remedy="Whoever keeps this service has to make room; decide by your own rule meanwhile.",
+            remedy="The operator of this service has to free some disk space; decide by your own rule meanwhile.",
             retry_after_seconds=30,
         )
     )

@@ -248,5 +248,5 @@ def _known_answer(known: KnownAnswer, after: float) -> AnswerRecord:
 
 def _no_answer(order: DecisionOrder) -> ProblemError:
     return overloaded(
-        f"No answer could be there within {1000 * order.answer_seconds:g} ms, and nothing was decided.", seconds=1
+        f"No answer can be ready within {1000 * order.answer_seconds:g} ms, and nothing was decided.", seconds=1
     )

@@ -234,7 +234,7 @@ def _measured(parts: ServiceParts, experiment: str) -> Iterator[Found]:
 
 def _belongs_to_another() -> ProblemError:
     return _refusal(
-        "Somebody else has an experiment with exactly this specification, and it stays theirs.",
+        "Somebody else already has an experiment with exactly this specification.",
         "Change its name or its seed.",
     )
 

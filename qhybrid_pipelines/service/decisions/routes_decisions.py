@@ -128,7 +128,7 @@ async def _service(request: Request) -> DecisionService:
                 status=404,
                 code="not-found",
                 detail="This service makes no decisions.",
-                remedy="Whoever keeps it starts it with `qhybrid serve --decisions`.",
+                remedy="Its operator can start it with `qhybrid serve --decisions`.",
             )
         )
     if not parts.is_warm:

@@ -1,7 +1,7 @@
 """Who has signed in with a browser: a key is shown once, and a cookie that no script can read stands for it.
 
 A session is kept in the memory of the service and nowhere else: it ends with the service, after an hour without a request, after twelve
-hours in any case, and with its key, which is looked at anew for every request. Every form carries a token of its session, so that a page
+hours in any case, and with its key, which is looked at again for every request. Every form carries a token of its session, so that a page
 of another site can do nothing in its name.
 """
 

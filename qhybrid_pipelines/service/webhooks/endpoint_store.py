@@ -136,7 +136,7 @@ class EndpointStore:
             ).fetchone()
             if own >= MOST_OF_ONE or everybody >= MOST_OF_ALL:
                 raise InvalidInput(
-                    f"there are {own} endpoints of {principal} and {everybody} in all, and no more are kept",
+                    f"there are {own} endpoints of {principal} and {everybody} in all, and no more are allowed",
                     remedy="Remove one first.",
                 )
             notice = self._connection.execute("SELECT coalesce(max(number), 0) FROM notice").fetchone()[0]
@@ -238,7 +238,7 @@ class EndpointStore:
         self._note(endpoint, columns, (failures, since, next_attempt_at, problem))
 
     def note_obstacle(self, endpoint: str, problem: str) -> None:
-        """Note why nothing can be sent as things are on this machine; that is no failure of the receiver."""
+        """Note why nothing can be sent as things are on this machine; that is not a failure of the receiver."""
         self._note(endpoint, "problem = ?", (problem,))
 
     def note_dead(self, endpoint: str, *, message: str, position: int | None, at: str, problem: str) -> None:

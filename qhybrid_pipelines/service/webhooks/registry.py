@@ -66,7 +66,7 @@ class EndpointRegistry:
         _check_types(types)
         if kind == "mail":
             if not _MAIL.fullmatch(target):
-                raise InvalidInput("this is not an address of mail", remedy="Write NAME@HOST.", field="url")
+                raise InvalidInput("this is not an e-mail address", remedy="Write NAME@HOST.", field="url")
         else:
             parse_target(target, loopback=self.settings.loopback)
         pepper = self.keys.pepper()
@@ -113,7 +113,7 @@ class EndpointRegistry:
             )
         if until - after > MAX_REPLAYED:
             raise InvalidInput(
-                f"these are more than {MAX_REPLAYED:,} events", remedy="Replay a part after the other.", field="until"
+                f"these are more than {MAX_REPLAYED:,} events", remedy="Replay them in several parts.", field="until"
             )
         self.store.replay(endpoint.id, after=after, until=until)
 
@@ -170,7 +170,7 @@ def _check_types(types: Collection[str] | None) -> None:
     for name in types or ():
         if name not in known:
             raise InvalidInput(
-                f"there is no event {name[:60]!r}", remedy=f"Choose of {', '.join(sorted(known))}.", field="types"
+                f"there is no event {name[:60]!r}", remedy=f"Choose one of {', '.join(sorted(known))}.", field="types"
             )
     if types is not None and not types:
         raise InvalidInput("no event is chosen", remedy="Name some, or leave the field out for all.", field="types")

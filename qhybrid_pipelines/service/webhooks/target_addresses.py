@@ -102,7 +102,7 @@ def _parts(text: str) -> SplitResult:
             "this is not an address of HTTPS", "Write https://HOST/PATH in plain ASCII, at most 2,000 characters."
         )
     if "@" in parts.netloc:
-        raise _refused("a name or password in the address is not sent", "Leave out what stands before the @.")
+        raise _refused("a name or password in the address is not sent", "Leave out what is before the @.")
     if "#" in text:
         raise _refused("a fragment in the address is not sent", "Leave out what follows the #.")
     return parts

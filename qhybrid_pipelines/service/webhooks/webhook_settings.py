@@ -89,13 +89,13 @@ def _mail_server(environment: Mapping[str, str]) -> MailServer | None:
     user = unquote(parts.username) if parts.username else None
     if user and parts.scheme == "smtp":
         raise InvalidInput(
-            "a password would travel in the open",
+            "the password would be sent unencrypted",
             remedy="Use smtp+starttls:// or smtps://.",
             field=MAIL_SERVER_VARIABLE,
         )
     sender = environment.get(MAIL_SENDER_VARIABLE, "")
     if "@" not in sender or not sender.isprintable():
-        raise InvalidInput("mails need a sender", remedy="Set it to an address of yours.", field=MAIL_SENDER_VARIABLE)
+        raise InvalidInput("e-mail needs a sender", remedy="Set it to an address of yours.", field=MAIL_SENDER_VARIABLE)
     return MailServer(
         host=host,
         port=port or _PORTS[parts.scheme],

@@ -50,7 +50,7 @@ def parameter_sensitivity(
 
 
 def _rows(key: str, backend: str, batch: Row, found: PointSensitivity, error: float | None) -> list[Row]:
-    """Return the rows of one execution; what concerns the whole point stands in each."""
+    """Return the rows of one execution; what concerns the whole point is in each."""
     gates = batch["two_qubit_gates"]
     survival, with_errors = (None, None) if error is None else found.expectation_with_errors(error, gates)
     point = {

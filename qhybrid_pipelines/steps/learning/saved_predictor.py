@@ -70,5 +70,5 @@ def load_predictor(lake: Lake, experiment: str, model: str, *, repeat: int = 0, 
             return predictor_from_json(predictor_to_json(run))
     raise InvalidInput(
         f"experiment {experiment} has no circuit {model!r} of repeat {repeat}, fold {fold}",
-        remedy="qml_models lists those that it has; classical models are not kept.",
+        remedy="qml_models lists those that it has; classical models are not saved.",
     )

@@ -74,7 +74,7 @@ def replay_bundle(bundle: Bundle, home: Home, control_plane: ControlPlane) -> li
         control_plane: has the decoders of the providers.
 
     Raises:
-        InvalidInput: the bundle is not whole, its circuits are not those that this release makes, or there is no such
+        InvalidInput: the bundle is incomplete, its circuits are not those that this release makes, or there is no such
             provider here.
         CorruptResult: today's decoder refuses an answer.
     """
@@ -86,7 +86,7 @@ def replay_bundle(bundle: Bundle, home: Home, control_plane: ControlPlane) -> li
         contents = {source.sha256: bundle.files[f"blobs/{source.sha256}"] for source in named}
         executions = list(bundle.facts["executions"])
     except (ValueError, KeyError, TypeError):
-        raise InvalidInput("the bundle is not whole", remedy="Make it anew with `qhybrid bundle KEY`.") from None
+        raise InvalidInput("the bundle is incomplete", remedy="Make it again with `qhybrid bundle KEY`.") from None
     with files.scratch_folder(home.tmp) as folder:
         aside = Specifications(Home(folder))
         parts = (contents[source.sha256] if isinstance(source, FileSource) else None for source in sources)

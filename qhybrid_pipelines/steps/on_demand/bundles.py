@@ -94,7 +94,7 @@ def _part(row: Mapping[str, Any], job: JobRecord, control_plane: ControlPlane) -
     stored = control_plane.ledger.stored_result(job.job_id)
     if stored is None or job.state is not JobState.VERIFIED:
         raise InvalidInput(
-            f"job {job.job_id} is {job.state}, and its result is not kept",
+            f"job {job.job_id} is {job.state}, and its result is not stored",
             remedy=f"`qhybrid jobs show {job.job_id}` says what can be done.",
         )
     return {

@@ -207,7 +207,7 @@ def read_manifest(backup: Home) -> Manifest:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(
-            "there is no backup here that is whole",
+            "there is no complete backup here",
             remedy="Name the folder that `qhybrid backup` made.",
             file=str(backup.path),
         ) from None

@@ -70,9 +70,7 @@ def export_qoblib(
         MissingUpstream: one is not decided yet.
     """
     if not submitter.strip():
-        raise InvalidInput(
-            "nobody is named who submits it", remedy="Give a name and an affiliation.", field="--submitter"
-        )
+        raise InvalidInput("no submitter is named", remedy="Give a name and an affiliation.", field="--submitter")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(
             f"{folder} is not an empty folder",

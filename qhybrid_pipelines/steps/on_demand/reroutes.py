@@ -76,7 +76,7 @@ def retry(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Sp
         job = dispatcher.decisions.give_up_result(job.job_id)
     if job.state not in ENDED_WITHOUT_RESULT:
         raise InvalidInput(
-            f"job {job.job_id} is {job.state}; only what ended without a result is run again",
+            f"job {job.job_id} is {job.state}; only jobs that ended without a result are run again",
             remedy=f"`qhybrid jobs show {job.job_id}` says what can be done.",
         )
     spec = specifications.load_any(job.experiment)

@@ -1,4 +1,4 @@
-"""Whether every page that is run anew by the clock can be read, and when the next of them runs."""
+"""Whether every page that runs on a schedule can be read, and when the next of them runs."""
 
 from __future__ import annotations
 

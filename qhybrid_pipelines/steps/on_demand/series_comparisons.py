@@ -23,7 +23,7 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 if TYPE_CHECKING:
     from qhybrid_pipelines.storage.specifications import Specifications
 
-#: What stands in the place of an energy: how likely the reference makes what was measured.
+#: What is in the place of an energy: how likely the reference makes what was measured.
 QUANTITY = "reference probability"
 
 
@@ -98,7 +98,7 @@ def compare_series(keys: Sequence[str], specifications: Specifications, lake: La
 def _decided(key: str, specifications: Specifications, lake: Lake) -> dict[str, Series]:
     spec = specifications.load_any(key)
     if not isinstance(spec, SamplingSpec):
-        raise InvalidInput(f"experiment {key} is no sampling experiment", remedy="Name experiments of one kind.")
+        raise InvalidInput(f"experiment {key} is not a sampling experiment", remedy="Name experiments of one kind.")
     decided = {
         backend: Series(experiment=key, backend=backend, spec=spec, lake=lake)
         for backend in spec.backends

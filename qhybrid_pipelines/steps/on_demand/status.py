@@ -84,7 +84,7 @@ def read_status(
         *(f"{job.job_id} on {job.backend} is {job.state}" for job in jobs if job.state in OPEN),
     ]
     coming += [
-        f"{run.page} runs anew at {run.at:%Y-%m-%d %H:%M} UTC" if run.at else f"{run.page} cannot run: {run.problem}"
+        f"{run.page} runs again at {run.at:%Y-%m-%d %H:%M} UTC" if run.at else f"{run.page} cannot run: {run.problem}"
         for run in coming_runs(ScheduleStore(home), now=now)
     ]
     more = len(coming) - MAX_NEXT

@@ -27,7 +27,7 @@ def find_sub_batch(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifica
     The part names the backend that was asked for, also where the job ran elsewhere.
 
     Args:
-        job: as it stands in the ledger.
+        job: as it is in the ledger.
         dispatcher: splits a batch whose parts were not written down yet.
         lake: has the circuits.
         specifications: have the experiment.

@@ -1,4 +1,4 @@
-"""The nightly benchmark: small fixed questions, asked anew every night under the night's date."""
+"""The nightly benchmark: small fixed questions, asked again every night under the night's date."""
 
 from __future__ import annotations
 

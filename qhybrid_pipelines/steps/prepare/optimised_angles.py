@@ -31,7 +31,7 @@ class StoredAngles:
         objective: what they are optimised for, see `quantum.angle_search.optimise_angles`.
         alpha: as there.
 
-    A file that cannot be read, or that was written by another version of the search, is made anew.
+    A file that cannot be read, or that was written by another version of the search, is made again.
     """
 
     home: Home

@@ -21,7 +21,7 @@ BACKEND_CAPABILITIES = Table(
         column(
             "mode",
             TEXT,
-            "What stands behind the name",
+            "What is behind the name",
             nullable=True,
             words=("hardware", "simulator", "local-testing", "emulator"),
         ),

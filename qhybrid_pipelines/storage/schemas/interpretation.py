@@ -168,7 +168,7 @@ BASELINE_COMPARISONS = Table(
 
 DECISIONS = Table(
     name="decisions",
-    meaning="What was decided after a verdict, and the answer that stands",
+    meaning="What was decided after a verdict, and the current answer",
     key=("experiment", "backend", "instance"),
     order=("experiment", "backend", "instance"),
     columns=(
@@ -181,8 +181,8 @@ DECISIONS = Table(
         column("next_experiment", TEXT, "Key of the next round, when continued", nullable=True),
         column("next_specification", TEXT, "Specification of the next round as canonical JSON", nullable=True),
         column("adjusted", TEXT, "What the next round changes, one sentence", nullable=True),
-        column("final_source", TEXT, "Where the standing answer comes from"),
-        column("final_objective", F64, "Objective of the standing answer", nullable=True),
+        column("final_source", TEXT, "Where the current answer comes from"),
+        column("final_objective", F64, "Objective of the current answer", nullable=True),
         column("final_feasible", BOOL, "It satisfies all constraints"),
         column("final_assignment", TEXT, "0 and 1 in the instance's own variable order, first variable first"),
     ),
@@ -190,7 +190,7 @@ DECISIONS = Table(
 
 TRACKING_RUNS = Table(
     name="tracking_runs",
-    meaning="Where the reproducibility record of an execution stands in MLflow",
+    meaning="Where an execution's reproducibility record is in MLflow",
     key=("experiment", "backend"),
     order=("experiment", "backend"),
     columns=(

@@ -71,7 +71,7 @@ QML_DATASETS = Table(
         column("n_classes", I32, "Classes"),
         column("classes", TEXT, "JSON: class name and its rows, in the order of the class indices"),
         column("majority_share", F64, "Share of rows in the largest class"),
-        column("duplicate_rows", I32, "Rows whose features stand in an earlier row too", "rows"),
+        column("duplicate_rows", I32, "Rows with the same features as an earlier row", "rows"),
         column("ranges", TEXT, "JSON: per column its name, minimum, maximum, mean and deviation"),
         column("source", TEXT, "Where the rows come from"),
         column("licence", TEXT, "Under which terms"),
@@ -325,7 +325,7 @@ QML_VERDICTS = Table(
 
 QML_TRACKING_RUNS = Table(
     name="qml_tracking_runs",
-    meaning="Where the records of a learning experiment stand in MLflow: the experiment, and each model, fold and seed",
+    meaning="Where the records of a learning experiment are in MLflow: the experiment, and each model, fold and seed",
     key=("experiment", "tracking_key"),
     order=("experiment", "tracking_key"),
     columns=(

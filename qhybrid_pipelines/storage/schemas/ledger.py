@@ -20,7 +20,7 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 JOBS = Table(
     name="jobs",
     meaning="Every job of an experiment as the ledger knows it now, paid or free: its state and attempts; what it costs is in `costs`. A job that "
-    "was retried or rerouted stands here beside its successor; `qpu_submissions` says which job each sub-batch was "
+    "was retried or rerouted is here beside its successor; `qpu_submissions` says which job each sub-batch was "
     "first submitted as. Canaries are in `canary_jobs`",
     key=("job_id",),
     order=("experiment", "backend", "job_id"),

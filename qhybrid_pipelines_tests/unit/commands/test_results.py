@@ -167,11 +167,11 @@ def test_the_last_two_and_for_a_program(home, qhybrid):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "it is not said what to compare"),
+        ((), 2, "nothing says what to compare"),
         ((FIRST,), 2, "two different experiments are needed"),
         ((FIRST, FIRST), 2, "two different experiments are needed"),
         ((FIRST, "nowhere"), 2, "'nowhere' is not registered"),
-        ((FIRST, SECOND, "--last", "2"), 2, "it is not said what to compare"),
+        ((FIRST, SECOND, "--last", "2"), 2, "nothing says what to compare"),
     ],
 )
 def test_what_cannot_be_compared(home, qhybrid, arguments, code, words):

@@ -168,7 +168,7 @@ def test_killed_at_random_moments(run_process, tmp_path: Path, kind: str) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_processes_that_race_on_one_job_submit_it_once(run_process, tmp_path: Path, kind: str) -> None:
-    """Also for providers that merge no tokens: one process hands over, the others wait and find it done."""
+    """Also for providers that merge no tokens: one process submits, the others wait and find it done."""
     vendor = KINDS[kind] | {"calls_seconds": 0.05}
     assert run_process("life", tmp_path, vendor=vendor, copies=6) == [0] * 6
     assert make_vendor({"home": str(tmp_path), "vendor": vendor}).calls("submit") == 1 + ("has_known_job" in vendor)

@@ -1,4 +1,4 @@
-"""A copy is recognised by what differs: the ledger, the notes beside it, the lake. What only lies elsewhere is no copy."""
+"""A copy is recognised by what differs: the ledger, the notes beside it, the lake. A home that was only moved is not a copy."""
 
 from __future__ import annotations
 

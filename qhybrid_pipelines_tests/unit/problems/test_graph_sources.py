@@ -250,7 +250,7 @@ WRONG: dict[str, tuple[str, str | None, dict[str, object], bytes, int | None, st
     "a neighbour without weight": ("g.metis", None, {}, b"2 1 1\n2\n1 1\n", 2, "no weight"),
     "an unfinished list": ("g.edgelist", None, {}, b"a b 1\nb c\n", 2, "2 fields"),
     "code for a weight": ("g.edgelist", None, {}, b"a b {'weight': __import__('os')}\n", 1, "finite weight"),
-    "a cut off archive": ("g.gml.gz", None, {}, gzip.compress(b"graph [ ]")[:-9], None, "not a whole gzip"),
+    "a cut off archive": ("g.gml.gz", None, {}, gzip.compress(b"graph [ ]")[:-9], None, "not a complete gzip"),
 }
 
 

@@ -165,7 +165,7 @@ def test_wrong_fields_are_named(problem, field):
 def test_a_copy_that_changed_is_noticed():
     source = FileSource(file="g.rud", sha256=sha256_hex(TRIANGLE))
     problem = ProblemSpec(family="maxcut", source=source, format="rudy")
-    with pytest.raises(InvalidInput, match="not what was taken in"):
+    with pytest.raises(InvalidInput, match="not what was registered"):
         sources.load_instance(problem, lambda _: TRIANGLE.replace(b"1 3 1", b"1 3 9"))
 
 

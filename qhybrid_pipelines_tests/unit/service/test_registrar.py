@@ -64,7 +64,7 @@ def test_what_fails_today_waits_behind_the_others_and_is_done_tomorrow(store, sp
     monkeypatch.setattr(registrar_module, "PAUSE_SECONDS", 0.05)
     damaged = specifications.home.labels / "petersen-0000000000000001.json"
     damaged.parent.mkdir(parents=True)
-    damaged.write_text("these are no labels")
+    damaged.write_text("these are not labels")
     accept(store, 1, labels={"owner": "ada"})
     accept(store, 2)
     registrar = Registrar(store, specifications)

@@ -44,5 +44,5 @@ def test_what_is_missing_is_named(store):
 
 @pytest.mark.parametrize("digest", ["../../etc/passwd", "", "0" * 63, "A" * 64, "0" * 64 + "\n"])
 def test_a_name_that_is_no_hash_reaches_no_file(store, digest):
-    with pytest.raises(ValueError, match="no SHA-256"):
+    with pytest.raises(ValueError, match="not a SHA-256"):
         store.get(digest)

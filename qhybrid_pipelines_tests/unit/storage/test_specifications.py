@@ -57,7 +57,7 @@ def test_the_problem_file_is_kept_by_its_hash(register):
 @pytest.mark.parametrize(
     ("specification", "blob", "message"),
     [
-        (with_file(), None, "never taken in"),
+        (with_file(), None, "never registered"),
         (with_file(), b"other", "do not have the SHA-256"),
         (spec(), b"bytes", "names none"),
     ],

@@ -182,7 +182,5 @@ def test_a_door_that_keeps_no_schedules_refuses_them(clockwork):
         "problem": {"family": "maxcut", "source": "networkx:cubical"},
         "schedule": {"cron": "0 2 * * *"},
     }
-    with pytest.raises(
-        InvalidInput, match="field 'schedule': an experiment that is run anew by the clock is not taken in"
-    ):
+    with pytest.raises(InvalidInput, match="field 'schedule': an experiment with a schedule cannot be registered"):
         clockwork.registration.check_fields(fields, file="body", lines={})

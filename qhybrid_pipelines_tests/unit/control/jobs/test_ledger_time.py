@@ -236,7 +236,7 @@ def test_a_wrong_clock_gives_no_refused_result_up(harness: DispatcherHarness) ->
     with pytest.raises(Unavailable):
         right.collect(job.job_id, make_batch())
     hear("vendor", datetime.now(UTC))
-    with pytest.raises(Unavailable, match="fetched again by itself"):
+    with pytest.raises(Unavailable, match="fetched again automatically"):
         dispatcher(timedelta(days=1)).collect(job.job_id, make_batch())
     result.write_bytes(whole)
     assert right.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED

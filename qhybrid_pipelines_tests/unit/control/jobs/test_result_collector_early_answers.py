@@ -75,7 +75,7 @@ class TestResults:
         path = harness.one.folder / f"{job.provider_job_id}.result"
         whole = path.read_bytes()
         path.write_text(json.dumps(EARLY_RESULTS[early](json.loads(whole))))
-        with pytest.raises(Unavailable, match=f"fetched again by itself.*`qhybrid jobs fetch {job.job_id}`"):
+        with pytest.raises(Unavailable, match=f"fetched again automatically.*`qhybrid jobs fetch {job.job_id}`"):
             dispatcher.collect(job.job_id, make_batch())
         doubted = harness.ledger.job(job.job_id)
         assert (doubted.state, doubted.has_doubted_result) == (S.COMPLETED, True)

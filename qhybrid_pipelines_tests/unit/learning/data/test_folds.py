@@ -126,7 +126,11 @@ def test_a_subset_that_is_not_possible_is_refused():
 
 @pytest.mark.parametrize(
     ("counts", "k", "says"),
-    [((2, 2), 5, "4 rows cannot be dealt to 5 folds"), ((30, 3), 5, "class 'b' has 3 rows"), ((9, 1), 2, "has 1 row,")],
+    [
+        ((2, 2), 5, "4 rows cannot be split into 5 folds"),
+        ((30, 3), 5, "class 'b' has 3 rows"),
+        ((9, 1), 2, "has 1 row,"),
+    ],
 )
 def test_fewer_rows_than_folds_are_refused(counts, k, says):
     labels = "a" * counts[0] + "b" * counts[1]
@@ -148,7 +152,7 @@ def test_fewer_rows_than_folds_are_refused(counts, k, says):
             "features.pca",
             "4 columns",
         ),
-        ({"evaluation": {"curve": (20, 500)}}, "evaluation.curve.1", "455 are there to train on"),
+        ({"evaluation": {"curve": (20, 500)}}, "evaluation.curve.1", "455 are available for training"),
     ],
 )
 def test_what_does_not_fit_the_data_is_refused_before_training(fields, field, says):

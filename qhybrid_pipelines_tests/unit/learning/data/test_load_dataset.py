@@ -66,7 +66,7 @@ def test_two_digits_keep_their_rows_and_lose_the_pixels_that_never_change():
     assert (np.ptp(found.features, axis=0) > 0).all()
     dataset_card = describe_dataset(found)
     assert dataset_card["classes"] == {"3": 183, "5": 182}
-    assert any("Left away" in note for note in dataset_card["notes"])
+    assert any("Omitted" in note for note in dataset_card["notes"])
 
 
 def test_classes_of_a_bundled_set_go_by_name_or_by_index():
@@ -162,7 +162,7 @@ def test_truth_values_are_the_same_in_both_formats():
         ("a;y\n1;0\n", {}, (1, None), "semicolons"),
         ("a,y\n", {}, (None, None), "no rows"),
         ("", {}, (None, None), "empty"),
-        ("y\n1\n0\n", {}, (None, None), "no column beside the label"),
+        ("y\n1\n0\n", {}, (None, None), "no column besides the label"),
         (b"a,y\n1,0\n\xff,1\n", {}, (3, None), "UTF-8"),
         ('a,y\n1,0\n"2,1\n', {}, (3, None), "not CSV"),
         ("a,y\n" + "1,0\n" * (MAX_ROWS + 1), {}, (None, None), f"more than {MAX_ROWS}"),

@@ -73,7 +73,7 @@ def test_prices_of_a_market_survive_the_format():
         ({"_6": "1 2"}, 6, "instead of `i j correlation`"),
         ({"_6": "0 2 0.5"}, 6, "index 0 is outside"),
         ({"_6": "1 4 0.5"}, 6, "index 4 is outside"),
-        ({"_7": "2 1 0.5"}, 7, "stands in line 6 already"),
+        ({"_7": "2 1 0.5"}, 7, "is already in line 6"),
         ({"_8": "2 2 0.9"}, 8, "correlation 0.9 with itself"),
         ({"_7": None}, 10, "assets 1 and 3 is missing; 5 of 6"),
         ({"_10": None}, 9, "assets 3 and 3 is missing; 5 of 6"),

@@ -201,7 +201,7 @@ WRONG: dict[str, tuple[str, str | None, dict[str, object], bytes, int | None, st
         {},
         b'{"h": {}, "J": [["a", "b", 1], ["a", "b", 2]]}',
         None,
-        "stands twice",
+        "occurs twice",
     ),
     "a fixed variable": (
         "f.lp",

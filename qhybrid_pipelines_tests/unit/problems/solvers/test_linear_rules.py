@@ -80,9 +80,9 @@ def test_small_constraints_need_no_slack():
 @pytest.mark.parametrize(
     ("terms", "relation", "bound", "words"),
     [
-        ([(0, 1.0), (1, 1.0)], ">=", 3.0, "no assignment keeps"),
-        ([(0, 2.0), (1, 4.0)], "==", 3.0, "no assignment keeps"),
-        ([], ">=", 1.0, "no assignment keeps"),
+        ([(0, 1.0), (1, 1.0)], ">=", 3.0, "no assignment satisfies"),
+        ([(0, 2.0), (1, 4.0)], "==", 3.0, "no assignment satisfies"),
+        ([], ">=", 1.0, "no assignment satisfies"),
         ([(0, 1e-7), (1, 1.0), (2, 1.0)], "<=", 1.0, "no common step"),
     ],
 )

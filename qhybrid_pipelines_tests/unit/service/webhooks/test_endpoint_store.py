@@ -101,7 +101,7 @@ def test_replays_are_done_one_after_the_other(store):
 def test_there_are_not_too_many(store):
     for _ in range(MOST_OF_ONE):
         add(store)
-    with pytest.raises(InvalidInput, match="no more are kept"):
+    with pytest.raises(InvalidInput, match="no more are allowed"):
         add(store)
     add(store, "bob")
 

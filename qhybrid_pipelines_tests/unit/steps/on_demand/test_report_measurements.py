@@ -88,7 +88,7 @@ def test_samples_that_left_the_subspace_are_held_against_all_outcomes():
     right = [energy_of(model.model, word) for word in range(8) if word.bit_count() == 2]
     assert (found.cardinality, found.outcome_share) == (None, 1 / 8)
     assert found.minimum_energy == pytest.approx(min(right))
-    assert found.optimum_share == pytest.approx(1 / 8)  # an outcome with another number of ones is no optimum
+    assert found.optimum_share == pytest.approx(1 / 8)  # an outcome with another number of ones is not an optimum
 
 
 def test_the_sweep_has_the_intervals_of_scipy():
