@@ -82,7 +82,7 @@ class AnsatzSpec(StrictModel):
 
 
 def _usual_points(chosen: dict[str, Any]) -> int:
-    """Return how many points a sweep has that names no number; of a file of angles they are counted when it is taken in."""
+    """Return how many points a sweep has that names no number; of a file of angles they are counted when it is registered."""
     return 1 if chosen.get("strategy") in ("auto", "given") else USUAL_POINTS
 
 

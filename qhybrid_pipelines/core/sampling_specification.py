@@ -71,7 +71,7 @@ def _kind_of_file(value: Any) -> str | None:
     return "FileSource" if isinstance(value, FileSource | dict) else "text" if isinstance(value, str) else None
 
 
-#: A file by its path, or by what it was taken in as.
+#: A file by its path, or by the name it was registered under.
 NamedFile = Annotated[
     Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
     Discriminator(_kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"),

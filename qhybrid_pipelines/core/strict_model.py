@@ -16,9 +16,9 @@ class StrictModel(BaseModel):
 
 
 class FileSource(StrictModel):
-    """A problem file that was taken in: its content is kept under its hash, wherever the original went."""
+    """A problem file that was registered: its content is stored under its hash, wherever the original went."""
 
-    file: str = Field(description="The file's name when it was taken in, without folders.")
+    file: str = Field(description="The file's name when it was registered, without folders.")
     sha256: str = Field(pattern=SHA256_PATTERN, description="SHA-256 of the file's bytes.")
 
 

@@ -105,7 +105,7 @@ def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.Sche
     owners=OWNERS,
 )
 def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:
-    """Take in what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them."""
+    """Register what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them."""
     open_workspace = workspace.open()
     found = read_inbox(
         open_workspace.home,
@@ -117,7 +117,7 @@ def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> 
         context.log.warning("quarantined %s: %s", printable(refused.name), printable(refused.reason))
     if found.problem:
         context.log.warning(found.problem)
-    summary = f"{len(found.registered)} files taken in, {len(found.quarantined)} quarantined, {found.waiting} still being written"
+    summary = f"{len(found.registered)} files registered, {len(found.quarantined)} quarantined, {found.waiting} still being written"
     if found.reading:
         summary += f"; {', '.join(map(printable, found.reading))} is being read"
     damage = Damage()

@@ -1,6 +1,6 @@
 """From `problem:` in a specification to an instance, whichever of the three kinds of source it names.
 
-A file is taken in once (`register_source`): from then on its content counts, under its hash, and not the path it had.
+A file is registered once (`register_source`): from then on its content counts, under its hash, and not the path it had.
 Keeping that content is the caller's; nothing here writes.
 """
 
@@ -25,7 +25,7 @@ from qhybrid_pipelines.problems.graphs import networkx_graph
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import all_families, family_named
 
-#: Gives the content of a file that was taken in.
+#: Gives the content of a file that was registered.
 ReadBytes = Callable[[FileSource], bytes]
 
 NETWORKX = "networkx:"
@@ -37,7 +37,7 @@ def load_instance(problem: ProblemSpec, read_bytes: ReadBytes) -> Instance:
     """Return the instance that a specification names.
 
     Args:
-        problem: where the instance comes from; a file must have been taken in before.
+        problem: where the instance comes from; a file must have been registered before.
         read_bytes: gives the content of such a file.
 
     Raises:
@@ -86,7 +86,7 @@ def register_source(
     Args:
         problem: as the user wrote it.
         folder: where a relative path starts.
-        read_bytes: gives the content of files taken in earlier; without it such a problem is not checked again.
+        read_bytes: gives the content of files registered earlier; without it such a problem is not checked again.
         read_named: gives the file of a path; `read_file` where it is left out.
 
     Returns:

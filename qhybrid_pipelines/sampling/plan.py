@@ -24,7 +24,7 @@ from qhybrid_pipelines.sampling.reference import Reference, reference_from_pairs
 from qhybrid_pipelines.sampling.reference_file import read_references
 from qhybrid_pipelines.sampling.registry import all_families
 
-#: Gives the content of a file that was taken in.
+#: Gives the content of a file that was registered.
 ReadBytes = Callable[[FileSource], bytes]
 #: Where a reference comes from.
 Origin = Literal["exact", "known", "file", "outcome"]
@@ -176,7 +176,7 @@ def _from_family(spec: SamplingSpec, family: CircuitFamily) -> Iterator[SampledC
 def _from_files(spec: SamplingSpec, read_bytes: ReadBytes) -> Iterator[SampledCircuit]:
     names: set[str] = set()
     for point, source in enumerate(spec.circuit.files):
-        assert isinstance(source, FileSource)  # the path was replaced when the experiment was taken in
+        assert isinstance(source, FileSource)  # the path was replaced when the experiment was registered
         circuit = read_user_circuit(read_bytes(source), file=source.file)
         if circuit.inputs:
             raise InvalidInput(

@@ -1,7 +1,7 @@
 """What a body may ask for, before anything is computed: a specification, and the few files that come along with it.
 
 A specification that comes over the network is not what a person of this machine may write: it names no path, no file that was
-taken in for somebody else, and none of the fields that the pipeline itself writes. Everything else is for the same door as the
+registered for somebody else, and none of the fields that the pipeline itself writes. Everything else is for the same door as the
 inbox (`control.experiments.registration`), in a process that may be lost (`service.check_process`).
 """
 

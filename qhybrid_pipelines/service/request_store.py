@@ -1,6 +1,6 @@
 """The requests that were accepted: on the disk before anybody is told, and each once.
 
-One thread writes, and one transaction takes in whatever has come meanwhile: a disk that commits some hundred times a second takes
+One thread writes, and one transaction stores whatever has arrived meanwhile: a disk that commits some hundred times a second takes
 thousands of requests that way, and nobody waits for a lock of SQLite's. A request is found again by who sent it, where to, and the
 Idempotency-Key that came with it; the same key with another body is refused.
 """

@@ -1,4 +1,4 @@
-"""Bytes kept under their own SHA-256: vendors' answers as received, and problem files as taken in."""
+"""Bytes kept under their own SHA-256: vendors' answers as received, and problem files as registered."""
 
 from __future__ import annotations
 

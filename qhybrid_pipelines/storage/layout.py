@@ -158,7 +158,7 @@ class Home:
 
     @property
     def blobs(self) -> Path:
-        """Problem files that were taken in, by their SHA-256."""
+        """Problem files that were registered, by their SHA-256."""
         return self.path / "blobs"
 
     @property

@@ -182,7 +182,7 @@ class Specifications:
         """Return the problem file or circuit that a specification names.
 
         Raises:
-            CorruptFile: it is gone, or its bytes are not those that were taken in.
+            CorruptFile: it is gone, or its bytes are not those that were registered.
         """
         return self._blobs.get(source.sha256)
 

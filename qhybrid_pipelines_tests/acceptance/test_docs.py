@@ -1,4 +1,4 @@
-"""What the pages under docs/ show is true: examples are taken in, diagrams and defaults are the current ones, links lead somewhere."""
+"""What the pages under docs/ show is true: examples are registered, diagrams and defaults are the current ones, links lead somewhere."""
 
 import re
 from pathlib import Path

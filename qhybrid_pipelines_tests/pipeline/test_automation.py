@@ -46,14 +46,14 @@ def test_inbox_takes_in_what_is_right_and_quarantines_what_is_wrong(code_locatio
     code_location.drop("petersen.yaml", PETERSEN)
     code_location.drop("wrong.yaml", PETERSEN.replace("maxcut", "maxcat"))
     code_location.drop("growing.yaml", PETERSEN.replace("petersen", "growing"), seconds_ago=0.0)
-    assert code_location.tick("inbox") == "1 files taken in, 1 quarantined, 1 still being written"
+    assert code_location.tick("inbox") == "1 files registered, 1 quarantined, 1 still being written"
     (key,) = code_location.instance.get_dynamic_partitions(EXPERIMENT_PARTITIONS)
     assert key in code_location.workspace.specifications
     reason = json.loads((code_location.home / "quarantine" / "wrong.yaml.error.json").read_text())
     assert reason["field"] == "problem.family"
     assert "maxcut" in reason["remedy"]
     assert (code_location.home / "inbox" / "growing.yaml").is_file()
-    assert code_location.tick("inbox") == "0 files taken in, 0 quarantined, 1 still being written"
+    assert code_location.tick("inbox") == "0 files registered, 0 quarantined, 1 still being written"
 
 
 def test_what_the_inbox_refused_is_a_check_that_has_not_passed_until_the_file_is_gone(code_location):

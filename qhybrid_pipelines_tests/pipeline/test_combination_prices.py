@@ -1,4 +1,4 @@
-"""Too many combinations are refused with their number and what they would cost, before anything is taken in."""
+"""Too many combinations are refused with their number and what they would cost, before anything is registered."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def home(tmp_path_factory, folder):
     home = tmp_path_factory.mktemp("home")
     launcher = make_launcher(home)
     keys = register(launcher, [specification()], folder)
-    (folder / "ring.qasm").rename(folder / "gone.qasm")  # what was taken in counts, wherever the file went
+    (folder / "ring.qasm").rename(folder / "gone.qasm")  # what was registered counts, wherever the file went
     run(launcher, keys)
     (folder / "gone.qasm").rename(folder / "ring.qasm")
     return home

@@ -32,7 +32,7 @@ def make_launcher(home: Path) -> Launcher:
 
 
 def register(launcher: Launcher, specs: Iterable[Spec], folder: Path = Path()) -> list[str]:
-    """Take in specifications as a user's file would be; return their keys."""
+    """Register specifications as a user's file would be; return their keys."""
     registration = launcher.workspace.registration
     return [
         registration.register_text(yaml.safe_dump(spec), file=f"{spec['name']}.yaml", folder=folder).key

@@ -31,7 +31,7 @@ def register_angles(
         spec: as the user wrote it.
         circuit: from a file, in place of the ansatz; its inputs name the columns.
         folder: where a relative path starts.
-        read_bytes: gives the content of files taken in earlier.
+        read_bytes: gives the content of files registered earlier.
         read_named: gives the file of a path.
 
     Returns:

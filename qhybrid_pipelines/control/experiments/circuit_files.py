@@ -28,10 +28,10 @@ def register_circuit(
     The circuit is read either way, so that nothing wrong gets in.
 
     Args:
-        problem: of ``spec``, its source taken in already.
+        problem: of ``spec``, its source already registered.
         spec: as the user wrote it; the circuit must not be wider than its largest reduced model, and fit its sweep.
         folder: where a relative path starts.
-        read_bytes: gives the content of files taken in earlier.
+        read_bytes: gives the content of files registered earlier.
         read_named: gives the file of a path.
 
     Returns:

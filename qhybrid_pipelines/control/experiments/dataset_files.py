@@ -29,7 +29,7 @@ def register_dataset(
     Args:
         spec: as the user wrote it.
         folder: where a relative path starts.
-        read_bytes: gives the content of files taken in earlier.
+        read_bytes: gives the content of files registered earlier.
         read_named: gives the file of a path.
 
     Returns:

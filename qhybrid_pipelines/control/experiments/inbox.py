@@ -1,6 +1,6 @@
 """The inbox folder: settled files become experiments, wrong ones go to quarantine with the reason beside them.
 
-Nothing is lost: what was taken in is moved to ``inbox/accepted/<key>/``, what was wrong to ``quarantine/`` together
+Nothing is lost: what was registered is moved to ``inbox/accepted/<key>/``, what was wrong to ``quarantine/`` together
 with a ``.error.json``. A file is settled when it has not changed for `SETTLE_SECONDS`.
 """
 
@@ -30,7 +30,7 @@ from qhybrid_pipelines.core.specification_text import read_mapping
 
 SETTLE_SECONDS = 3.0
 
-#: Folder in the inbox for what was taken in.
+#: Folder in the inbox for what was registered.
 ACCEPTED_FOLDER = "accepted"
 #: Ending of the file that says why another one was refused.
 REASON_SUFFIX = ".error.json"
@@ -68,7 +68,7 @@ def scan_inbox(
     before_reading: Callable[[Sequence[Path]], None] = lambda _: None,
     on_outcome: Callable[[RegisteredExperiment | QuarantinedFile], None] = lambda _: None,
 ) -> ScanResult:
-    """Take in every settled file of the inbox; one wrong file never keeps another from being taken in.
+    """Register every settled file of the inbox; one wrong file never keeps another from being registered.
 
     A file is moved as soon as nothing else needs it, so that what was done before an end in the middle stays done.
 
@@ -78,7 +78,7 @@ def scan_inbox(
         registration: the door.
         now: seconds since the epoch; the clock when omitted.
         before_reading: told which files are read next, together.
-        on_outcome: told what was taken in and what was refused, at once.
+        on_outcome: told what was registered and what was refused, at once.
     """
     inbox.mkdir(parents=True, exist_ok=True)
     moment = time.time() if now is None else now
@@ -110,7 +110,7 @@ def scan_inbox(
         for file in files:
             if uses[file]:
                 continue  # another specification names it too
-            # A problem file that a good specification used as well is taken in, whatever a wrong one said about it.
+            # A problem file that a good specification used as well is registered, whatever a wrong one said about it.
             if file in key_by_file:
                 not_archived += [] if _archive(file, inbox / ACCEPTED_FOLDER / key_by_file[file]) else [file]
             elif os.path.lexists(file):
@@ -148,7 +148,7 @@ def _modified_at(path: Path) -> float | None:
 def _group_files(
     present: list[Path], settled: set[Path], before_reading: Callable[[Sequence[Path]], None]
 ) -> Iterator[list[Path]]:
-    """Yield what belongs together, the file to take in first: specification and problem file, problem file and sidecar.
+    """Yield what belongs together, the file to register first: specification and problem file, problem file and sidecar.
 
     A group of which any file may still be written to is left for the next scan.
     """
@@ -172,7 +172,7 @@ def _group_files(
 def _mentioned_files(specification: Path, names: Iterable[str]) -> list[str]:
     """Return the files of the inbox that a specification names as problem, circuit or data, also when it is wrong elsewhere.
 
-    Where the text cannot be read as fields, every file whose name is in it belongs to it: taken in by itself, such
+    Where the text cannot be read as fields, every file whose name is in it belongs to it: registered by itself, such
     a file would become an experiment that nobody asked for.
     """
     others = [name for name in names if name != composed(specification.name)]
@@ -221,7 +221,7 @@ def _check_regular_file(path: Path) -> None:
 
 
 def _archive(path: Path, folder: Path) -> bool:
-    """Move a file that was taken in; False leaves it for the next scan, which registers it again to no effect."""
+    """Move a file that was registered; False leaves it for the next scan, which registers it again to no effect."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.replace(_free_path(folder, path.name))

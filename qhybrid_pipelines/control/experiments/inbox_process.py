@@ -2,7 +2,7 @@
 
 A file may be too large, or a reader may never end. Here that ends this process only: the kernel ends it, whatever library
 holds it, and the note about the file it was reading tells the next scan whose fault it was (`inbox_reader`). It reads one
-JSON object from its standard input, takes in what is settled, and appends what came of each file to a journal.
+JSON object from its standard input, registers what is settled, and appends what came of each file to a journal.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Jobs:
         self._home = home
 
     def of(self, experiment: str) -> bool:
-        """Tell whether an experiment has jobs; without a ledger that can be read nothing is taken in, and no file is to blame."""
+        """Tell whether an experiment has jobs; without a ledger that can be read nothing is registered, and no file is to blame."""
         from sqlalchemy.exc import SQLAlchemyError
 
         try:

@@ -82,7 +82,7 @@ class InboxReading:
     """What one scan found.
 
     Attributes:
-        registered: keys of experiments that were taken in since the last scan.
+        registered: keys of experiments that were registered since the last scan.
         quarantined: files that were refused since then.
         waiting: files that may still be written to.
         reading: names of the files that are being read at this moment.

@@ -19,7 +19,7 @@ def keep_registered_default(spec: ExperimentSpec, known: Specifications, key_of:
     """Return the specification with the older defaults where it is registered with those.
 
     Args:
-        spec: with its files taken in; one that names its choices is returned as it is.
+        spec: with its files registered; one that names its choices is returned as it is.
         known: the registered ones.
         key_of: finds the key of a specification.
     """

@@ -47,7 +47,7 @@ Files = tuple[bytes | None, bytes | None, bytes | None, Mapping[str, bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredExperiment:
-    """An experiment that was taken in; ``new`` is False when the same one was known already."""
+    """An experiment that was registered; ``new`` is False when the same one was known already."""
 
     key: str
     specification: AnySpec
@@ -61,7 +61,7 @@ class CheckedExperiment:
     Attributes:
         key: that it has, or would have.
         specification: with the names and hashes of its files in the place of paths.
-        content: of its problem or data file; None where it has none, or names one that was taken in earlier.
+        content: of its problem or data file; None where it has none, or names one that was registered earlier.
         circuit: the same of its circuit.
         angles: the same of its file of angles.
         series: contents of the files of a sampling experiment, by their hashes.
@@ -110,11 +110,11 @@ class Registration:
         self._read_named: sources.ReadFile = sources.read_file if files is None else GivenFiles(files)
 
     def register_file(self, path: Path) -> RegisteredExperiment:
-        """Take in the one experiment of a file; see :meth:`register_files`. Several are refused."""
+        """Register the one experiment of a file; see :meth:`register_files`. Several are refused."""
         return self.register_files(path, most=1)[0]
 
     def register_files(self, path: Path, *, most: int = MAX_COMBINATIONS) -> list[RegisteredExperiment]:
-        """Take in a specification (YAML, JSON) or a problem file, with its sidecar ``<file name>.yaml`` if there is one.
+        """Register a specification (YAML, JSON) or a problem file, with its sidecar ``<file name>.yaml`` if there is one.
 
         Returns:
             Its experiment; several where it says ``vary``.
@@ -128,19 +128,19 @@ class Registration:
         return self._register_problem_file(path, most)
 
     def register_text(self, text: str, *, file: str, folder: Path) -> RegisteredExperiment:
-        """Take in the one experiment of a text; see :meth:`register_texts`. Several are refused."""
+        """Register the one experiment of a text; see :meth:`register_texts`. Several are refused."""
         return self.register_texts(text, file=file, folder=folder, most=1)[0]
 
     def register_texts(
         self, text: str, *, file: str, folder: Path, most: int = MAX_COMBINATIONS
     ) -> list[RegisteredExperiment]:
-        """Take in the text of specifications of any kind; a relative path in it is looked up in ``folder``."""
+        """Register the text of specifications of any kind; a relative path in it is looked up in ``folder``."""
         return self._register_all(read_experiments(text, file=file), file=file, folder=folder, most=most)
 
     def register(
         self, spec: AnySpec, *, file: str | None = None, folder: Path, lines: Lines | None = None
     ) -> RegisteredExperiment:
-        """Take in a specification; ``file`` and ``lines`` tell where it is written, for messages."""
+        """Register a specification; ``file`` and ``lines`` tell where it is written, for messages."""
         return self._register_all([WrittenExperiment(spec, lines or {}, {})], file=file, folder=folder, most=1)[0]
 
     def check_fields(self, fields: dict[str, Any], *, file: str, lines: Lines) -> CheckedExperiment:
@@ -176,7 +176,7 @@ class Registration:
     def _register_all(
         self, written: list[WrittenExperiment], *, file: str | None, folder: Path, most: int
     ) -> list[RegisteredExperiment]:
-        """Take in some specifications, or none of them where one is wrong."""
+        """Register some specifications, or none of them where one is wrong."""
         _check_number(written, most=most, file=file)
         contents: dict[bytes, bytes] = {}  # of one file there is one copy, however many experiments name it
         resolved = []
@@ -199,7 +199,7 @@ class Registration:
     def register_written(
         self, written: list[WrittenExperiment], *, file: str, folder: Path
     ) -> list[RegisteredExperiment]:
-        """Take in what was read from a page already. Raises as :meth:`register_files`."""
+        """Register what was read from a page already. Raises as :meth:`register_files`."""
         return self._register_all(written, file=file, folder=folder, most=MAX_COMBINATIONS)
 
     def _schedule(self, spec: AnySpec, written: WrittenExperiment) -> None:

@@ -117,7 +117,7 @@ def _identity(entry: Any) -> str:
 
 
 def _read_entry(entry: Any, search: _Search, tokens: set[str], *, backend: str) -> None:
-    """Take in one job of a page; an odd entry hides no other."""
+    """Add one job of a page; an odd entry hides no other."""
     if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
         return
     if entry.get("backend") != backend.removeprefix(f"{NAME}:"):

@@ -1,4 +1,4 @@
-"""A first page: every family has one that is taken in as it stands; a file is believed only where one reader accepts it."""
+"""A first page: every family has one that is registered as it stands; a file is believed only where one reader accepts it."""
 
 from __future__ import annotations
 
