@@ -72,6 +72,11 @@ def table_check(asset: str, *, name: str = "", blocking: bool = False) -> Callab
     return decorate
 
 
+def table_output(description: str, **options: Any) -> dg.AssetOut:
+    """Return an output of `table_multi_asset` that is a table of the lake."""
+    return dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description=description, **options)
+
+
 def table_asset(*, checks: Sequence[Check] = (), may_rest: bool = False, **options: Any) -> Any:
     """Return the decorator of an asset that returns its table, or nothing where it writes none of the lake.
 

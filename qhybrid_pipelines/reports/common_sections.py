@@ -1,10 +1,12 @@
-"""Sections that an optimisation and a learning experiment have alike: money and time, and how to do it again."""
+"""What the chapters of all kinds of experiment have alike: their frame, money and time, and how to do it again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import yaml
 
-from qhybrid_pipelines.reports.blocks import CodeBlock, Section, facts_table, records_table
+from qhybrid_pipelines.reports.blocks import Chapter, CodeBlock, Section, Verdict, facts_table, records_table
 from qhybrid_pipelines.reports.content import ExperimentContent
 from qhybrid_pipelines.reports.figures.waterfall import waterfall
 from qhybrid_pipelines.reports.words import count, show_seconds, show_usd
@@ -12,9 +14,28 @@ from qhybrid_pipelines.reports.words import count, show_seconds, show_usd
 MAX_JOB_ROWS = 60
 
 
-def subtitle(content: ExperimentContent) -> str:
-    """Return the line under the name: key and time of registration."""
-    return f"`{content.key}`, registered {content.registered_at:%Y-%m-%d %H:%M} UTC"
+def build_chapter(
+    content: ExperimentContent, *, question: str, verdicts: Iterable[Verdict], sections: Iterable[Section | None]
+) -> Chapter:
+    """Return the chapter of an experiment.
+
+    Args:
+        content: what is known of it.
+        question: that it answers.
+        verdicts: one says that there is none yet where these are empty.
+        sections: None for those without content, which are left out.
+    """
+    return Chapter(
+        name=content.key,
+        heading=content.name,
+        subtitle=f"`{content.key}`, registered {content.registered_at:%Y-%m-%d %H:%M} UTC",
+        question=question,
+        verdicts=tuple(verdicts)
+        or (Verdict(place="", word="not decided", tone="open", sentence="There is no verdict yet."),),
+        progress=content.progress.sentences,
+        failed=content.progress.failed,
+        sections=tuple(section for section in sections if section is not None),
+    )
 
 
 def money_and_time(content: ExperimentContent) -> Section | None:

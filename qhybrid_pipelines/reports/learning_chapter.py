@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from qhybrid_pipelines.core.verdicts import Verdict as VerdictWord
 from qhybrid_pipelines.reports.blocks import Chapter, CodeBlock, Section, Verdict, facts_table, records_table
-from qhybrid_pipelines.reports.common_sections import how_to_reproduce, money_and_time, subtitle
+from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
 from qhybrid_pipelines.reports.content import LearningContent, Row
 from qhybrid_pipelines.reports.figures.model_scores import model_scores, summary_name
 from qhybrid_pipelines.reports.figures.training import training
@@ -26,16 +26,11 @@ def learning_chapter(content: LearningContent) -> Chapter:
         money_and_time(content),
         how_to_reproduce(content),
     ]
-    return Chapter(
-        name=content.key,
-        heading=content.name,
-        subtitle=subtitle(content),
+    return build_chapter(
+        content,
         question=_question(content),
-        verdicts=tuple(_verdict(row, content.metric) for row in content.verdicts if _is_main(row))
-        or (Verdict(place="", word="not decided", tone="open", sentence="There is no verdict yet."),),
-        progress=content.progress.sentences,
-        failed=content.progress.failed,
-        sections=tuple(section for section in sections if section is not None),
+        verdicts=(_verdict(row, content.metric) for row in content.verdicts if _is_main(row)),
+        sections=sections,
     )
 
 

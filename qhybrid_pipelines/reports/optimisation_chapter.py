@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from qhybrid_pipelines.core.verdicts import Verdict as VerdictWord
 from qhybrid_pipelines.reports.blocks import Chapter, Section, Verdict, records_table, transposed_table
-from qhybrid_pipelines.reports.common_sections import how_to_reproduce, money_and_time, subtitle
+from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
 from qhybrid_pipelines.reports.content import AnswerContent, ExecutionContent, OptimisationContent, Row, SolverSeries
 from qhybrid_pipelines.reports.figures.best_of_shots import best_of_shots
 from qhybrid_pipelines.reports.figures.objectives import objective_histogram
@@ -63,15 +63,11 @@ def optimisation_chapter(content: OptimisationContent) -> Chapter:
         provenance_section(content),
         how_to_reproduce(content),
     ]
-    return Chapter(
-        name=content.key,
-        heading=content.name,
-        subtitle=subtitle(content),
+    return build_chapter(
+        content,
         question=_question(content),
-        verdicts=tuple(merge_verdicts([_verdict(content, execution) for execution in content.executions])),
-        progress=() if content.progress.decided and not content.progress.sentences else content.progress.sentences,
-        failed=content.progress.failed,
-        sections=tuple(section for section in sections if section is not None),
+        verdicts=merge_verdicts([_verdict(content, execution) for execution in content.executions]),
+        sections=sections,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from qhybrid_pipelines.core.verdicts import SamplingVerdict
 from qhybrid_pipelines.reports.blocks import Chapter, CodeBlock, Section, Verdict, records_table
-from qhybrid_pipelines.reports.common_sections import how_to_reproduce, money_and_time, subtitle
+from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
 from qhybrid_pipelines.reports.content import Row, SamplingContent
 from qhybrid_pipelines.reports.figures.series_scores import series_scores
 from qhybrid_pipelines.reports.words import count, show, show_interval, show_seconds, with_interval
@@ -28,21 +28,16 @@ def sampling_chapter(content: SamplingContent) -> Chapter:
         money_and_time(content),
         how_to_reproduce(content),
     ]
-    return Chapter(
-        name=content.key,
-        heading=content.name,
-        subtitle=subtitle(content),
+    return build_chapter(
+        content,
         question=(
             f"Do the outcomes of {count(len(content.circuits), 'circuit')} agree with what should come out, more than "
             "uniform outcomes do? And how nearly?"
             if content.circuits
             else "Do the outcomes of these circuits agree with what should come out? They have not been built yet."
         ),
-        verdicts=tuple(_verdicts(content))
-        or (Verdict(place="", word="not decided", tone="open", sentence="There is no verdict yet."),),
-        progress=content.progress.sentences,
-        failed=content.progress.failed,
-        sections=tuple(section for section in sections if section is not None),
+        verdicts=_verdicts(content),
+        sections=sections,
     )
 
 

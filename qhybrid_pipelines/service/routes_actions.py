@@ -29,13 +29,21 @@ from qhybrid_pipelines.service.service_parts import ServiceParts
 router = APIRouter(prefix="/v1")
 Changer = Annotated[Caller, Depends(needs("submit", or_scope="operate"))]
 Approver = Annotated[Caller, Depends(needs("approve"))]
-_PROBLEMS = problems(404, 409, 413, 415, 422, 502)
 _Model = TypeVar("_Model", bound=ActionBody)
+_Route = TypeVar("_Route", bound=Callable[..., Any])
 
 
-def _body(model: type[ActionBody]) -> dict[str, Any]:
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+def _job_action(name: str, body: type[ActionBody]) -> Callable[[_Route], _Route]:
+    """Return the decorator of a route that does something about a job, as a small body says."""
+    content = {"application/json": {"schema": body.model_json_schema()}}
+    return router.post(
+        f"/jobs/{{job}}/{name}",
+        tags=["jobs"],
+        operation_id=f"{name}_job",
+        responses=problems(404, 409, 413, 415, 422, 502),
+        response_model=JobDetail,
+        openapi_extra={"requestBody": {"required": True, "content": content}},
+    )
 
 
 @router.post(
@@ -71,14 +79,7 @@ async def cancel_job(request: Request, caller: Changer, job: str) -> dict[str, A
     return await _do(request, caller, lambda actions: actions.cancel(job))
 
 
-@router.post(
-    "/jobs/{job}/approve",
-    tags=["jobs"],
-    operation_id="approve_job",
-    responses=_PROBLEMS,
-    response_model=JobDetail,
-    openapi_extra=_body(Approval),
-)
+@_job_action("approve", Approval)
 async def approve_job(request: Request, caller: Approver, job: str) -> dict[str, Any]:
     """Agree to a job that waits for approval, at the price that it has; its next run submits it."""
     asked = await _read(request, Approval)
@@ -87,42 +88,21 @@ async def approve_job(request: Request, caller: Approver, job: str) -> dict[str,
     )
 
 
-@router.post(
-    "/jobs/{job}/decline",
-    tags=["jobs"],
-    operation_id="decline_job",
-    responses=_PROBLEMS,
-    response_model=JobDetail,
-    openapi_extra=_body(Refusal),
-)
+@_job_action("decline", Refusal)
 async def decline_job(request: Request, caller: Approver, job: str) -> dict[str, Any]:
     """Say no to a job that waits for approval, and why."""
     asked = await _read(request, Refusal)
     return await _do(request, caller, lambda actions: actions.decline(job, reason=asked.reason), scope="approve")
 
 
-@router.post(
-    "/jobs/{job}/reprioritise",
-    tags=["jobs"],
-    operation_id="reprioritise_job",
-    responses=_PROBLEMS,
-    response_model=JobDetail,
-    openapi_extra=_body(NewPriority),
-)
+@_job_action("reprioritise", NewPriority)
 async def reprioritise_job(request: Request, caller: Changer, job: str) -> dict[str, Any]:
     """Change the place of a job among those that were not sent yet."""
     asked = await _read(request, NewPriority)
     return await _do(request, caller, lambda actions: actions.reprioritise(job, priority=asked.priority))
 
 
-@router.post(
-    "/jobs/{job}/reroute",
-    tags=["jobs"],
-    operation_id="reroute_job",
-    responses=_PROBLEMS,
-    response_model=JobDetail,
-    openapi_extra=_body(Destination),
-)
+@_job_action("reroute", Destination)
 async def reroute_job(request: Request, caller: Changer, job: str) -> dict[str, Any]:
     """Take a job's work to another backend, and show the job that stands for it then."""
     asked = await _read(request, Destination)

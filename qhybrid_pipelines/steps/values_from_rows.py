@@ -71,12 +71,7 @@ def read_sampling_experiments(table: pa.Table) -> Iterator[tuple[str, SamplingSp
     Raises:
         InvalidInput: one of them is not a sampling experiment.
     """
-    for row in table.select(["experiment", "family", "specification"]).to_pylist():
-        if row["family"] != SAMPLING_FAMILY:
-            raise InvalidInput(
-                f"experiment {row['experiment']} is not a sampling experiment",
-                remedy="Only experiments with `kind: sampling` have tables of the group `sample`.",
-            )
+    for row in _rows_of_kind(table, SAMPLING_FAMILY, kind="sampling", group="sample"):
         yield row["experiment"], SamplingSpec.model_validate_json(row["specification"])
 
 
@@ -97,14 +92,9 @@ def read_learning_experiments(table: pa.Table) -> Iterator[tuple[str, LearningSp
     """Yield key and specification of every row of the table `experiments`.
 
     Raises:
-        InvalidInput: one of them is an optimisation.
+        InvalidInput: one of them is not a learning experiment.
     """
-    for row in table.select(["experiment", "family", "specification"]).to_pylist():
-        if row["family"] != LEARNING_FAMILY:
-            raise InvalidInput(
-                f"experiment {row['experiment']} is an optimisation",
-                remedy="Only experiments with `kind: qml` have tables of the group `learn`.",
-            )
+    for row in _rows_of_kind(table, LEARNING_FAMILY, kind="qml", group="learn"):
         yield row["experiment"], LearningSpec.model_validate_json(row["specification"])
 
 
@@ -116,6 +106,16 @@ def get_learning_specification(experiments: pa.Table, key: str) -> LearningSpec:
 def get_specification(experiments: pa.Table, key: str) -> ExperimentSpec:
     """Return the specification of one experiment. Raises as `read_experiments`."""
     return _optimisation(get_row(experiments, key))
+
+
+def _rows_of_kind(table: pa.Table, family: str, *, kind: str, group: str) -> Iterator[Row]:
+    for row in table.select(["experiment", "family", "specification"]).to_pylist():
+        if row["family"] != family:
+            raise InvalidInput(
+                f"experiment {row['experiment']} is not of kind {kind}",
+                remedy=f"Only experiments with `kind: {kind}` have tables of the group `{group}`.",
+            )
+        yield row
 
 
 def _optimisation(row: Row) -> ExperimentSpec:

@@ -237,7 +237,7 @@ def test_stages_of_the_other_kind_say_so(workspace, tmp_path):
     text = "name: cut\nproblem: {family: maxcut, source: 'networkx:house'}\n"
     cut = workspace.registration.register_text(text, file="cut.yaml", folder=tmp_path).key
     table = experiments([learning, cut], workspace.specifications)
-    for read, words in ((read_experiments, "learning experiment"), (read_learning_experiments, "is an optimisation")):
+    for read, words in ((read_experiments, "learning experiment"), (read_learning_experiments, "not of kind qml")):
         with pytest.raises(InvalidInput, match=words):
             list(read(table))
     with pytest.raises(InvalidInput, match="learning experiment"):

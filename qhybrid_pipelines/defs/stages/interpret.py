@@ -9,7 +9,7 @@ from qhybrid_pipelines.defs import checks, metadata, metadata_report
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_tags import add_tags, verdict_tags
-from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset
+from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset, table_output
 from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons_step
 from qhybrid_pipelines.steps.interpret import decisions as decisions_step
 from qhybrid_pipelines.steps.interpret import provenance as provenance_step
@@ -28,12 +28,8 @@ table_options: dict[str, Any] = {**asset_options, "kinds": {"parquet"}, "io_mana
 
 @table_multi_asset(
     outs={
-        "point_scores": dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description="Summary per point and run."),
-        "scored_solutions": dg.AssetOut(
-            io_manager_key="lake",
-            kinds={"parquet"},
-            description="The best assignments, scored on the original instance.",
-        ),
+        "point_scores": table_output("Summary per point and run."),
+        "scored_solutions": table_output("The best assignments, scored on the original instance."),
     },
     checks=[checks.objectives_recompute],
     **asset_options,
@@ -163,7 +159,7 @@ def tracking_runs(
     return table
 
 
-@table_asset(**{**asset_options, "group_name": "interpret", "kinds": {"html"}})
+@table_asset(**asset_options, kinds={"html"})
 def report(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,

@@ -12,7 +12,7 @@ from qhybrid_pipelines.defs.principals import requesting_principal
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import requested_at
 from qhybrid_pipelines.defs.run_tags import add_tags, job_state_tags, state_tags, verdict_tags
-from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset
+from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset, table_output
 from qhybrid_pipelines.steps.learning import datasets_and_folds as data
 from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
 from qhybrid_pipelines.steps.learning import inference_batches as inference
@@ -40,15 +40,11 @@ def qml_folds(
     return table
 
 
-def _table_output(description: str, **more: Any) -> dg.AssetOut:
-    return dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description=description, **more)
-
-
 @table_multi_asset(
     outs={
-        "qml_models": _table_output("One row per trained model: settings, how they were found, and the model."),
-        "qml_iterations": _table_output("Loss and gradient norm of every step of every final training."),
-        "qml_predictions": _table_output("What every model says about the rows of its test folds."),
+        "qml_models": table_output("One row per trained model: settings, how they were found, and the model."),
+        "qml_iterations": table_output("Loss and gradient norm of every step of every final training."),
+        "qml_predictions": table_output("What every model says about the rows of its test folds."),
     },
     **common,
     partitions_def=EXPERIMENTS,
@@ -111,10 +107,10 @@ def qml_submissions(
 
 @table_multi_asset(
     outs={
-        "qml_measurements": _table_output(
+        "qml_measurements": table_output(
             "Predictions from measured expectations, one row per test row.", is_required=False
         ),
-        "qml_gradients": _table_output("Gradients by parameter shift, beside the exact ones.", is_required=False),
+        "qml_gradients": table_output("Gradients by parameter shift, beside the exact ones.", is_required=False),
     },
     may_rest=True,
     **common,
@@ -149,9 +145,9 @@ def measured(
 
 @table_multi_asset(
     outs={
-        "qml_scores": _table_output("Every metric of every model on every test fold."),
-        "qml_summaries": _table_output("Means over the folds, with corrected intervals."),
-        "qml_verdicts": _table_output("The verdict about every circuit, in the words of the optimisation side."),
+        "qml_scores": table_output("Every metric of every model on every test fold."),
+        "qml_summaries": table_output("Means over the folds, with corrected intervals."),
+        "qml_verdicts": table_output("The verdict about every circuit, in the words of the optimisation side."),
     },
     deps=["qml_measurements"],
     checks=[checks.shuffled_labels_are_not_learnt],

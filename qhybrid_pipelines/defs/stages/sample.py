@@ -9,7 +9,7 @@ from qhybrid_pipelines.defs import metadata_sampling as metadata
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_tags import add_tags, verdict_tags
-from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset
+from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset, table_output
 from qhybrid_pipelines.steps.sampling import circuits as circuits_step
 from qhybrid_pipelines.steps.sampling import scores as scores_step
 
@@ -17,14 +17,10 @@ common: dict[str, Any] = {"group_name": "sample", "backfill_policy": dg.Backfill
 table_options: dict[str, Any] = {**common, "kinds": {"parquet"}, "io_manager_key": "lake"}
 
 
-def _table_output(description: str) -> dg.AssetOut:
-    return dg.AssetOut(io_manager_key="lake", kinds={"parquet"}, description=description)
-
-
 @table_multi_asset(
     outs={
-        "sampling_circuits": _table_output("The circuits of a series, and where their references are from."),
-        "sampling_references": _table_output("What should come out of each circuit."),
+        "sampling_circuits": table_output("The circuits of a series, and where their references are from."),
+        "sampling_references": table_output("What should come out of each circuit."),
     },
     **common,
     partitions_def=EXPERIMENTS,
