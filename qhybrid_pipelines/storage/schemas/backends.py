@@ -10,7 +10,6 @@ BACKEND_CAPABILITIES = Table(
     name="backend_capabilities",
     meaning="What each backend can do, declared by its adapter and read from its provider: the matrix to choose backends by",
     key=("backend",),
-    order=("backend",),
     columns=(
         BACKEND,
         column("provider", TEXT, "Provider"),

@@ -35,14 +35,18 @@ class Table:
 
     Attributes:
         key: columns that together are unique.
-        order: columns that rows are sorted by before writing.
+        order: columns that rows are sorted by before writing; the key unless something else is said.
     """
 
     name: str
     meaning: str
     key: tuple[str, ...]
-    order: tuple[str, ...]
     columns: tuple[Column, ...]
+    order: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.order:
+            object.__setattr__(self, "order", self.key)
 
     @property
     def partition_columns(self) -> tuple[str, ...]:

@@ -25,7 +25,6 @@ CIRCUIT_BATCHES = Table(
     name="circuit_batches",
     meaning="Template x bindings x shots x seeds for one backend; of a series of circuits, a row for each",
     key=("experiment", "backend", "first_point"),
-    order=("experiment", "backend", "first_point"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -59,7 +58,6 @@ PARAMETER_SENSITIVITY = Table(
     name="parameter_sensitivity",
     meaning="What each angle of the first point does to the mean energy, exact, and what gate errors take; QAOA only",
     key=("experiment", "backend", "number"),
-    order=("experiment", "backend", "number"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -105,7 +103,6 @@ QPU_SUBMISSIONS = Table(
     meaning="What was submitted for a partition: one row per sub-batch, with the job that it was first submitted as. "
     "Written once; what became of the job since, a retry or a reroute included, is in `jobs`",
     key=("experiment", "backend", "sub_batch"),
-    order=("experiment", "backend", "sub_batch"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -127,7 +124,6 @@ QPU_RESULT_SETS = Table(
     name="qpu_result_sets",
     meaning="Measurement counts in long form, one row per distinct outcome of a point and repetition",
     key=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
-    order=("experiment", "backend", "point", "repetition", "bits", "high_bits"),
     columns=(
         EXPERIMENT,
         BACKEND,

@@ -24,7 +24,6 @@ POINT_SCORES = Table(
     name="point_scores",
     meaning="Summary per point and repetition, so that dashboards never scan counts",
     key=("experiment", "backend", "point", "repetition"),
-    order=("experiment", "backend", "point", "repetition"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -52,7 +51,6 @@ SCORED_SOLUTIONS = Table(
     name="scored_solutions",
     meaning="Scored assignments of the instance: the best of every run, and the best over all runs",
     key=("experiment", "backend", "instance", "source", "repetition", "rank"),
-    order=("experiment", "backend", "instance", "source", "repetition", "rank"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -75,7 +73,6 @@ BASELINE_COMPARISONS = Table(
     name="baseline_comparisons",
     meaning="The verdict of an experiment on a backend against its baselines",
     key=("experiment", "backend", "instance"),
-    order=("experiment", "backend", "instance"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -170,7 +167,6 @@ DECISIONS = Table(
     name="decisions",
     meaning="What was decided after a verdict, and the current answer",
     key=("experiment", "backend", "instance"),
-    order=("experiment", "backend", "instance"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -192,7 +188,6 @@ TRACKING_RUNS = Table(
     name="tracking_runs",
     meaning="Where an execution's reproducibility record is in MLflow",
     key=("experiment", "backend"),
-    order=("experiment", "backend"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -208,7 +203,6 @@ PROVENANCE = Table(
     name="provenance",
     meaning="Everything that is needed to say why a number changed",
     key=("experiment", "backend"),
-    order=("experiment", "backend"),
     columns=(
         EXPERIMENT,
         BACKEND,

@@ -61,7 +61,6 @@ QML_DATASETS = Table(
     name="qml_datasets",
     meaning="The data set of a learning experiment: its content hash and its card",
     key=("experiment",),
-    order=("experiment",),
     columns=(
         EXPERIMENT,
         column("dataset", TEXT, "sklearn:NAME or the file's name"),
@@ -84,7 +83,6 @@ QML_FOLDS = Table(
     name="qml_folds",
     meaning="The fold indices, the same for every model: which row does what in which fold",
     key=("experiment", "repeat", "fold", "row"),
-    order=("experiment", "repeat", "fold", "row"),
     columns=(
         EXPERIMENT,
         _REPEAT,
@@ -135,7 +133,6 @@ QML_ITERATIONS = Table(
     name="qml_iterations",
     meaning="One row per step of every final training of a circuit",
     key=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
-    order=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
     columns=(
         EXPERIMENT,
         _MODEL,
@@ -154,7 +151,6 @@ QML_PREDICTIONS = Table(
     name="qml_predictions",
     meaning="What every model says about every row of its test folds; circuits by their exact expectations",
     key=(*_ONE_TRAINING, "row"),
-    order=(*_ONE_TRAINING, "row"),
     columns=(
         EXPERIMENT,
         _MODEL,
@@ -176,7 +172,6 @@ QML_SUBMISSIONS = Table(
     name="qml_submissions",
     meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per sub-batch",
     key=("experiment", "backend", "model", "shots", "sub_batch"),
-    order=("experiment", "backend", "model", "shots", "sub_batch"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -190,7 +185,6 @@ QML_MEASUREMENTS = Table(
     name="qml_measurements",
     meaning="What trained circuits measured on a backend, one row per test row",
     key=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
-    order=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -211,7 +205,6 @@ QML_GRADIENTS = Table(
     name="qml_gradients",
     meaning="The gradient of the loss on training rows of the first fold, by parameter shift on a backend, and exactly",
     key=("experiment", "backend", "model", "shots", "parameter"),
-    order=("experiment", "backend", "model", "shots", "parameter"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -264,7 +257,6 @@ QML_SUMMARIES = Table(
     name="qml_summaries",
     meaning="Mean of one metric over all test folds, with an interval that knows that folds share rows",
     key=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
-    order=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
     columns=(
         EXPERIMENT,
         _MODEL,
@@ -284,7 +276,6 @@ QML_VERDICTS = Table(
     name="qml_verdicts",
     meaning="One circuit against the best classical baseline on the same folds",
     key=("experiment", "model", "backend", "shots", "scope"),
-    order=("experiment", "model", "backend", "shots", "scope"),
     columns=(
         EXPERIMENT,
         _MODEL,
@@ -327,7 +318,6 @@ QML_TRACKING_RUNS = Table(
     name="qml_tracking_runs",
     meaning="Where the records of a learning experiment are in MLflow: the experiment, and each model, fold and seed",
     key=("experiment", "tracking_key"),
-    order=("experiment", "tracking_key"),
     columns=(
         EXPERIMENT,
         column("tracking_key", TEXT, "Deterministic look-up key, tag qhybrid.key of the run"),

@@ -58,7 +58,6 @@ JOB_EVENTS = Table(
     name="job_events",
     meaning="The life of every job in `jobs` and `canary_jobs`, one row per event; append-only and hash-chained in the ledger",
     key=("job_id", "sequence"),
-    order=("job_id", "sequence"),
     columns=(
         JOB_ID,
         column("sequence", I64, "Order of the events of one job, from 1", minimum=1),
@@ -81,7 +80,6 @@ LATENCY = Table(
     name="latency",
     meaning="Where the time of each job in `jobs` went: the five components, from event timestamps",
     key=("job_id",),
-    order=("job_id",),
     columns=(
         JOB_ID,
         column(
@@ -127,7 +125,6 @@ COSTS = Table(
     name="costs",
     meaning="What each job in `jobs` was quoted, reported and reconciled at",
     key=("job_id",),
-    order=("job_id",),
     columns=(
         JOB_ID,
         EXPERIMENT,

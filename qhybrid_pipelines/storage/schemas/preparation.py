@@ -24,7 +24,6 @@ EXPERIMENTS = Table(
     name="experiments",
     meaning="One row per experiment: what was asked, and where it came from",
     key=("experiment",),
-    order=("experiment",),
     columns=(
         EXPERIMENT,
         column("name", TEXT, "Name the author gave"),
@@ -65,7 +64,6 @@ PROBLEM_INSTANCES = Table(
     name="problem_instances",
     meaning="One row per problem instance: parsed, validated, content-hashed",
     key=("experiment", "instance"),
-    order=("experiment", "instance"),
     columns=(
         EXPERIMENT,
         INSTANCE,
@@ -88,7 +86,6 @@ FEATURES = Table(
     name="features",
     meaning="Deterministic numbers computed from an instance, one row per feature",
     key=("experiment", "instance", "feature"),
-    order=("experiment", "instance", "feature"),
     columns=(
         EXPERIMENT,
         INSTANCE,
@@ -112,7 +109,6 @@ REDUCED_MODELS = Table(
     name="reduced_models",
     meaning="What reduction left to be solved, and what the best of it would be worth",
     key=("experiment", "instance"),
-    order=("experiment", "instance"),
     columns=(
         EXPERIMENT,
         INSTANCE,
@@ -157,7 +153,6 @@ PARAMETER_SWEEPS = Table(
     name="parameter_sweeps",
     meaning="One row per parameter point of the sweep",
     key=("experiment", "point"),
-    order=("experiment", "point"),
     columns=(
         EXPERIMENT,
         POINT,

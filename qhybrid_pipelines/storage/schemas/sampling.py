@@ -31,7 +31,6 @@ SAMPLING_CIRCUITS = Table(
     name="sampling_circuits",
     meaning="The circuits of a series, and where what should come out of each is known from",
     key=("experiment", "point"),
-    order=("experiment", "point"),
     columns=(
         EXPERIMENT,
         _POINT,
@@ -62,7 +61,6 @@ SAMPLING_REFERENCES = Table(
     name="sampling_references",
     meaning="What should come out of each circuit of a series: its distribution, without what is zero",
     key=("experiment", "point", "bits", "high_bits"),
-    order=("experiment", "point", "bits", "high_bits"),
     columns=(
         EXPERIMENT,
         _POINT,
@@ -76,7 +74,6 @@ SAMPLING_BASELINES = Table(
     name="sampling_baselines",
     meaning="What outcomes without a quantum computer score against the same reference",
     key=("experiment", "point", "baseline", "score"),
-    order=("experiment", "point", "baseline", "score"),
     columns=(
         EXPERIMENT,
         _POINT,
@@ -99,7 +96,6 @@ SAMPLING_SCORES = Table(
     name="sampling_scores",
     meaning="How near the measured outcomes of each circuit are to its reference",
     key=("experiment", "backend", "point", "score"),
-    order=("experiment", "backend", "point", "score"),
     columns=(
         EXPERIMENT,
         BACKEND,
@@ -126,7 +122,6 @@ SAMPLING_VERDICTS = Table(
     name="sampling_verdicts",
     meaning="Whether a circuit's outcomes are better than uniform ones, one row per circuit and backend",
     key=("experiment", "backend", "point"),
-    order=("experiment", "backend", "point"),
     columns=(
         EXPERIMENT,
         BACKEND,
