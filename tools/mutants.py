@@ -27,7 +27,8 @@ from typing import Any
 import pytest
 from mutation.operators import Mutant
 from mutation.report import Summary, read_summaries, write_page
-from mutation.session import PATIENCE, MutationSession, Outcome, Target, describe
+from mutation.session import PATIENCE, MutationSession, Target
+from mutation.trials import Outcome, describe
 from related_tests import PACKAGE, QUICK_MARKS, ROOT, TESTS
 
 SCOPE = Path(__file__).parent / "mutation" / "scope.toml"

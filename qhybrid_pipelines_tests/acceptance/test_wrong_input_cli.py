@@ -22,7 +22,8 @@ from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
-from qhybrid_pipelines_tests.support.wrong_inputs import ALL, PROBLEM_FILES, SPECIFICATIONS
+from qhybrid_pipelines_tests.support.wrong_inputs import ALL, SPECIFICATIONS
+from qhybrid_pipelines_tests.support.wrong_problem_files import PROBLEM_FILES
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 

@@ -103,12 +103,12 @@ RUN = """
 import json, sys
 from pathlib import Path
 import pytest
-from mutation import session
+from mutation import session, trials
 session.GRACE_SECONDS = 8.0
 told = []
 target = session.Target("small.arithmetic", Path("small/arithmetic.py").resolve(), frozenset({"small.user", "small"}), OWN)
 plugin = session.MutationSession(
-    [target], lambda mutants: mutants, lambda outcome: told.append(session.describe(outcome)), workers=2, folder=Path("f"), root=Path.cwd()
+    [target], lambda mutants: mutants, lambda outcome: told.append(trials.describe(outcome)), workers=2, folder=Path("f"), root=Path.cwd()
 )
 code = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "qhybrid_pipelines_tests"], plugins=[plugin])
 print("\\n" + json.dumps([int(code), told]))

@@ -9,31 +9,26 @@ mutant too.
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import importlib
 import itertools
 import json
 import os
 import select
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
-from typing import Any
+from types import FrameType, FunctionType
 
 import pytest
 from mutation import interpreter
+from mutation.changed_code import exchange, forget, is_test, restore_submodules
 from mutation.operators import Mutant, compile_mutant, list_mutants
+from mutation.trials import BROKEN, KILLED, TIMEOUT, UNREACHED, Outcome, Trial, run_child
 from related_tests import QUICK_MARKS
 
-KILLED, TIMEOUT, SURVIVED, UNREACHED = "killed", "timeout", "survived", "unreached"
-#: What went wrong with the machinery and not with a test; the run is void.
-BROKEN = "broken"
 #: The mutant that changes nothing. Imported anew like the others, it must survive.
 CONTROL = "control"
 #: A mutant may take this many times as long as its tests did, and these seconds more.
@@ -55,25 +50,6 @@ class Target:
     file: Path
     dependents: frozenset[str]
     own_tests: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a mutant.
-
-    Attributes:
-        mutant: the change.
-        state: `killed`, `timeout`, `survived`, or `unreached`: no test calls the function.
-        by: the test that failed.
-        seconds: on the clock.
-        tests: how many tests were chosen.
-    """
-
-    mutant: Mutant
-    state: str
-    by: str = ""
-    seconds: float = 0.0
-    tests: int = 0
 
 
 @dataclass(slots=True)
@@ -181,7 +157,7 @@ class MutationSession:
         items: Mapping[str, pytest.Item],
         functions: Mapping[tuple[str, str], Sequence[FunctionType]],
     ) -> None:
-        running: dict[int, _Trial] = {}
+        running: dict[int, Trial] = {}
         for mutant in mutants:
             chosen = self._tests(mutant)[: self._control_tests if mutant.operator == CONTROL else None]
             if not chosen:
@@ -190,7 +166,7 @@ class MutationSession:
             while len(running) >= self._workers:
                 self._reap(running)
             seconds = self._patience * sum(self.baseline.seconds[name] for name in chosen) + GRACE_SECONDS
-            trial = _Trial(mutant, chosen, seconds)
+            trial = Trial(mutant, chosen, seconds)
             trial.start(lambda write, m=mutant, names=chosen: self._try(m, names, items, functions, write))  # type: ignore[misc]
             running[trial.pipe] = trial
         while running:
@@ -199,7 +175,7 @@ class MutationSession:
     def _read_baseline(self, session: pytest.Session) -> None:
         read, write = os.pipe()
         if not os.fork():
-            _run_child(lambda: self._run_unchanged(session, write))
+            run_child(lambda: self._run_unchanged(session, write))
         os.close(write)
         failed = []
         with os.fdopen(read) as lines:
@@ -264,18 +240,18 @@ class MutationSession:
         target = self._targets[mutant.module]
         code = compile_mutant(mutant, self._sources[mutant.module], str(target.file))
         sys.executable = interpreter.make(self._folder / str(os.getpid()), mutant, target.file)
-        if not self._is_imported(mutant) and _exchange(code, mutant, functions):
+        if not self._is_imported(mutant) and exchange(code, mutant, functions):
             _run_until_failure([items[name] for name in names], write)
             return
-        left = [name for name in sys.modules if name == mutant.module or name in target.dependents or _is_test(name)]
-        _forget(left)
+        left = [name for name in sys.modules if name == mutant.module or name in target.dependents or is_test(name)]
+        forget(left)
         sys.meta_path.insert(0, interpreter.MutantFinder(mutant.module, target.file, code))
-        _give_back(left)
-        chosen_anew = _ChosenAnew(names, self.baseline.seconds)
+        restore_submodules(left)
+        chosen_again = _ChosenAgain(names, self.baseline.seconds)
         arguments = ["-x", "-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", f"--rootdir={self._root}"]
-        ended = pytest.main([*arguments, *sorted({name.partition("::")[0] for name in names})], plugins=[chosen_anew])
+        ended = pytest.main([*arguments, *sorted({name.partition("::")[0] for name in names})], plugins=[chosen_again])
         if ended in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
-            os.write(write, (chosen_anew.failed or "collection").encode())
+            os.write(write, (chosen_again.failed or "collection").encode())
         elif ended != pytest.ExitCode.OK:
             os.write(write, f"{BROKEN}: pytest ended with {ended!r}".encode())
 
@@ -289,7 +265,7 @@ class MutationSession:
         if not is_control:
             self._told(outcome)
 
-    def _reap(self, running: dict[int, _Trial]) -> None:
+    def _reap(self, running: dict[int, Trial]) -> None:
         soonest = min(trial.ends_at for trial in running.values())
         ready, _, _ = select.select(list(running), [], [], max(0.0, soonest - time.monotonic()))
         for pipe in ready:
@@ -300,49 +276,7 @@ class MutationSession:
             self._tell(running.pop(pipe).outcome())
 
 
-class _Trial:
-    """A mutant in a process of its own, which writes the name of the first test that fails and ends."""
-
-    def __init__(self, mutant: Mutant, tests: Sequence[str], seconds: float) -> None:
-        self._mutant, self._tests, self._timed_out, self._told = mutant, len(tests), False, b""
-        self._began = time.monotonic()
-        self.ends_at = self._began + seconds
-        self.pipe = -1
-
-    def start(self, work: Callable[[int], None]) -> None:
-        """Fork."""
-        self.pipe, write = os.pipe()
-        self._pid = os.fork()
-        if not self._pid:
-            os.close(self.pipe)
-            os.setpgid(0, 0)
-            _run_child(lambda: work(write), crash=lambda: os.write(write, b"crash"))
-        os.close(write)
-
-    def read(self) -> bool:
-        """Read what is there; whether that was all."""
-        told = os.read(self.pipe, 65536)
-        self._told += told
-        return not told
-
-    def kill(self) -> None:
-        """End the process and what it started."""
-        self._timed_out = True
-        os.killpg(self._pid, signal.SIGKILL)
-
-    def outcome(self) -> Outcome:
-        """Wait for the process and return what became of the mutant."""
-        os.close(self.pipe)
-        _, status = os.waitpid(self._pid, 0)
-        with contextlib.suppress(ProcessLookupError):  # what its tests have left behind
-            os.killpg(self._pid, signal.SIGKILL)
-        died = status != 0 and not self._timed_out
-        by = self._told.decode() or ("crash" if died else "")
-        state = TIMEOUT if self._timed_out and not by else KILLED if by else SURVIVED
-        return Outcome(self._mutant, state, by, time.monotonic() - self._began, self._tests)
-
-
-class _ChosenAnew:
+class _ChosenAgain:
     """A pytest plugin that takes the chosen tests from files that are collected again, and keeps the name of the first failure.
 
     A test that has another name than before, since the mutant changed its parameters, is taken too.
@@ -369,21 +303,6 @@ class _ChosenAnew:
             self.failed = self.failed or report.nodeid
 
 
-def _run_child(work: Callable[[], None], crash: Callable[[], object] = lambda: None) -> None:
-    """Work in a forked process, in silence, and end it without what the parent would do at its end."""
-    code = 1
-    try:
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)
-        work()
-        code = 0
-    except BaseException:  # noqa: BLE001 - whatever it is, the parent's code must not go on here
-        crash()
-    finally:
-        os._exit(code)
-
-
 def _run_until_failure(items: Sequence[pytest.Item], write: int) -> None:
     for item, following in itertools.zip_longest(items, items[1:]):
         if _fails(item, following):
@@ -397,59 +316,3 @@ def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
     from _pytest.runner import runtestprotocol  # noqa: PLC0415
 
     return any(report.failed for report in runtestprotocol(item, nextitem=following, log=False))
-
-
-def _exchange(code: CodeType, mutant: Mutant, functions: Mapping[tuple[str, str], Sequence[FunctionType]]) -> bool:
-    """Give the functions of a mutant the changed code; False if that cannot be done."""
-    old = functions.get((mutant.module, mutant.qualname), ())
-    changed = [part for part in _parts(code) if part.co_qualname == mutant.qualname]
-    if len(changed) != 1 or not old:  # overloads, and properties with a setter, have several of one name
-        return False
-    if any(changed[0].co_freevars != function.__code__.co_freevars for function in old):
-        return False
-    for function in old:
-        function.__code__ = changed[0]
-    return True
-
-
-def _parts(code: CodeType) -> Iterator[CodeType]:
-    for part in code.co_consts:
-        if isinstance(part, CodeType):
-            yield part
-            yield from _parts(part)
-
-
-def _forget(modules: Sequence[str]) -> None:
-    """Let the next import of the modules load them anew; a package, too, remembers what was imported of it."""
-    for name in modules:
-        package, _, last = name.rpartition(".")
-        del sys.modules[name]
-        if package in sys.modules and hasattr(sys.modules[package], last):
-            delattr(sys.modules[package], last)
-
-
-def _give_back(forgotten: Sequence[str]) -> None:
-    """Give packages that are imported anew those of their modules that were kept: only loading a module tells its package."""
-    kept = [(*name.rpartition("."), module) for name, module in sys.modules.items()]
-    for package, _, last, module in kept:
-        if package in forgotten:
-            setattr(importlib.import_module(package), last, module)
-
-
-def _is_test(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in {"qhybrid_pipelines_tests", "conftest"}
-
-
-def describe(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as a line of the report."""
-    mutant = outcome.mutant
-    return {
-        "mutant": mutant.name,
-        "line": mutant.line,
-        "before": mutant.before,
-        "after": mutant.after,
-        "state": outcome.state,
-        "by": outcome.by,
-        "tests": outcome.tests,
-        "seconds": round(outcome.seconds, 2),
-    }

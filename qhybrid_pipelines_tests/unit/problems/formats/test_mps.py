@@ -11,7 +11,7 @@ from ortools.linear_solver.python import model_builder
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats.mps import read_program
-from qhybrid_pipelines_tests.support.wrong_inputs import MPS
+from qhybrid_pipelines_tests.support.wrong_problem_files import MPS
 
 
 def holds(constraint, x):
