@@ -8,10 +8,8 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -283,44 +281,6 @@ def test_cancelling_is_too_late_when_the_job_has_ended(client: Client) -> None:
     assert [job["charged_usd"] for job in client.book()[-2:]] == [0.0, 0.0]
 
 
-def test_cancellation_and_completion_race_to_one_outcome(tmp_path: Path) -> None:
-    """One is cancelled before any can be done and one after all are; the others race with time, which another thread moves."""
-    running = start_emulator(tmp_path, speed=1, seed=3)
-    client = Client(running)
-    try:
-        jobs = [client.submit_job(backend="simulator") for _ in range(60)]
-
-        def cancel(job: str) -> tuple[str, str]:
-            own = Client(running)
-            said = own.call("PUT", f"/jobs/{job}/status/cancel").json()["status"]
-            shown = own.get(f"/jobs/{job}").json()["status"]
-            own.close()
-            return said, shown
-
-        def move_time() -> None:
-            own = Client(running)
-            for _ in range(40):
-                own.advance(0.1)
-            own.close()
-
-        with ThreadPoolExecutor(9) as pool:
-            late = client.submit_job(backend="simulator")
-            early = client.submit_job(backend="simulator")
-            outcomes = {early: cancel(early)}
-            moving = pool.submit(move_time)
-            outcomes |= dict(zip(jobs, pool.map(cancel, jobs), strict=True))
-            moving.result()
-        client.advance(1000)
-        outcomes[late] = cancel(late)
-        final = {job["id"]: job["state"] for job in client.book()}
-        assert all(said == shown for said, shown in outcomes.values())
-        assert {job: said for job, (said, _) in outcomes.items()} == final
-        assert {"canceled", "completed"} == set(final.values()), "both happened"
-    finally:
-        client.close()
-        running.stop()
-
-
 def test_characterizations_go_on_with_time(client: Client) -> None:
     path = "/backends/qpu.forte-1/characterizations"
     first = client.get("/backends/qpu.forte-1").json()["characterization_id"]
@@ -339,56 +299,6 @@ def test_characterizations_go_on_with_time(client: Client) -> None:
     assert found[0] not in newer
     assert client.get(path, limit=11).status_code == 400
     assert client.get(path, start="someday").status_code == 400
-
-
-def test_a_killed_cloud_remembers_everything(tmp_path: Path) -> None:
-    running = start_emulator(tmp_path, speed=1000, seed=11)
-    client = Client(running)
-    try:
-        jobs = [client.submit_job(BELL, FLIPPED_FIRST, backend="qpu.aria-1", shots=100) for _ in range(5)]
-        client.advance(50_000)
-        results = [client.get(f"/jobs/{job}/results/shots").json() for job in jobs]
-        history = client.get("/backends/qpu.aria-1/characterizations", limit=2).json()
-        before, clock = client.book(), client.admin("GET", "/clock")["now_seconds"]
-        running.restart()
-        assert client.admin("GET", "/clock")["now_seconds"] >= clock
-        assert client.book() == before
-        assert [client.get(f"/jobs/{job}/results/shots").json() for job in jobs] == results
-        shown = [one["id"] for one in client.get("/backends/qpu.aria-1/characterizations").json()["characterizations"]]
-        assert set(shown) >= {one["id"] for one in history["characterizations"]}
-        client.submit_job()
-        assert len({job["id"] for job in client.book()}) == 6
-    finally:
-        client.close()
-        running.stop()
-
-
-def test_kills_during_submission_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    running = start_emulator(tmp_path, speed=1000, seed=11)
-    acknowledged: list[str] = []
-
-    def submit(number: int) -> None:
-        with closing(Client(running)) as own, suppress(httpx.HTTPError):
-            for _ in range(40):
-                acknowledged.append(own.submit_job(metadata={"worker": str(number)}))  # noqa: PERF401 - may break off
-
-    try:
-        for _ in range(3):
-            with ThreadPoolExecutor(4) as pool:
-                futures = [pool.submit(submit, number) for number in range(4)]
-                threading.Event().wait(0.08)
-                running.kill()
-                for future in futures:
-                    future.result()
-            running.restart()
-        with closing(Client(running)) as client:
-            book = client.book()
-        ids = [job["id"] for job in book]
-        assert set(acknowledged) <= set(ids)
-        assert len(ids) == len(set(ids))
-        assert len(ids) - len(acknowledged) <= 12, "at most one answer per worker and kill was lost"
-    finally:
-        running.stop()
 
 
 def start_command(*options: str) -> subprocess.CompletedProcess[str]:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, timedelta, timezone
-from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
-from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, TRANSITIONS, Event
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import (
     Breaker,
     DuplicateJob,
@@ -29,51 +21,10 @@ from qhybrid_pipelines.control.ledger.port import (
     Transition,
     correlation_id_for,
 )
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Calibration
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, apply_events, plan
-from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
-
-
-@pytest.fixture(params=["sqlite", "postgres", "memory", "observed"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    made: Ledger
-    if request.param == "sqlite":
-        made = SqlLedger.open_sqlite(tmp_path / "ledger.db")
-    elif request.param == "postgres":
-        made = SqlLedger.open_postgres(request.getfixturevalue("postgres_url"))
-    elif request.param == "memory":
-        made = MemoryLedger()
-    else:
-        made = ObservedLedger(MemoryLedger(), lambda _: None)
-    yield made
-    made.close()
-
-
-class TestPages:
-    def test_pages_of_jobs_together_are_all_jobs_each_once(self, ledger: Ledger) -> None:
-        names = [f"{letter}{number}" for letter in "dbcaE" for number in range(3)]
-        for name in names:
-            ledger.plan(plan(name))
-        found: list[str] = []
-        while page := ledger.page_of_jobs(after=found[-1] if found else "", limit=4):
-            assert len(page) <= 4
-            found += [job.job_id for job in page]
-        assert found == sorted(job.job_id for job in ledger.jobs())
-        assert len(found) == len(names)
-        assert ledger.page_of_jobs(limit=4, experiment="no-such-00000000") == []
-
-    def test_pages_of_events_together_are_all_events_in_order(self, ledger: Ledger) -> None:
-        for name in "abcde":
-            ledger.plan(plan(name))
-        found: list[int] = []
-        while page := ledger.events(after=found[-1] if found else 0, limit=4):
-            assert len(page) <= 4
-            found += [event.position for event in page]
-        assert found == [event.position for event in ledger.events()] == list(range(1, 16))
 
 
 class TestJobs:
@@ -248,79 +199,6 @@ class TestBudget:
             ledger.plan(plan("b", budget=1000.0))
 
 
-class TestEvents:
-    def test_events_read_back_with_clock_status_and_detail(self, ledger: Ledger) -> None:
-        job = apply_events(ledger, ledger.plan(plan()), Event.ACKNOWLEDGE, provider_job_id="p")
-        vendor = EventData(
-            event=Event.QUEUE, at=NOW, clock="vendor", raw_status="ready", detail={"b": 1, "a": [None, 0.5]}
-        )
-        ledger.advance(Transition(job=job, steps=(vendor,), observed_at=NOW + timedelta(seconds=2, microseconds=1)))
-        first, *_, last = ledger.events("j-a")
-        assert (first.event, first.from_state, first.to_state, first.sequence) == (
-            "JobPlanned",
-            None,
-            JobState.PLANNED,
-            1,
-        )
-        assert (last.event, last.sequence, last.position) == ("JobQueued", 5, 5)
-        assert (last.at, last.observed_at) == (NOW, NOW + timedelta(seconds=2, microseconds=1))
-        assert (last.clock, last.raw_status, last.detail) == ("vendor", "ready", {"b": 1, "a": [None, 0.5]})
-
-    def test_the_time_of_a_job_never_runs_backwards(self, ledger: Ledger) -> None:
-        """A clock that was set back by a day moves what it observes to the job's last moment; a vendor's time stays."""
-        job, yesterday = ledger.plan(plan()), NOW - timedelta(days=1)
-        steps = (
-            EventData(event=Event.ACKNOWLEDGE, at=yesterday),
-            EventData(event=Event.QUEUE, at=yesterday, clock="vendor"),
-        )
-        job = ledger.advance(Transition(job=job, steps=steps, observed_at=yesterday, provider_job_id="p"))
-        assert job.updated_at == NOW
-        assert [(event.at, event.observed_at) for event in ledger.events("j-a")[-2:]] == [(NOW, NOW), (yesterday, NOW)]
-
-    def test_sequences_count_by_job_and_positions_over_the_ledger(self, ledger: Ledger) -> None:
-        ledger.plan(plan("a"))
-        ledger.plan(plan("b"))
-        assert [(e.job_id, e.sequence) for e in ledger.events()] == [(f"j-{n}", i) for n in "ab" for i in (1, 2, 3)]
-        assert [e.position for e in ledger.events()] == [1, 2, 3, 4, 5, 6]
-        assert ledger.head() == ChainHead(position=6, hash=ledger.events()[-1].hash)
-        assert ledger.events(after=4) == ledger.events()[4:]
-        assert ledger.events("j-b", after=4) == ledger.events("j-b")[1:]
-        assert ledger.events(after=6) == []
-
-    @settings(deadline=None, max_examples=25)
-    @given(data=st.data())
-    def test_replaying_the_events_of_a_job_gives_its_state(self, data) -> None:
-        """Random legal lives of several jobs, interleaved. (`test_ledger_twins` holds the databases to the same lives.)"""
-        ledger = MemoryLedger()
-        jobs = {n: ledger.plan(plan(n, events=(Event.PLAN,))) for n in "abc"}
-        for step in range(data.draw(st.integers(0, 25))):
-            alive = sorted(n for n, job in jobs.items() if job.state not in TERMINAL)
-            if not alive:
-                break
-            name = data.draw(st.sampled_from(alive))
-            legal = [event for before, event in TRANSITIONS if before is jobs[name].state]
-            event = data.draw(st.sampled_from(legal))
-            new_id = event in (Event.ACKNOWLEDGE, Event.ADOPT)
-            jobs[name] = apply_events(ledger, jobs[name], event, provider_job_id=f"p-{step}" if new_id else None)
-        for job in ledger.jobs():
-            state = None
-            for event in ledger.events(job.job_id):
-                assert event.from_state is state
-                # Names are enough to replay: from one state, one name leads to one state.
-                leads_to = {
-                    after
-                    for (before, step), after in TRANSITIONS.items()
-                    if before is state and EVENT_NAMES[step] == event.event
-                }
-                assert leads_to == {event.to_state}
-                state = event.to_state
-            assert state is job.state
-            assert job == jobs[job.payload_sha256]
-            assert job.version == len(ledger.events(job.job_id))
-        assert ledger.verify_chain().is_intact
-        ledger.close()
-
-
 class TestManyPlans:
     def test_all_are_written_or_none(self, ledger: Ledger) -> None:
         known = ledger.plan(plan("a", quote=0.25, budget=1.0))
@@ -455,37 +333,3 @@ class TestCalibrations:
         ]
         assert [stored.backend for stored in ledger.calibrations()] == ["v:d", "v:d", "v:e"]
         assert ledger.calibrations("nobody") == []
-
-
-class TestLocks:
-    def test_one_holder_at_a_time(self, ledger: Ledger) -> None:
-        with (
-            ledger.job_lock("j-a", timeout_seconds=0),
-            ledger.job_lock("j-b", timeout_seconds=0),
-            pytest.raises(LockBusy, match="j-a"),
-            ledger.job_lock("j-a", timeout_seconds=0.01),
-        ):
-            pass
-        with ledger.job_lock("j-a", timeout_seconds=0):
-            pass
-
-    def test_a_lock_outlives_an_error_of_its_holder_by_nothing(self, ledger: Ledger) -> None:
-        with pytest.raises(ZeroDivisionError), ledger.job_lock("j-a", timeout_seconds=0):
-            _ = 1 / 0
-        with ledger.job_lock("j-a", timeout_seconds=0):
-            pass
-
-    def test_who_waits_gets_it_when_it_is_given_back(self, ledger: Ledger) -> None:
-        order = []
-        with ThreadPoolExecutor(1) as pool:
-            with ledger.job_lock("j-a", timeout_seconds=0):
-                waiting = pool.submit(_hold, ledger, order)
-                time.sleep(0.05)
-                order.append("first")
-            waiting.result(timeout=5)
-        assert order == ["first", "second"]
-
-
-def _hold(ledger: Ledger, order: list[str]) -> None:
-    with ledger.job_lock("j-a", timeout_seconds=5):
-        order.append("second")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from qhybrid_pipelines.core.errors import (
-    InvalidInput,
     ProviderError,
     Rejected,
     Throttled,
@@ -19,71 +18,8 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
 from qhybrid_pipelines.execution.ionq.job_queries import MAX_PAGES, PAGE_JOBS
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines_tests.support.scripted_server import reply, scripted_server
-
-BACKEND = "ionq:qpu.aria-1"
-HOME, AWAY = "project-home", "project-away"
-
-
-class Cloud:
-    """A vendor with as many jobs as wanted, its lies switched on one by one."""
-
-    def __init__(self) -> None:
-        self.jobs: dict[str, dict] = {}
-        self.project = HOME
-        self.replies: dict[str, object] = {}
-        self.listed = True
-        self.filters = True
-
-    def add(self, job_id: str, status: str = "ready", **facts) -> JobRef:
-        at = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=len(self.jobs))).isoformat()
-        self.jobs[job_id] = {
-            "id": job_id,
-            "status": status,
-            "backend": "qpu.aria-1",
-            "submitted_at": at,
-            "parent_job_id": None,
-            "metadata": None,
-            **facts,
-        }
-        return JobRef(provider="ionq", backend=BACKEND, provider_job_id=job_id)
-
-    def answer(self, method, path, query):
-        if path in self.replies:
-            return self.replies[path]
-        if path == "/whoami":
-            return reply({"key_id": "k", "key_name": "n", "project_id": self.project})
-        if path == "/jobs" and method == "GET":
-            return self.page(query)
-        if path.endswith("/status/cancel"):
-            return reply({"id": path.split("/")[2], "status": "canceled"})
-        if path.endswith("/cost"):
-            return reply({"dry_run": False, "cost": {"value": 1.25, "unit": "usd"}})
-        job = self.jobs.get(path.removeprefix("/jobs/"))
-        return reply(job) if job else reply({"message": "not found"}, 404)
-
-    def page(self, query):
-        jobs = list(reversed(self.jobs.values())) if self.listed else []
-        if self.filters and "ids" in query:
-            jobs = [job for job in jobs if job["id"] in query["ids"]]
-        begin = int(query.get("next", ["0"])[0])
-        end = begin + int(query["limit"][0])
-        return reply({"jobs": jobs[begin:end], "next": str(end) if end < len(jobs) else None})
-
-
-@pytest.fixture
-def cloud(monkeypatch):
-    cloud = Cloud()
-    with scripted_server(cloud.answer) as server:
-        monkeypatch.setenv("IONQ_API_URL", server.url)
-        monkeypatch.setenv("IONQ_API_KEY", "some-key")
-        cloud.server = server
-        yield cloud
-
-
-@pytest.fixture
-def provider(tmp_path):
-    return IonQProvider(tmp_path / "ionq")
+from qhybrid_pipelines_tests.support.ionq_job_list import AWAY, BACKEND, HOME, Cloud
+from qhybrid_pipelines_tests.support.scripted_server import reply
 
 
 def sent(provider: IonQProvider, cloud: Cloud, *names: str) -> None:
@@ -352,12 +288,6 @@ def test_what_came_of_a_cancellation_is_looked_at_not_believed(status, outcome, 
 # --- backends and prices ---------------------------------------------------------------------------------------------
 
 ENTRY = {"backend": "qpu.aria-1", "status": "available", "qubits": 25, "average_queue_time": 90_500, "last_updated": ""}
-PRICES = {
-    "cost_unit": "USD",
-    "estimated_at": "2026-01-01T00:00:00Z",
-    "estimated_cost": 40.0,
-    "rate_information": {"job_cost_minimum": 12.0, "cost_1q_gate": 0.001, "cost_2q_gate": 0.01, "organization": "o"},
-}
 
 
 def test_limits_that_are_not_stated_are_the_published_ones_and_are_remembered(cloud, provider):
@@ -382,88 +312,3 @@ def test_limits_that_make_no_sense_are_no_limits(entry, cloud, provider):
 def test_a_backend_that_was_taken_away_is_rejected(cloud, provider):
     with pytest.raises(Rejected):
         provider.capabilities(BACKEND)
-
-
-def price_estimate(provider):
-    from qhybrid_pipelines.execution.canary_circuits import canary_batch
-
-    return provider.estimate(canary_batch("batch", width=4, qubit=0, backend=BACKEND, shots=100)[0])
-
-
-def test_a_price_names_its_source_and_date(cloud, provider):
-    cloud.replies["/jobs/estimate"] = reply(PRICES)
-    estimate = price_estimate(provider)
-    assert (estimate.low_usd, estimate.high_usd) == (12.0, 40.0)
-    assert "2026-01-01" in estimate.source
-    [(_, _, query)] = cloud.server.asked
-    assert query["1q_gates"] == ["12"]
-    assert query["shots"] == ["100"]
-
-
-#: In the form of October 2026.
-OCTOBER_PRICES = {
-    "estimate_context": {"backend": "qpu.aria-1"},
-    "estimated_at": "2026-10-02T00:00:00Z",
-    "estimated_unit": "USD",
-    "rate_card": {
-        "id": "card",
-        "rates": [
-            {"sku": "machine", "unit": "gates", "cost_1q_gate": 0.001, "cost_2q_gate": 0.01, "job_cost_minimum": 7.5}
-        ],
-    },
-    "estimated_total_cost": 33.0,
-    "estimated_execution_time": 96250,
-    "current_predicted_queue_time": 397577,
-}
-
-
-@pytest.mark.parametrize(
-    ("changes", "low_usd", "high_usd"),
-    [
-        ({}, 7.5, 33.0),
-        ({"estimated_total_cost": 2.0}, 7.5, 7.5),
-        ({"rate_card": {"id": "card", "rates": []}, "estimated_total_cost": 0.0}, 0.0, 0.0),
-        # billed by time: there is no rate from which less could be computed
-        (
-            {"rate_card": {"id": "card", "rates": [{"sku": "s", "unit": "compute_second", "unit_cost": 2.0}]}},
-            33.0,
-            33.0,
-        ),
-    ],
-)
-def test_prices_in_octobers_form(changes, low_usd, high_usd, cloud, provider):
-    cloud.replies["/jobs/estimate"] = reply({**OCTOBER_PRICES, **changes})
-    estimate = price_estimate(provider)
-    assert (estimate.low_usd, estimate.high_usd) == (low_usd, high_usd)
-    assert "2026-10-02" in estimate.source
-
-
-@pytest.mark.parametrize(("unit", "remedy"), [("eur", "bill in USD"), ("credit", "IONQ_USD_PER_CREDIT"), (None, "USD")])
-def test_a_price_in_another_unit_says_what_to_do(unit, remedy, cloud, provider):
-    for prices, name in ((PRICES, "cost_unit"), (OCTOBER_PRICES, "estimated_unit")):
-        cloud.replies["/jobs/estimate"] = reply({**prices, name: unit})
-        with pytest.raises(InvalidInput, match=remedy):
-            price_estimate(provider)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        reply({**PRICES, "estimated_cost": None}),
-        reply({**OCTOBER_PRICES, "estimated_total_cost": None}),
-        reply({**OCTOBER_PRICES, "estimated_total_cost": -1}),
-        reply({**OCTOBER_PRICES, "rate_card": {}}),
-        reply({**OCTOBER_PRICES, "rate_card": {"rates": [{"unit": "gates"}]}}),
-        reply({**PRICES, "estimated_cost": -1}),
-        reply({**PRICES, "rate_information": {}}),
-        reply({}),
-        reply([]),
-        reply({}, 500),
-        reply({}, 400),
-        reply({}, 404),
-    ],
-)
-def test_a_price_that_is_not_known_is_not_nothing(answer, cloud, provider):
-    cloud.replies["/jobs/estimate"] = answer
-    with pytest.raises(ProviderError):
-        price_estimate(provider)
