@@ -15,13 +15,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from qhybrid_pipelines import cli
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.support.cli_in_process import run_qhybrid
 from qhybrid_pipelines_tests.support.wrong_inputs import ALL, SPECIFICATIONS
 from qhybrid_pipelines_tests.support.wrong_problem_files import PROBLEM_FILES
 
@@ -50,14 +50,7 @@ def qhybrid(home, monkeypatch, capsys):
     """Run the command line in this process; returns (exit code, output, error stream)."""
 
     def run(*arguments, at=home):
-        monkeypatch.setattr(sys, "argv", ["qhybrid", *map(str, arguments), "--home", str(at)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        return run_qhybrid(monkeypatch, capsys, *arguments, home=at)
 
     return run
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -214,3 +216,18 @@ def serve(cloud: Cloud) -> tuple[ThreadingHTTPServer, str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     return server, f"http://127.0.0.1:{server.server_port}"
+
+
+@contextmanager
+def cloud_in_environment(monkeypatch, backends: str) -> Iterator[Cloud]:
+    """Serve a cloud, and let the environment name it, its key and its backends."""
+    cloud = Cloud()
+    server, address = serve(cloud)
+    monkeypatch.setenv("QISKIT_IBM_URL", f"{address}/api/v1")
+    monkeypatch.setenv("QISKIT_IBM_IAM_URL", address)
+    monkeypatch.setenv("QISKIT_IBM_TOKEN", KEY)
+    monkeypatch.setenv("QISKIT_IBM_INSTANCE", CRN)
+    monkeypatch.setenv("QISKIT_IBM_BACKENDS", backends)
+    yield cloud
+    server.shutdown()
+    server.server_close()

@@ -11,7 +11,7 @@ from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ibm import job_listing
 from qhybrid_pipelines.execution.ibm.job_listing import OWN_TAG, PAGE_JOBS
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
-from qhybrid_pipelines_tests.support.ibm_double import CRN, KEY, Cloud, serve
+from qhybrid_pipelines_tests.support.ibm_double import cloud_in_environment
 
 BACKEND = "ibm:ibm_manila"
 TOKEN = "5" * 32
@@ -19,16 +19,8 @@ TOKEN = "5" * 32
 
 @pytest.fixture
 def cloud(monkeypatch):
-    cloud = Cloud()
-    server, address = serve(cloud)
-    monkeypatch.setenv("QISKIT_IBM_URL", f"{address}/api/v1")
-    monkeypatch.setenv("QISKIT_IBM_IAM_URL", address)
-    monkeypatch.setenv("QISKIT_IBM_TOKEN", KEY)
-    monkeypatch.setenv("QISKIT_IBM_INSTANCE", CRN)
-    monkeypatch.setenv("QISKIT_IBM_BACKENDS", "ibm_manila")
-    yield cloud
-    server.shutdown()
-    server.server_close()
+    with cloud_in_environment(monkeypatch, "ibm_manila") as cloud:
+        yield cloud
 
 
 @pytest.fixture

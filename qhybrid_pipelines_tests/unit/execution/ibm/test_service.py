@@ -25,23 +25,21 @@ from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
-from qhybrid_pipelines_tests.support.ibm_double import CREATED, CRN, KEY, Cloud, serve, vendor_codecs
+from qhybrid_pipelines_tests.support.ibm_double import (
+    CREATED,
+    CRN,
+    KEY,
+    cloud_in_environment,
+    vendor_codecs,
+)
 
 BACKEND = "ibm:ibm_manila"
 
 
 @pytest.fixture
 def cloud(monkeypatch):
-    cloud = Cloud()
-    server, address = serve(cloud)
-    monkeypatch.setenv("QISKIT_IBM_URL", f"{address}/api/v1")
-    monkeypatch.setenv("QISKIT_IBM_IAM_URL", address)
-    monkeypatch.setenv("QISKIT_IBM_TOKEN", KEY)
-    monkeypatch.setenv("QISKIT_IBM_INSTANCE", CRN)
-    monkeypatch.setenv("QISKIT_IBM_BACKENDS", "ibm_manila, ibm_other")
-    yield cloud
-    server.shutdown()
-    server.server_close()
+    with cloud_in_environment(monkeypatch, "ibm_manila, ibm_other") as cloud:
+        yield cloud
 
 
 @pytest.fixture
