@@ -84,9 +84,7 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
             "Sampling: from circuits to scores and verdicts, on a backend that answers at once.",
         ),
         "score": StageJob("sample_3_score", SCORE, "Sampling: from settled jobs to scores and verdicts."),
-        "calibrate": StageJob(
-            "operate_calibrate", ("backend_calibrations",), "A look at the calibration of every device."
-        ),
+        "calibrate": StageJob("operate_calibrate", ("backend_calibrations",), "Reads the calibration of every device."),
         "publish": StageJob(
             "operate_publish",
             ("backend_capabilities", "backend_calibrations", "warehouse"),
