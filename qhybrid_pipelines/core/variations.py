@@ -101,7 +101,7 @@ def _checked(varied: object, base: Mapping[str, Any], lines: Lines, *, file: str
         if len(set(texts)) != len(texts):
             raise invalid("a value occurs twice", "Every value makes an experiment of its own: remove one.", field)
         if (given := _given(base, field.split("."))) is not None:
-            raise invalid(f"{given} is also given separately", "Give it in one of the two places.", field)
+            raise invalid(f"{given} is given separately as well", "Give it in one of the two places.", field)
         count *= len(values)
     if count > MAX_COMBINATIONS:
         sizes = " x ".join(str(len(values)) for values in varied.values())
