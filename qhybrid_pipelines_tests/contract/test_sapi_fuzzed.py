@@ -1,6 +1,6 @@
 """Nothing that a client sends makes the annealing face fail, and no problem that it accepts breaks a list.
 
-``make test`` sends 300; ``make test-requests`` sends 3,600.
+``make test`` sends 99; ``make test-requests`` sends 1,200.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qhybrid_pipelines.emulator.server import ServerOptions, application, open_c
 from qhybrid_pipelines_tests.support.sapi_client import SMALL, packed_problem
 
 KEY = "k"
-REQUESTS = int(os.environ.get("QHYBRID_FUZZED_REQUESTS", "2500")) // 25
+ROUNDS = int(os.environ.get("QHYBRID_FUZZED_REQUESTS", "2500")) // 75
 ODD = (
     None,
     True,
@@ -112,7 +112,7 @@ def changed(problem, draw):
 @pytest.mark.fuzz
 def test_no_request_makes_it_fail_and_no_accepted_problem_breaks_a_list(emulator, good):
     draw, statuses = random.Random(7), Counter()
-    for _ in range(REQUESTS):
+    for _ in range(ROUNDS):
         problems = [changed(good, draw) for _ in range(draw.randint(1, 3))]
         body = problems if draw.random() < 0.8 else draw.choice([problems[0], *ODD])
         calls = [
@@ -129,8 +129,8 @@ def test_no_request_makes_it_fail_and_no_accepted_problem_breaks_a_list(emulator
                 assert answer.json()["error_code"] == answer.status_code
     emulator.cloud.clock.advance(100_000)
     listed = emulator("GET", "problems/").json()
-    assert [one["id"] for one in listed] == [job.id for job in reversed(emulator.cloud.store.job_log())]
-    assert len(listed) >= REQUESTS // 10, "the generator does reach behind the door"
+    assert [one["id"] for one in listed] == [job.id for job in reversed(emulator.cloud.store.job_log())][:1000]
+    assert len(listed) >= ROUNDS // 4, "the generator does reach behind the door"
     for one in listed:
         for page in ("", "/info", "/answer"):
             answer = emulator("GET", f"problems/{one['id']}{page}")

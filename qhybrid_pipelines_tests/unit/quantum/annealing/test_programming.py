@@ -76,7 +76,7 @@ def test_one_broken_coupler_of_a_chain_costs_twice_its_strength(factor):
 
 
 def test_torque_compensation_is_oceans():
-    # dwave-system 1.36.0: uniform_torque_compensation(BQM({}, {'ab': 1, 'bc': -2, 'ac': 3}, 'SPIN')) with 4 variables
+    # The formula written out; Ocean's own function is asked in clients/test_ocean_embedding.py.
     model = IsingModel(
         linear=np.zeros(4),
         pairs=np.array([[0, 1], [0, 2], [1, 2]], dtype=np.int32),
