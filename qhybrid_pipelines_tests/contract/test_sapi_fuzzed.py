@@ -60,7 +60,7 @@ class InProcess:
 
     def __init__(self, folder):
         folder.mkdir()
-        options = ServerOptions(folder=folder, port=0, key=KEY, speed=100_000.0, seed=7, drift_hours=None, faults=None)
+        options = ServerOptions(folder=folder, port=0, key=KEY, speed=100.0, seed=7, drift_hours=None, faults=None)
         self.cloud = open_cloud(options)
         self._application = application(self.cloud, ApiKeys(KEY))
         self._loop = asyncio.new_event_loop()
