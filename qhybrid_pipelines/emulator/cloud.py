@@ -21,6 +21,7 @@ from qhybrid_pipelines.emulator.clock import Clock
 from qhybrid_pipelines.emulator.drift import CharacterizationHistory
 from qhybrid_pipelines.emulator.interface_versions import APRIL, Interface
 from qhybrid_pipelines.emulator.job_requests import MULTI, JobRequest, read_job_request
+from qhybrid_pipelines.emulator.local_errors import LocalErrors
 from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
 from qhybrid_pipelines.emulator.sampling import Shots, draw
 from qhybrid_pipelines.emulator.store import EmulatorStore, Job
@@ -45,6 +46,7 @@ class ResultInputs:
     circuits: Sequence[Circuit]
     shots: int
     fidelity: Fidelity | None
+    errors: LocalErrors | None = None
 
 
 def is_ideal(job: Job) -> bool:
@@ -63,6 +65,7 @@ class Cloud:
         every_seconds: virtual seconds between two characterizations.
         interface: the published form that clients meet.
         billing_unit: what prices are told in.
+        noise: ``uniform``, or ``local`` for errors of qubits and pairs.
         wall: gives Unix time in seconds.
     """
 
@@ -75,6 +78,7 @@ class Cloud:
         every_seconds: float,
         interface: Interface = APRIL,
         billing_unit: str = "usd",
+        noise: str = "uniform",
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.store, self.clock, self.seed, self.wall = store, clock, seed, wall
@@ -82,7 +86,9 @@ class Cloud:
         self.realm = str(store.read("realm"))
         began_at = float(store.read("began_at"))
         self.histories = {
-            name: CharacterizationHistory(machine, seed=seed, began_at=began_at, every_seconds=every_seconds)
+            name: CharacterizationHistory(
+                machine, seed=seed, began_at=began_at, every_seconds=every_seconds, local=noise == "local"
+            )
             for name, machine in MACHINES.items()
             if machine.average_fidelity is not None
         }
@@ -264,20 +270,26 @@ class Cloud:
             model = json.loads(job.noise)["model"]
             history = None if model == "ideal" else self.histories[NOISE_MODELS[model]]
         job_request = self.job_request(job.body_seq)
+        day = None if history is None else history.at(job.starts_at)
         # a customer's own seed decides alone, so that the same order gives the same shots
         customer_seed = json.loads(job.noise or "{}").get("seed") if machine.average_fidelity is None else None
         return ResultInputs(
             key=f"{self.seed}/{job.seq}" if customer_seed is None else f"customer/{customer_seed}",
             circuits=job_request.circuits,
             shots=job.shots,
-            fidelity=None if history is None else history.at(job.starts_at).fidelity,
+            fidelity=None if day is None else day.fidelity,
+            errors=None if day is None else day.errors,
         )
 
 
 def compute_shots(result_inputs: ResultInputs) -> list[Shots]:
     """Compute the shots of every circuit of a job; a pure function, safe in any thread."""
     return draw(
-        result_inputs.circuits, shots=result_inputs.shots, fidelity=result_inputs.fidelity, seed=result_inputs.key
+        result_inputs.circuits,
+        shots=result_inputs.shots,
+        fidelity=result_inputs.fidelity,
+        seed=result_inputs.key,
+        errors=result_inputs.errors,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFACES
+from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFACES, NOISES
 
 app = typer.Typer(
     name="emulator",
@@ -37,6 +37,9 @@ def start(
     speed: Annotated[float, typer.Option(help="Virtual seconds per real second.")] = 60.0,
     seed: Annotated[int | None, typer.Option(help="Of everything drawn; fixed when the folder is new.")] = None,
     drift_hours: Annotated[float | None, typer.Option(help="Virtual hours between two characterizations.")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="Law of errors: uniform, or local; fixed when the folder is new.")
+    ] = None,
     faults: Annotated[Path | None, typer.Option(help="A fault plan, JSON; replaces the one in force.")] = None,
     interface: Annotated[str, typer.Option(help="The vendor's published form: 2026-04 or 2026-10.")] = "2026-04",
     billing_unit: Annotated[str, typer.Option(help="What prices are told in: usd or credit.")] = "usd",
@@ -50,6 +53,8 @@ def start(
         _positive(speed, "speed")
         if drift_hours is not None:
             _positive(drift_hours, "drift_hours")
+        if noise is not None:
+            _known(noise, NOISES, "noise")
         _known(interface, INTERFACES, "interface")
         _known(billing_unit, BILLING_UNITS, "billing_unit")
         from qhybrid_pipelines.emulator.server import ServerOptions, serve
@@ -62,6 +67,7 @@ def start(
                 speed=speed,
                 seed=seed,
                 drift_hours=drift_hours,
+                noise=noise,
                 faults=faults,
                 interface=interface,
                 billing_unit=billing_unit,

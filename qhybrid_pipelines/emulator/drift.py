@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhybrid_pipelines.emulator.clock import stamp
+from qhybrid_pipelines.emulator.local_errors import LocalErrors, local_errors
 from qhybrid_pipelines.emulator.machines import TIMING, Fidelity, Machine
 
 WORST = 3.0
@@ -35,12 +36,14 @@ class Characterization:
         machine: what was measured.
         measured_at: virtual Unix seconds.
         fidelity: the medians found.
+        errors: of each qubit and pair; None where errors have no place.
     """
 
     id: str
     machine: Machine
     measured_at: float
     fidelity: Fidelity
+    errors: LocalErrors | None = None
 
     def payload(self, *, skew_seconds: float) -> dict[str, Any]:
         """Return it as the interface shows it, its date shifted by a faulty clock."""
@@ -57,6 +60,7 @@ class Characterization:
                 "spam": {"median": self.fidelity.spam, "stderr": None},
             },
             "timing": dict(TIMING),
+            **({} if self.errors is None else {"emulator": self.errors.payload()}),
         }
 
 
@@ -68,9 +72,13 @@ class CharacterizationHistory:
         seed: of the emulator.
         began_at: virtual Unix seconds of characterization 0.
         every_seconds: virtual seconds between two.
+        local: each qubit and pair has errors of its own.
     """
 
-    def __init__(self, machine: Machine, *, seed: int, began_at: float, every_seconds: float) -> None:
+    def __init__(
+        self, machine: Machine, *, seed: int, began_at: float, every_seconds: float, local: bool = False
+    ) -> None:
+        self._local = local
         self._machine, self._seed = machine, seed
         self._began_at, self._every_seconds = began_at, every_seconds
         self._walk = np.zeros((0, 3))
@@ -92,15 +100,18 @@ class CharacterizationHistory:
         average_fidelity = self._machine.average_fidelity
         assert average_fidelity is not None
         factors = np.exp(self._folded(number))
+        fidelity = Fidelity(
+            one_qubit=round(1 - (1 - average_fidelity.one_qubit) * float(factors[0]), 7),
+            two_qubit=round(1 - (1 - average_fidelity.two_qubit) * float(factors[1]), 7),
+            spam=round(1 - (1 - average_fidelity.spam) * float(factors[2]), 7),
+        )
+        name, qubits = self._machine.name, self._machine.qubits
         return Characterization(
             id=str(uuid.uuid5(_NAMESPACE, f"{self._seed}/{self._machine.name}/{number}")),
             machine=self._machine,
             measured_at=self._began_at + number * self._every_seconds,
-            fidelity=Fidelity(
-                one_qubit=round(1 - (1 - average_fidelity.one_qubit) * float(factors[0]), 7),
-                two_qubit=round(1 - (1 - average_fidelity.two_qubit) * float(factors[1]), 7),
-                spam=round(1 - (1 - average_fidelity.spam) * float(factors[2]), 7),
-            ),
+            fidelity=fidelity,
+            errors=local_errors(name, qubits, fidelity, seed=self._seed, number=number) if self._local else None,
         )
 
     def find(self, identifier: str, moment: float) -> Characterization | None:

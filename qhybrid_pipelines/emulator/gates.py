@@ -127,15 +127,27 @@ def probabilities(gates: Sequence[Mapping[str, Any]], gateset: str) -> tuple[lis
     state: State = np.zeros(2 ** len(touched), dtype=complex)
     state[0] = 1.0
     state = state.reshape((2,) * len(touched))
-    table = _QIS if gateset == "qis" else _NATIVE
     for gate in gates:
-        targets, controls = ([place[qubit] for qubit in side] for side in gate_qubits(gate))
-        if gate["gate"] == "pauliexp":
-            state = _exponential(state, gate, targets)
-        else:
-            _apply(state, table[str(gate["gate"])](gate), targets, controls)
+        state = apply_gate(state, gate, gateset, place)
     weights = np.abs(state.reshape(-1)) ** 2
     return touched, weights / weights.sum()
+
+
+def apply_gate(state: State, gate: Mapping[str, Any], gateset: str, place: Mapping[int, int]) -> State:
+    """Return a state after a gate, which may change the given one in place.
+
+    Args:
+        state: one axis of length 2 per qubit, the last one for the qubit in place 0; axes before them are other states.
+        gate: in the interface's form.
+        gateset: of that gate.
+        place: by qubit, its place.
+    """
+    targets, controls = ([place[qubit] for qubit in side] for side in gate_qubits(gate))
+    if gate["gate"] == "pauliexp":
+        return _exponential(state, gate, targets)
+    table = _QIS if gateset == "qis" else _NATIVE
+    _apply(state, table[str(gate["gate"])](gate), targets, controls)
+    return state
 
 
 def _apply(state: State, matrix: Matrix, targets: Sequence[int], controls: Sequence[int]) -> None:

@@ -35,5 +35,7 @@ OCTOBER = Interface(
     results_as_artifacts=True,
 )
 INTERFACES: Mapping[str, Interface] = MappingProxyType({one.name: one for one in (APRIL, OCTOBER)})
+#: Laws of noise: errors without a place, or of qubits and pairs.
+NOISES = ("uniform", "local")
 BILLING_UNITS = ("usd", "credit")
 """What prices are told in: organisations that pay in advance are billed in credits."""

@@ -120,6 +120,7 @@ def start_emulator(
     port: int = 0,
     interface: str | None = None,
     billing_unit: str | None = None,
+    noise: str | None = None,
 ) -> Emulator:
     """Start an emulator and return when it listens.
 
@@ -133,6 +134,7 @@ def start_emulator(
         port: 0 takes any free one.
         interface: the vendor's published form, ``2026-04`` (also where it is None) or ``2026-10``.
         billing_unit: ``usd`` (also where it is None) or ``credit``.
+        noise: ``uniform`` or ``local``; None keeps the folder's.
 
     Raises:
         EmulatorStartError: it could not start.
@@ -142,6 +144,7 @@ def start_emulator(
         ("--seed", seed),
         ("--faults", faults),
         ("--drift-hours", drift_hours),
+        ("--noise", noise),
         ("--interface", interface),
         ("--billing-unit", billing_unit),
     ):

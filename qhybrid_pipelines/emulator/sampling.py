@@ -1,9 +1,10 @@
 """Shots: what a machine would have read, drawn once per job and the same after every restart.
 
-The noise is deliberately cheap. With the probability that no gate failed, ``(1 - e1)**n1 * (1 - e2)**n2``, a shot is
+The noise ``uniform`` is deliberately cheap. With the probability that no gate failed, ``(1 - e1)**n1 * (1 - e2)**n2``, a shot is
 drawn from the ideal distribution; otherwise its touched qubits are all random. Then each measured bit flips with the
 probability ``1 - spam``. So errors have the right size and depend on depth and on the day's characterization, but they
-know no place: no crosstalk, no bad qubit, no coherent error.
+know no place: no crosstalk, no bad qubit, no coherent error. The noise ``local`` has errors where gates act and qubits wait, see
+`emulator.trajectories`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from numpy.typing import NDArray
 
 from qhybrid_pipelines.emulator.circuits import Circuit
 from qhybrid_pipelines.emulator.gates import gate_qubits, probabilities
+from qhybrid_pipelines.emulator.local_errors import LocalErrors
 from qhybrid_pipelines.emulator.machines import Fidelity
+from qhybrid_pipelines.emulator.trajectories import run_noisy
 
 Shots = NDArray[np.int64]
 
 
-def draw(circuits: Sequence[Circuit], *, shots: int, fidelity: Fidelity | None, seed: str) -> list[Shots]:
+def draw(
+    circuits: Sequence[Circuit], *, shots: int, fidelity: Fidelity | None, seed: str, errors: LocalErrors | None = None
+) -> list[Shots]:
     """Run all circuits of a job.
 
     Circuits that are equal, gate by gate, are simulated once; what was drawn for all of them is then cut in pieces.
@@ -33,6 +38,7 @@ def draw(circuits: Sequence[Circuit], *, shots: int, fidelity: Fidelity | None, 
         shots: per circuit.
         fidelity: the day's medians; None runs without noise.
         seed: any text; the same text gives the same shots.
+        errors: of each qubit and pair, in the place of the medians; None for errors without a place.
 
     Returns:
         Per circuit the states read, in the order of the shots, qubit 0 the least significant bit.
@@ -44,7 +50,13 @@ def draw(circuits: Sequence[Circuit], *, shots: int, fidelity: Fidelity | None, 
     for digest, members in alike.items():
         key = hashlib.sha256(f"{seed}/{digest}".encode()).digest()
         generator = np.random.default_rng(int.from_bytes(key[:16]))
-        together = _run(circuits[members[0]], shots * len(members), fidelity, generator)
+        circuit, total = circuits[members[0]], shots * len(members)
+        if errors is None:
+            together = _run(circuit, total, fidelity, generator)
+        else:
+            together = run_noisy(
+                circuit.gates, circuit.gateset, qubits=circuit.qubits, shots=total, errors=errors, generator=generator
+            )
         for position, index in enumerate(members):
             drawn[index] = together[position * shots : (position + 1) * shots]
     return drawn

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -46,6 +47,7 @@ class ServerOptions:
         speed: virtual seconds per real second.
         seed: of everything drawn; None keeps the folder's, or 0 in a new one.
         drift_hours: virtual hours between two characterizations; None keeps the folder's, or 12 in a new one.
+        noise: one of `NOISES`; None keeps the folder's, or ``uniform`` in a new one.
         faults: file with a fault plan that replaces the folder's; None keeps it.
         interface: the published form that it speaks, a name of `interface.INTERFACES`.
         billing_unit: what prices are told in.
@@ -57,6 +59,7 @@ class ServerOptions:
     speed: float
     seed: int | None
     drift_hours: float | None
+    noise: str | None = None
     faults: Path | None
     interface: str = APRIL.name
     billing_unit: str = "usd"
@@ -106,6 +109,7 @@ def open_cloud(start: ServerOptions) -> Cloud:
     store = EmulatorStore(start.folder / "emulator.sqlite")
     seed = _stored_setting(store, "seed", start.seed, 0)
     hours = _stored_setting(store, "drift_hours", start.drift_hours, 12.0)
+    noise = _stored_setting(store, "noise", start.noise, "uniform")
     now = time.time()
     stored = store.read("clock") or [now, now, start.speed]
     clock = Clock(Stretch(virtual_seconds=stored[0], real_seconds=stored[1], speed=stored[2]))
@@ -127,6 +131,7 @@ def open_cloud(start: ServerOptions) -> Cloud:
         clock=clock,
         seed=int(seed),
         every_seconds=float(hours) * 3600.0,
+        noise=str(noise),
         interface=INTERFACES[start.interface],
         billing_unit=start.billing_unit,
     )
@@ -235,8 +240,8 @@ def _lock_folder(folder: Path) -> FileLock:
     return lock
 
 
-def _stored_setting(store: EmulatorStore, name: str, given: float | None, default: float) -> float:
-    """Return a figure that is fixed when a folder is new.
+def _stored_setting(store: EmulatorStore, name: str, given: float | str | None, default: float | str) -> Any:
+    """Return a setting that is fixed when a folder is new.
 
     Raises:
         InvalidInput: another one is asked for later.
@@ -251,4 +256,4 @@ def _stored_setting(store: EmulatorStore, name: str, given: float | None, defaul
             remedy="Leave it out, or name a new folder.",
             field=name,
         )
-    return float(stored)
+    return stored
