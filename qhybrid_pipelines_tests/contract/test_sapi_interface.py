@@ -17,6 +17,10 @@ SAPI = "application/vnd.dwave.sapi"
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory):
     running = start_emulator(tmp_path_factory.mktemp("cloud"), speed=1.0, seed=7)
+    client = Client(running)
+    # whoever is not told to wait finds problems pending, however slow this machine is
+    client.admin("PUT", f"/backends/{SMALL}", {"extra_wait_seconds": 600})
+    client.close()
     yield running
     running.stop()
 
