@@ -260,7 +260,7 @@ def _next_stage(
 
 
 def _has_unfinished_successor(partition: PartitionKey, lake: Lake, successors: Successors) -> bool:
-    """Tell whether a decided execution has a job that stands for a part of it and did not come to its end yet."""
+    """Tell whether a decided execution has a current job for a part of it that has not ended yet."""
     jobs = successors.jobs(_submitted_job_ids(lake, partition))
     return any(job.state in TO_SUBMIT | TO_COLLECT for job in jobs)
 
