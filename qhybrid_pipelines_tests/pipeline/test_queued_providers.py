@@ -24,7 +24,7 @@ from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.code_location import open_code_location, requested_stages
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.emulator_client import client_in_environment
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
@@ -39,7 +39,7 @@ sweep: {strategy: fixed_angles, points: 2}
 rounds: {max: 1}
 backends: ["ionq:simulator"]
 """
-#: Looks as often as the test makes them.
+#: Polls as often as the test makes them.
 TIERS = (
     "tiers: {batch: {poll_min_seconds: 0.001, poll_max_seconds: 0.001, cancel_grace_seconds: 0, deadline_seconds: %g}}"
 )
@@ -59,12 +59,8 @@ def emulator(tmp_path_factory):
 
 @pytest.fixture
 def cloud(emulator, monkeypatch):
-    client = Client(emulator)
-    client.faults()
-    for name, value in {**emulator.environment, "IONQ_LISTING_LAG_SECONDS": "0.05"}.items():
-        monkeypatch.setenv(name, value)
-    yield client
-    client.close()
+    with client_in_environment(emulator, monkeypatch, IONQ_LISTING_LAG_SECONDS="0.05") as client:
+        yield client
 
 
 @pytest.fixture
@@ -356,22 +352,6 @@ def test_while_a_provider_rests_no_run_is_asked_for_and_then_one_goes_first(code
     assert onward(code_location)[0].count("submit") == 2
 
 
-def test_a_leg_rests_longer_after_every_run_that_could_not_end_it():
-    pauses = [run_history.backoff_after(runs) for runs in (1, 2, 3, 50)]
-    assert pauses[:3] == [run_history.FIRST_BACKOFF, 2 * run_history.FIRST_BACKOFF, 4 * run_history.FIRST_BACKOFF]
-    assert pauses[3] == run_history.LONGEST_BACKOFF
-    backing_off = run_history.RunHistory(
-        running=False,
-        ended=1,
-        unfinished=1,
-        failed_attempts=0,
-        backs_off_until=datetime.now(UTC) + pauses[0],
-        stopped_by_a_person=False,
-    )
-    assert backing_off.is_backing_off(datetime.now(UTC))
-    assert not backing_off.is_backing_off(datetime.now(UTC) + pauses[0])
-
-
 def test_the_command_line_names_what_is_open_and_waits_when_it_is_told_to(tmp_path, cloud):
     tmp_path.joinpath("policy.yaml").write_text(f"{ALLOW}\n{TIERS % 3600}\n")
     launcher = experiment_homes.make_launcher(tmp_path)
@@ -379,8 +359,7 @@ def test_the_command_line_names_what_is_open_and_waits_when_it_is_told_to(tmp_pa
         launcher.workspace.registration.register_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key
     ]
     assert launcher.run(keys, lambda stage, asset: None) == ([key], [])
-    (job,) = launcher.waiting(keys)
-    assert (job.experiment, job.backend) == (key, QUEUED)
+    assert [(job.experiment, job.backend) for job in launcher.waiting(keys)] == [(key, QUEUED)]
     assert experiment_homes.rows(tmp_path, "SELECT state FROM jobs") == [{"state": "SUBMITTED"}]
     cloud.advance(10_000)
     assert launcher.run(keys, lambda stage, asset: None, wait=True) == ([key], [])

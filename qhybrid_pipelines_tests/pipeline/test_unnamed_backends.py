@@ -9,7 +9,7 @@ from qhybrid_pipelines.defs.partitions import add_partitions, execution_key
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.code_location import open_code_location, requested_stages
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.emulator_client import client_in_environment
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
@@ -34,12 +34,8 @@ def emulator(tmp_path_factory):
 
 @pytest.fixture
 def cloud(emulator, monkeypatch):
-    client = Client(emulator)
-    client.faults()
-    for name, value in emulator.environment.items():
-        monkeypatch.setenv(name, value)
-    yield client
-    client.close()
+    with client_in_environment(emulator, monkeypatch) as client:
+        yield client
 
 
 @pytest.fixture

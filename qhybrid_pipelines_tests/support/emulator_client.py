@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -90,3 +91,14 @@ def wait_until(done: Any, *, seconds: float = 20.0) -> None:
     while not done():
         assert time.monotonic() < until, "the condition did not come to hold"
         time.sleep(0.02)
+
+
+@contextmanager
+def client_in_environment(emulator: Emulator, monkeypatch: Any, **more: str) -> Iterator[Client]:
+    """Let the environment name an emulator without faults, and give a client of it."""
+    client = Client(emulator)
+    client.faults()
+    for name, value in {**emulator.environment, **more}.items():
+        monkeypatch.setenv(name, value)
+    yield client
+    client.close()
