@@ -62,7 +62,7 @@ def test_doubling_is_the_default_of_biqmac_files():
         ("2 1\n1 2\n", 2, "half-written"),
         ("2 1\n0 1 3\n", 2, "outside 1 to 2"),
         ("2 2\n1 2 3\n2 1 4\n", 3, "another weight"),
-        ("2 2\n1 1 3\n1 1 3\n", 3, "line 2 already"),
+        ("2 2\n1 1 3\n1 1 3\n", 3, "already in line 2"),
         ("2 1\n1 2 1e400\n", 2, "finite"),
         ("2 1\n1 2 3,5\n", 2, "decimal"),
     ],
