@@ -14,10 +14,9 @@ from typing import Any
 import dagster as dg
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
-from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, due_stages, waiting_jobs
+from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, waiting_jobs
 from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read_inbox
 from qhybrid_pipelines.control.experiments.resting import Rest, find_resting
-from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -42,9 +41,9 @@ from qhybrid_pipelines.steps.execute.qpu_completions import (
     find_completed_executions,
     poll_open_jobs,
 )
-from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
 from qhybrid_pipelines.steps.operate import audits
 from qhybrid_pipelines.steps.operate import nightly_benchmark as nightly
+from qhybrid_pipelines.steps.operate.due_work import find_due_work, open_experiments
 from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -159,7 +158,13 @@ def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) 
         context.log.info("job %s of %s on %s is %s", job.job_id, job.experiment, job.backend, job.state)
     damage = Damage()
     complete = find_completed_executions(
-        open_workspace.specifications, open_workspace.lake, open_workspace.control_plane, damage
+        open_workspace.specifications,
+        open_workspace.lake,
+        open_workspace.control_plane,
+        damage,
+        experiments=open_experiments(
+            open_workspace.specifications, open_workspace.control_plane.ledger, open_workspace.settled
+        ),
     )
     _log_damage(context, damage)
     new = [completion for completion in complete if completion.name not in before.get("reported", ())]
@@ -226,6 +231,8 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         if not requests:
             states = f"{running} stages are running, {failed} failed{_explain_rests(histories, resting, now)}"
             reason = states if histories else _explain_idle(open_workspace)
+            if open_workspace.settled.left:
+                reason += f"; {len(open_workspace.settled.left)} experiments are looked at in the next tick"
             if damage.problems:
                 reason += f"; {len(damage.problems)} experiments cannot be read, `qhybrid doctor` names them"
             if not damage.problems and not reported:
@@ -338,23 +345,13 @@ def make_run_request(stage: Stage, open_workspace: Workspace, *, retry: str = ""
 
 
 def _due_stages(open_workspace: Workspace, damage: Damage) -> list[Stage]:
-    """Return what is due, next rounds included; experiments that a person stopped are left alone."""
-    stops, specifications = Stops(open_workspace.home), open_workspace.specifications
-    going_on: list[str] = []
-    for key in specifications:
-        with damage.of(key):
-            going_on += [] if key in stops else [key]
-    known = []
-    for key, spec in load_readable(specifications, going_on, damage):
-        with damage.of(key):
-            first_rounds_requester(open_workspace.home, key, spec)  # where nobody can say who sent it, nothing is begun
-            known.append((key, spec))
-    new = register_next_rounds(known, open_workspace.lake, open_workspace.registration, damage)
-    return due_stages(
-        [*known, *load_readable(specifications, new, damage)],
+    return find_due_work(
+        open_workspace.specifications,
         open_workspace.lake,
         open_workspace.control_plane,
+        open_workspace.registration,
         damage,
+        marks=open_workspace.settled,
     )
 
 

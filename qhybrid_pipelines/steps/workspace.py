@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a command imports the pieces that it opens
     from qhybrid_pipelines.control.experiments.known_keys import KeyOf
     from qhybrid_pipelines.control.experiments.registration import Registration
     from qhybrid_pipelines.storage.lake import Lake
+    from qhybrid_pipelines.storage.settled_marks import SettledMarks
     from qhybrid_pipelines.storage.specifications import Specifications
     from qhybrid_pipelines.storage.tracking import Tracker
 
@@ -69,6 +70,13 @@ class Workspace:
         from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error_if_known
 
         return two_qubit_error_if_known(self.control_plane.dispatcher, backend)
+
+    @cached_property
+    def settled(self) -> SettledMarks:
+        """Which experiments left nothing to do."""
+        from qhybrid_pipelines.steps.operate.due_work import settled_marks
+
+        return settled_marks(self.home)
 
     @cached_property
     def tracker(self) -> Tracker:

@@ -187,6 +187,11 @@ class Home:
         return self.path / "emulator"
 
     @property
+    def settled(self) -> Path:
+        """Which experiments are settled, SQLite; it can be removed at any time."""
+        return self.path / "settled.db"
+
+    @property
     def spool(self) -> Path:
         """Tracking records that wait for their store."""
         return self.path / "spool"

@@ -15,6 +15,8 @@ from qhybrid_pipelines.core.files import make_folder, write_once
 from qhybrid_pipelines.storage.layout import Home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from qhybrid_pipelines.core.sampling_specification import AnySpec
 
 
@@ -44,5 +46,14 @@ def read_requester(home: Home, key: str) -> str | None:
 
 def first_rounds_requester(home: Home, key: str, spec: AnySpec) -> str | None:
     """Return who sent an experiment, or its first round, which is whose the later ones are. Raises as `read_requester`."""
+    return read_requester(home, _first_round(key, spec))
+
+
+def requester_file(home: Home, key: str, spec: AnySpec) -> Path:
+    """Return the file that says who sent an experiment, or its first round; most experiments have none."""
+    return home.requesters / f"{check_key(_first_round(key, spec))}.json"
+
+
+def _first_round(key: str, spec: AnySpec) -> str:
     lineage = getattr(spec, "lineage", None)  # learning experiments have no rounds
-    return read_requester(home, (lineage.root if lineage is not None else None) or key)
+    return (lineage.root if lineage is not None else None) or key

@@ -168,6 +168,24 @@ def assets_of(spec: AnySpec) -> frozenset[str]:
     return frozenset((*STAGE_ASSETS[way.prepare], *STAGE_ASSETS[way.at_once]))
 
 
+def deciding_tables(key: str, spec: AnySpec) -> list[tuple[str, PartitionKey]]:
+    """Return the partitions that decide an experiment: once all are written, only a job of it makes anything due."""
+    whole = PartitionKey(experiment=key)
+    if isinstance(spec, LearningSpec):
+        return [(asset, whole) for asset in EVALUATE]
+    way = _way_of(spec)
+    executions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
+    return [
+        *((asset, whole) for asset in STAGE_ASSETS[way.prepare]),
+        *((asset, execution) for execution in executions for asset in way.decided),
+    ]
+
+
+def unfinished_experiments(ledger: Ledger) -> set[str]:
+    """Return the experiments with a job that somebody here has to send or collect, decided or not."""
+    return {job.experiment for job in ledger.jobs(states=TO_SUBMIT | TO_COLLECT)}
+
+
 def _due_circuits(
     key: str,
     spec: CircuitsSpec,

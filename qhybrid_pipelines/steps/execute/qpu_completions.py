@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
@@ -89,10 +89,23 @@ def poll_open_jobs(dispatcher: Dispatcher, *, limit_seconds: float, cursor: Mapp
 
 
 def find_completed_executions(
-    specifications: Specifications, lake: Lake, control_plane: ControlPlane, damage: Damage
+    specifications: Specifications,
+    lake: Lake,
+    control_plane: ControlPlane,
+    damage: Damage,
+    *,
+    experiments: Iterable[str] | None = None,
 ) -> list[CompletedExecution]:
-    """Return the executions that are complete and were not collected yet; what cannot be read is noted."""
-    registered = load_readable(specifications, specifications, damage)
+    """Return the executions that are complete and were not collected yet; what cannot be read is noted.
+
+    Args:
+        specifications: the registered experiments.
+        lake: what was written of them.
+        control_plane: where their jobs stand.
+        damage: what cannot be read is noted here.
+        experiments: keys of those that may have one; all when omitted.
+    """
+    registered = load_readable(specifications, specifications if experiments is None else experiments, damage)
     ledger = control_plane.ledger
     found = []
     for stage in due_stages(registered, lake, control_plane, damage):

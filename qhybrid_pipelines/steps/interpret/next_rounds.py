@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage
-from qhybrid_pipelines.control.experiments.registration import Registration
+from qhybrid_pipelines.control.experiments.registration import RegisteredExperiment, Registration
 from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -19,19 +19,29 @@ def register_next_rounds(
     registration: Registration,
     damage: Damage,
 ) -> list[str]:
-    """Register the next round of every decided execution that has one; return the keys that are new.
+    """Register the next round of every decided execution that has one; return the keys that are new."""
+    following = register_following(experiments, lake, registration, damage)
+    return [one.key for rounds in following.values() for one in rounds if one.new]
+
+
+def register_following(
+    experiments: Iterable[tuple[str, AnySpec]],
+    lake: Lake,
+    registration: Registration,
+    damage: Damage,
+) -> dict[str, list[RegisteredExperiment]]:
+    """Register the next round of every decided execution that has one; return them by experiment, new or known.
 
     The specification stands whole in the decision's row, so a crash before this step loses nothing, and a repetition
     finds the same key. An experiment whose decision cannot be read, or whose next round is refused, is noted.
     """
-    new: list[str] = []
+    registered: dict[str, list[RegisteredExperiment]] = {}
     for key, spec in experiments:
         with damage.of(key):
             for following in find_next_rounds(key, spec, lake):
-                registered = registration.register(following, file=f"next round of {key}", folder=Path())
-                if registered.new:
-                    new.append(registered.key)
-    return new
+                one = registration.register(following, file=f"next round of {key}", folder=Path())
+                registered.setdefault(key, []).append(one)
+    return registered
 
 
 def find_next_rounds(key: str, spec: AnySpec, lake: Lake) -> Iterator[ExperimentSpec]:
