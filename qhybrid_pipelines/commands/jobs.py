@@ -62,24 +62,28 @@ def list_jobs(
     from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
     from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+    from qhybrid_pipelines.core.job_states import JobState
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
     states = [_parse_state(name) for name in state] if state else None
     workspace = existing_workspace(home, reading=True)
     _check_filters(workspace, experiment, backend)
-    jobs = [
-        job
-        for job in workspace.control_plane.ledger.jobs(experiment=experiment, states=states)
-        if (canaries or experiment or job.experiment != CANARY_EXPERIMENT)
-        and (backend is None or backend in (job.backend, job.provider))
-        and not (only_open and job.state in TERMINAL)
-    ]
+    if only_open:
+        states = [one for one in states or list(JobState) if one not in TERMINAL]
+    ledger, without = workspace.control_plane.ledger, None if canaries or experiment else CANARY_EXPERIMENT
     if as_json:
+        jobs = [
+            job
+            for job in ledger.jobs(experiment=experiment, states=states)
+            if job.experiment != without and (backend is None or backend in (job.backend, job.provider))
+        ]
         print_json([job_row(job) for job in jobs])
         return
     now = datetime.now(UTC)
-    newest = sorted(jobs, key=lambda job: job.created_at, reverse=True)[:limit]
+    newest, number = ledger.newest_jobs(
+        limit=limit, experiment=experiment, states=states, place=backend, without=without
+    )
     columns = WIDE_COLUMNS if wide else LIST_COLUMNS
     rows = [
         {
@@ -89,20 +93,19 @@ def list_jobs(
         for job in newest
     ]
     print_table(rows, columns, in_words=True, styles={"state": STATE_STYLES})
-    if len(newest) < len(jobs):
-        echo(f"{len(newest)} of {len(jobs)} jobs; --limit shows more", err=True)
+    if len(newest) < number:
+        echo(f"{len(newest)} of {number} jobs; --limit shows more", err=True)
 
 
 def _check_filters(workspace: Workspace, experiment: str | None, backend: str | None) -> None:
     """Raise `InvalidInput` for a name that nothing has: an empty list must not stand for a mistyped one."""
-    if experiment is None and backend is None:
-        return
-    jobs = workspace.control_plane.ledger.jobs()
-    if experiment is not None:
-        known = {*workspace.specifications, *(job.experiment for job in jobs)}
-        _check_known("experiment", experiment, known, listed="`qhybrid experiments` lists them.")
+    ledger = workspace.control_plane.ledger
+    if experiment is not None and ledger.account(experiment) is None:  # whatever has a job has a budget
+        _check_known(
+            "experiment", experiment, set(workspace.specifications), listed="`qhybrid experiments` lists them."
+        )
     if backend is not None:
-        backends = {*workspace.control_plane.backends, *(job.backend for job in jobs)}
+        backends = {*workspace.control_plane.backends, *ledger.backends_used()}
         known = backends | {name.partition(":")[0] for name in backends}
         _check_known("backend", backend, known, listed=f"There are {', '.join(sorted(backends))}.")
 

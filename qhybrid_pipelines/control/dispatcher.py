@@ -239,7 +239,7 @@ class Dispatcher:
         Returns:
             By backend, why it could not be asked.
         """
-        used = {job.provider for job in self.ledger.jobs()}
+        used = {backend.partition(":")[0] for backend in self.ledger.backends_used()}
         failed = {}
         for backend in backends:
             provider = self._context.provider_for(backend)

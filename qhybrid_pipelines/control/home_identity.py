@@ -41,6 +41,7 @@ REMEDY = (
 )
 #: Jobs named in one sentence.
 MAX_NAMED_JOBS = 5
+JOBS_PER_PAGE = 500
 
 
 class HomeGuard:
@@ -173,8 +174,11 @@ class HomeGuard:
         if identity.openings and not self._is_shared:
             return [f"the ledger was opened {identity.openings} times to send, and the note about that is not here"]
         # By now the ledger has the job that is to be sent: what counts is whether it has any that was.
-        if any(job.provider_job_id for job in self._ledger.jobs()):
-            return []
+        after = ""
+        while page := self._ledger.page_of_jobs(after=after, limit=JOBS_PER_PAGE):
+            if any(job.provider_job_id for job in page):
+                return []
+            after = page[-1].job_id
         from qhybrid_pipelines.storage.lake import Lake  # Arrow, for a question that is asked once in a home's life
 
         lake = Lake(self._home)

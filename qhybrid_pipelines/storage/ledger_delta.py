@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +20,14 @@ class LedgerCursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerDelta:
-    """Rows of the ledger by table name; a missing name is an empty table.
+    """Rows of the ledger by table name, page by page, each job whole in one of them; a missing name is an empty table.
 
     Attributes:
+        pages: may be read once, and memory holds one at a time.
         mark: events that the rows show at least.
         jobs: the jobs of which these are all rows; None where they are all rows of all jobs.
     """
 
-    rows: LedgerRows
+    pages: Iterable[LedgerRows]
     mark: LedgerCursor = field(default_factory=LedgerCursor)
     jobs: tuple[str, ...] | None = None

@@ -111,15 +111,24 @@ def _list_unreadable(connection: Any, change: LakeChange, unreadable: Unreadable
         insert(connection, table, found.to_batches())
 
 
-def fill_ledger(connection: Any, rows: LedgerRows, jobs: Sequence[str] | None) -> None:
-    """Take rows of the ledger over: all there is (``jobs`` is None), or all of some jobs."""
+def fill_ledger(connection: Any, pages: Iterable[LedgerRows], jobs: Sequence[str] | None) -> None:
+    """Take rows of the ledger over: all there is (``jobs`` is None), or all of some jobs.
+
+    Raises:
+        ValueError: there is no ledger table of some name.
+    """
     for table in LEDGER_TABLES:
         if jobs is None:
             connection.execute(f"DELETE FROM {ddl.name(table.name)}")  # noqa: S608  quoted name
         else:
             _remove(connection, table.name, pa.table({"job_id": pa.array(jobs, pa.string())}), "a.job_id = b.job_id")
-        if part := rows.get(table.name):
-            insert(connection, table, from_rows(table, part).to_batches())
+    tables = {table.name: table for table in LEDGER_TABLES}
+    for page in pages:
+        if unknown := sorted(set(page) - set(tables)):
+            raise ValueError(f"there are no ledger tables {unknown}")
+        for name, rows in page.items():
+            if rows:
+                insert(connection, tables[name], from_rows(tables[name], rows).to_batches())
 
 
 def _fill_counts(connection: Any, lake: Lake, change: LakeChange, unreadable: Unreadable) -> None:

@@ -33,7 +33,7 @@ from qhybrid_pipelines.storage.decision_database import warehouse_rows
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.lake_files import inventory, list_files
 from qhybrid_pipelines.storage.ledger_delta import LedgerCursor, LedgerDelta, LedgerRows
-from qhybrid_pipelines.storage.schemas import LEDGER_TABLES, Table
+from qhybrid_pipelines.storage.schemas import Table
 from qhybrid_pipelines.storage.service_decisions import SERVICE_DECISIONS
 from qhybrid_pipelines.storage.snapshot_rows import (
     LakeChange,
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 #: Analysts' clients are older than ours: this form is read by DuckDB 1.2 and all later ones.
 STORAGE_VERSION = "v1.2.0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: What DuckDB may hold in memory while a snapshot is made; more threads would each hold parts of what is written.
+MEMORY_LIMIT, MAX_THREADS = "300MB", 2
 
 #: A file whose blocks are mostly free is built from nothing; below this size nobody minds.
 MIN_COMPACTION_BYTES = 64 * 2**20
@@ -112,7 +115,7 @@ def publish(
     import duckdb
 
     started = time.perf_counter()
-    read = ledger if callable(ledger) else lambda _: LedgerDelta(rows=ledger)
+    read = ledger if callable(ledger) else lambda _: LedgerDelta(pages=[ledger])
     make_folder(home.locks)
     with FileLock(home.locks / "warehouse.lock"), scratch_folder(home.tmp) as folder:
         sources = _Sources(home=home, read=read, families=families, labels=labels, started_at=time.time_ns() // 1000)
@@ -201,9 +204,7 @@ class _Sources:
 
 def _build(path: Path, sources: _Sources) -> _FillCounts:
     """Make a database file from nothing."""
-    import duckdb
-
-    with duckdb.connect(path, config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
+    with _open_database(path) as connection:
         connection.begin()  # one flush to the disk at the end instead of one per statement
         connection.execute(";\n".join(_schema_statements()))
         change = compare_files(connection, inventory(sources.home), recorded=warehouse_tables.LAKE_FILES.name)
@@ -212,9 +213,7 @@ def _build(path: Path, sources: _Sources) -> _FillCounts:
 
 def _update_copy(path: Path, sources: _Sources) -> _FillCounts | None:
     """Bring the copy of a snapshot up to date, or return None where that is of no use."""
-    import duckdb
-
-    with duckdb.connect(path) as connection:
+    with _open_database(path) as connection:
         said = "layout_sha256, release, ledger_position, ledger_hash"
         *found, position, hash_ = connection.execute(f"SELECT {said} FROM snapshot").fetchall()[0]  # noqa: S608  our own names
         if found != [_schema_sha256(), version("qhybrid-pipelines")]:
@@ -227,12 +226,17 @@ def _update_copy(path: Path, sources: _Sources) -> _FillCounts | None:
         return None if _is_mostly_free(connection) else filled
 
 
+def _open_database(path: Path) -> Any:
+    """Open a database file that is being made, with bounds to what it holds in memory: the rest goes to files beside it."""
+    import duckdb
+
+    config = {"storage_compatibility_version": STORAGE_VERSION, "memory_limit": MEMORY_LIMIT, "threads": MAX_THREADS}
+    return duckdb.connect(path, config=config)
+
+
 def _fill(connection: Any, sources: _Sources, change: LakeChange, ledger: LedgerDelta) -> _FillCounts:
     """Take over what the tables do not show yet, count, and end the transaction."""
-    unknown = sorted(set(ledger.rows) - {table.name for table in LEDGER_TABLES})
-    if unknown:
-        raise ValueError(f"there are no ledger tables {unknown}")
-    fill_ledger(connection, ledger.rows, ledger.jobs)
+    fill_ledger(connection, ledger.pages, ledger.jobs)
     fill_tables(connection, Lake(sources.home), change)
     small = {warehouse_tables.FAMILIES: sources.families, warehouse_tables.LABELS: sources.labels}
     for table, rows in {**small, SERVICE_DECISIONS: warehouse_rows(sources.home.service_decisions)}.items():

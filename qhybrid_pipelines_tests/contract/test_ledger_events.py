@@ -15,7 +15,7 @@ from qhybrid_pipelines.control.ledger.port import (
     Transition,
 )
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines_tests.support.ledger_plans import NOW, apply_events, plan
+from qhybrid_pipelines_tests.support.ledger_plans import NOW, SUBMIT_EVENTS, apply_events, plan
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 
@@ -31,6 +31,48 @@ class TestPages:
         assert found == sorted(job.job_id for job in ledger.jobs())
         assert len(found) == len(names)
         assert ledger.page_of_jobs(limit=4, experiment="no-such-00000000") == []
+
+    def test_the_newest_jobs_are_the_last_of_all_and_all_are_counted(self, ledger: Ledger) -> None:
+        for number, name in enumerate("abcdef"):
+            moment = NOW + timedelta(seconds=number // 2)  # two of each moment
+            steps = tuple(EventData(event=event, at=moment) for event in SUBMIT_EVENTS)
+            odd = {"experiment": "odd-00000000", "backend": "w:e", "provider": "w"} if number % 2 else {}
+            ledger.plan(plan(name, planned_at=moment, steps=steps, **odd))
+        jobs, number = ledger.newest_jobs(limit=3)
+        assert ([job.job_id for job in jobs], number) == (["j-e", "j-f", "j-c"], 6)
+        for wanted in (
+            {"experiment": "odd-00000000"},
+            {"without": "odd-00000000"},
+            {"place": "w"},
+            {"place": "v:d"},
+            {"place": "nowhere"},
+            {"states": [JobState.SUBMITTING]},
+            {"states": []},
+            {"states": [JobState.VERIFIED], "without": "odd-00000000"},
+        ):
+            expected = [
+                job
+                for job in ledger.jobs()
+                if wanted.get("experiment") in (None, job.experiment)
+                and wanted.get("without") != job.experiment
+                and wanted.get("place") in (None, job.backend, job.provider)
+                and job.state in wanted.get("states", JobState)
+            ]
+            found, number = ledger.newest_jobs(limit=10, **wanted)
+            assert number == len(expected), wanted
+            assert found == sorted(expected, key=lambda job: job.created_at, reverse=True), wanted
+
+    def test_backends_histories_and_accounts_of_many_are_those_of_each(self, ledger: Ledger) -> None:
+        assert ledger.backends_used() == set()
+        for name, backend in (("a", "v:d"), ("b", "w:e"), ("c", "v:d"), ("d", "")):
+            ledger.plan(plan(name, backend=backend, experiment=f"{name}-00000000"))
+        assert ledger.backends_used() >= {"v:d", "w:e"}
+        ids = ["j-c", "j-a", "j-none", "j-a"]
+        assert ledger.histories(ids) == {name: ledger.events(name) for name in ("j-a", "j-c")}
+        assert [job.job_id for job in ledger.jobs(ids=ids)] == ["j-a", "j-c"]
+        assert ledger.jobs(ids=[]) == []
+        names = ["a-00000000", "none-00000000", "d-00000000"]
+        assert ledger.accounts(names) == {name: ledger.account(name) for name in ("a-00000000", "d-00000000")}
 
     def test_pages_of_events_together_are_all_events_in_order(self, ledger: Ledger) -> None:
         for name in "abcde":

@@ -99,15 +99,44 @@ class MemoryLedger:
         found = [job for job in self.jobs() if (job.experiment, job.backend, job.payload_sha256) == asked]
         return found[-1] if found else None
 
-    def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
-        """Return jobs, all or those of one experiment or of some states."""
+    def jobs(
+        self,
+        *,
+        experiment: str | None = None,
+        states: Collection[JobState] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> list[JobRecord]:
+        """Return jobs, all or those of one experiment, of some states or of some ids."""
         with self._tables.read_lock():
             found = sorted(self._tables.jobs.values(), key=lambda job: (job.run_number, job.job_id))
         return [
             job
             for job in found
-            if (experiment is None or job.experiment == experiment) and (states is None or job.state in states)
+            if (experiment is None or job.experiment == experiment)
+            and (states is None or job.state in states)
+            and (ids is None or job.job_id in ids)
         ]
+
+    def newest_jobs(
+        self,
+        *,
+        limit: int,
+        experiment: str | None = None,
+        states: Collection[JobState] | None = None,
+        place: str | None = None,
+        without: str | None = None,
+    ) -> tuple[list[JobRecord], int]:
+        """Return the jobs that were written down last, and how many there are."""
+        found = [
+            job
+            for job in self.jobs(experiment=experiment, states=states)
+            if place in (None, job.backend, job.provider) and (without is None or job.experiment != without)
+        ]
+        return sorted(found, key=lambda job: job.created_at, reverse=True)[:limit], len(found)
+
+    def backends_used(self) -> set[str]:
+        """Return the backends of all jobs."""
+        return {job.backend for job in self.jobs()}
 
     def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
         """Return up to ``limit`` jobs by id, those after one."""
@@ -119,6 +148,10 @@ class MemoryLedger:
         with self._tables.read_lock():
             rows = [row for row in self._tables.events.values() if job_id in (None, row["job_id"])]
         return [_event(row) for row in rows if row["position"] > after][:limit]
+
+    def histories(self, job_ids: Collection[str]) -> dict[str, list[EventRecord]]:
+        """Return the events of some jobs by job."""
+        return {job_id: events for job_id in job_ids if (events := self.events(job_id))}
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""
@@ -134,6 +167,10 @@ class MemoryLedger:
         """Return what an experiment may spend and has spent, or None."""
         with self._tables.read_lock():
             return self._tables.accounts.get(experiment)
+
+    def accounts(self, experiments: Collection[str]) -> dict[str, Account]:
+        """Return what some experiments may spend and have spent."""
+        return {name: account for name in experiments if (account := self.account(name)) is not None}
 
     def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
         """Return how much of a limit is used."""

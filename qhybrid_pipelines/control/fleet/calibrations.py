@@ -20,7 +20,7 @@ def store_calibrations(control_plane: ControlPlane) -> list[str]:
     simulated device that no job names: its calibration never changes, and the first job on it keeps it.
     """
     dispatcher, problems = control_plane.dispatcher, {}
-    used = {job.backend for job in control_plane.ledger.jobs()}
+    used = control_plane.ledger.backends_used()
     for backend in control_plane.backends:
         provider = backend.partition(":")[0]
         if control_plane.is_immediate(backend) and backend not in used:

@@ -46,7 +46,7 @@ def check_bit_orders(control_plane: ControlPlane) -> BitOrderCheck:
     says no, or wants a person to agree, none is run.
     """
     checked, wrong, unanswered, not_checked = [], [], [], {}
-    used = {job.backend for job in control_plane.ledger.jobs()}
+    used = control_plane.ledger.backends_used()
     for backend in control_plane.backends:
         if not control_plane.is_immediate(backend):
             not_checked[backend] = "it has a queue or a price; `qhybrid backends verify` looks at it"

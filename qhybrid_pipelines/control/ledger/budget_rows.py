@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from qhybrid_pipelines.control.ledger.budget import (
     round_stored_usd,
     settle,
 )
+from qhybrid_pipelines.control.ledger.queries import parts
 from qhybrid_pipelines.control.ledger.records import JobRecord, Plan
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit, check_spending
 from qhybrid_pipelines.core.errors import Refused
@@ -36,6 +37,15 @@ def get_account(connection: Connection, experiment: str) -> Account | None:
         .one_or_none()
     )
     return None if row is None else Account(**row)
+
+
+def get_accounts(connection: Connection, experiments: Collection[str]) -> dict[str, Account]:
+    """Return what some experiments may spend and have spent, by experiment."""
+    columns, found = [column.label(column.key) for column in tables.budget.c], {}
+    for names in parts(experiments):
+        rows = connection.execute(select(*columns).where(tables.budget.c.experiment.in_(names)))
+        found |= {row["experiment"]: Account(**row) for row in rows.mappings()}
+    return found
 
 
 def reserve_quote(connection: Connection, plan: Plan) -> None:

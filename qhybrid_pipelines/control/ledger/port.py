@@ -126,8 +126,36 @@ class Ledger(Protocol):
     def latest(self, experiment: str, backend: str, payload_sha256: str) -> JobRecord | None:
         """Return the last job of a payload, or None."""
 
-    def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
-        """Return jobs in a fixed order, all or those of one experiment or of some states."""
+    def jobs(
+        self,
+        *,
+        experiment: str | None = None,
+        states: Collection[JobState] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> list[JobRecord]:
+        """Return jobs in a fixed order, all or those of one experiment, of some states, or of some ids that there are."""
+
+    def newest_jobs(
+        self,
+        *,
+        limit: int,
+        experiment: str | None = None,
+        states: Collection[JobState] | None = None,
+        place: str | None = None,
+        without: str | None = None,
+    ) -> tuple[list[JobRecord], int]:
+        """Return up to ``limit`` jobs, those that were written down last first, and how many there are.
+
+        Args:
+            limit: at most so many.
+            experiment: only those of this one.
+            states: only those in one of these.
+            place: only those on this backend, or of this provider.
+            without: not those of this experiment.
+        """
+
+    def backends_used(self) -> set[str]:
+        """Return the backends of all jobs; what that costs does not grow with the number of jobs."""
 
     def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
         """Return up to ``limit`` jobs by id, those whose id comes after ``after``; all or those of one experiment."""
@@ -141,6 +169,9 @@ class Ledger(Protocol):
             limit: at most so many; None is all.
         """
 
+    def histories(self, job_ids: Collection[str]) -> dict[str, list[EventRecord]]:
+        """Return the events of some jobs by job, in the order they were written; a job without events is left out."""
+
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job, by number."""
 
@@ -149,6 +180,9 @@ class Ledger(Protocol):
 
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None if it has no job."""
+
+    def accounts(self, experiments: Collection[str]) -> dict[str, Account]:
+        """Return what some experiments may spend and have spent; those without a job are left out."""
 
     def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
         """Return how much of a limit is used on the day, or in the month, of a moment, in US dollars."""

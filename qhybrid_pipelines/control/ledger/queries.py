@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
 
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
@@ -20,6 +20,9 @@ from qhybrid_pipelines.control.ledger.records import (
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds
 from qhybrid_pipelines.core.job_states import JobState
 
+#: A statement with more values than this is slow to prepare, and databases have limits.
+VALUES_PER_STATEMENT = 500
+
 _LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)
 _JOB = select(
     *(column.label(column.key) for column in tables.job.c),
@@ -27,10 +30,91 @@ _JOB = select(
 ).select_from(tables.job.join(tables.attempt, _LAST_ATTEMPT))
 
 
+#: Backends of jobs in the order of their names, one at a time.
+_NEXT_BACKEND = select(func.min(tables.job.c.backend)).where(tables.job.c.backend > bindparam("after"))
+
+
+def job_conditions(
+    *, experiment: str | None = None, states: Collection[JobState] | None = None, place: str | None = None
+) -> list[ColumnElement[bool]]:
+    """Return what a job fulfils that is of an experiment, in one of some states, and on a backend or of a provider."""
+    job, conditions = tables.job.c, []
+    if experiment is not None:
+        conditions.append(job.experiment == experiment)
+    if states is not None:
+        conditions.append(job.state.in_(sorted(states)))
+    if place is not None:
+        conditions.append(or_(job.backend == place, job.provider == place))
+    return conditions
+
+
 def select_jobs(connection: Connection, *conditions: ColumnElement[bool]) -> list[JobRecord]:
     """Return the jobs that fulfil all conditions, by run_number of their payload, then by id."""
     rows = connection.execute(_JOB.where(*conditions).order_by(tables.job.c.run_number, tables.job.c.job_id))
     return [JobRecord(**row) for row in rows.mappings()]
+
+
+def select_newest_jobs(
+    connection: Connection, *conditions: ColumnElement[bool], limit: int, without: str | None
+) -> tuple[list[JobRecord], int]:
+    """Return the jobs that were written down last of those that fulfil all conditions, and how many these are.
+
+    Args:
+        connection: in a transaction.
+        conditions: to be fulfilled.
+        limit: at most so many.
+        without: jobs of this experiment are left out.
+    """
+    job = tables.job.c
+    wanted = conditions if without is None else (*conditions, job.experiment != without)
+    newest_first = _JOB.where(*wanted).order_by(job.created_at.desc(), job.run_number, job.job_id)
+    rows = connection.execute(newest_first.limit(limit))
+    found = [JobRecord(**row) for row in rows.mappings()]
+    number = _count(connection, *conditions)
+    if without is not None:  # counted apart, because the others are most of the ledger
+        number -= _count(connection, *conditions, job.experiment == without)
+    return found, number
+
+
+def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    return int(connection.scalar(select(func.count()).select_from(tables.job).where(*conditions)) or 0)
+
+
+def select_backends_used(connection: Connection) -> set[str]:
+    """Return the backends of all jobs, by one look into the index for each."""
+    found: set[str] = set()
+    newest = ""
+    while (backend := connection.scalar(_NEXT_BACKEND, {"after": newest})) is not None:
+        found.add(backend)
+        newest = backend
+    return found
+
+
+def select_histories(connection: Connection, job_ids: Collection[str]) -> dict[str, list[EventRecord]]:
+    """Return the events of some jobs by job, in the order they were written."""
+    found: dict[str, list[EventRecord]] = {}
+    for some in parts(job_ids):
+        wanted = select(tables.event).where(tables.event.c.job_id.in_(some))
+        for row in connection.execute(wanted.order_by(tables.event.c.job_id, tables.event.c.sequence)):
+            found.setdefault(row.job_id, []).append(_event(row._asdict()))
+    return found
+
+
+def select_jobs_by_id(
+    connection: Connection, job_ids: Collection[str], *conditions: ColumnElement[bool]
+) -> list[JobRecord]:
+    """Return the jobs of some ids that fulfil all conditions, in the order of `select_jobs`."""
+    found = [
+        job for ids in parts(job_ids) for job in select_jobs(connection, tables.job.c.job_id.in_(ids), *conditions)
+    ]
+    return sorted(found, key=lambda job: (job.run_number, job.job_id))
+
+
+def parts(values: Collection[str]) -> Iterator[list[str]]:
+    """Yield values in sorted parts, each of which one statement can name."""
+    every = sorted(set(values))
+    for start in range(0, len(every), VALUES_PER_STATEMENT):
+        yield every[start : start + VALUES_PER_STATEMENT]
 
 
 def select_page_of_jobs(connection: Connection, *conditions: ColumnElement[bool], limit: int) -> list[JobRecord]:

@@ -32,7 +32,7 @@ from qhybrid_pipelines.control.ledger import (
     tables,
 )
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.budget_rows import get_account, select_committed_usd
+from qhybrid_pipelines.control.ledger.budget_rows import get_account, get_accounts, select_committed_usd
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable, StaleJob
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.records import (
@@ -168,15 +168,38 @@ class SqlLedger:
             )
         return found[-1] if found else None
 
-    def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
-        """Return jobs, all or those of one experiment or of some states."""
-        conditions = []
-        if experiment is not None:
-            conditions.append(tables.job.c.experiment == experiment)
-        if states is not None:
-            conditions.append(tables.job.c.state.in_(sorted(states)))
+    def jobs(
+        self,
+        *,
+        experiment: str | None = None,
+        states: Collection[JobState] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> list[JobRecord]:
+        """Return jobs, all or those of one experiment, of some states or of some ids."""
+        conditions = queries.job_conditions(experiment=experiment, states=states)
         with self._snapshot() as connection:
+            if ids is not None:
+                return queries.select_jobs_by_id(connection, ids, *conditions)
             return queries.select_jobs(connection, *conditions)
+
+    def newest_jobs(
+        self,
+        *,
+        limit: int,
+        experiment: str | None = None,
+        states: Collection[JobState] | None = None,
+        place: str | None = None,
+        without: str | None = None,
+    ) -> tuple[list[JobRecord], int]:
+        """Return the jobs that were written down last, and how many there are."""
+        conditions = queries.job_conditions(experiment=experiment, states=states, place=place)
+        with self._snapshot() as connection:
+            return queries.select_newest_jobs(connection, *conditions, limit=limit, without=without)
+
+    def backends_used(self) -> set[str]:
+        """Return the backends of all jobs."""
+        with self._snapshot() as connection:
+            return queries.select_backends_used(connection)
 
     def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
         """Return up to ``limit`` jobs by id, those after one."""
@@ -194,6 +217,11 @@ class SqlLedger:
         with self._snapshot() as connection:
             return queries.select_events(connection, *conditions, limit=limit)
 
+    def histories(self, job_ids: Collection[str]) -> dict[str, list[EventRecord]]:
+        """Return the events of some jobs by job."""
+        with self._snapshot() as connection:
+            return queries.select_histories(connection, job_ids)
+
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""
         with self._snapshot() as connection:
@@ -208,6 +236,11 @@ class SqlLedger:
         """Return what an experiment may spend and has spent, or None."""
         with self._snapshot() as connection:
             return get_account(connection, experiment)
+
+    def accounts(self, experiments: Collection[str]) -> dict[str, Account]:
+        """Return what some experiments may spend and have spent."""
+        with self._snapshot() as connection:
+            return get_accounts(connection, experiments)
 
     def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
         """Return how much of a limit is used, in US dollars."""

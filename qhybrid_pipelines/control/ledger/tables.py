@@ -134,6 +134,8 @@ job = Table(
     CheckConstraint("cost_quoted_microusd >= 0", name="quote_is_not_negative"),
     UniqueConstraint("experiment", "backend", "payload_sha256", "run_number"),
     Index("job_by_state", "state"),
+    Index("job_by_time", "created_at"),
+    Index("job_by_backend", "backend"),
 )
 
 attempt = Table(

@@ -5,11 +5,9 @@ Pure but for reading the ledger. Everything comes from the events and their time
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
@@ -25,6 +23,9 @@ Row = dict[str, Any]
 
 #: Steps whose time is part of a latency. EVENT_NAMES gives an adopted job the name of an acknowledged one.
 _TIMED_EVENTS = (Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE, Event.FETCH)
+#: Jobs whose rows are in memory at a time; each has some ten events.
+JOBS_PER_PAGE = 2000
+EVENTS_PER_PAGE = 10_000
 #: Providers state times in whole seconds.
 _CLOCK_RESOLUTION = timedelta(seconds=1)
 
@@ -134,12 +135,16 @@ def execution_times(ledger: Ledger, jobs: Sequence[JobRecord]) -> ExecutionTimes
 
 
 def ledger_tables(ledger: Ledger) -> dict[str, list[Row]]:
-    """Return the rows of every table that the ledger exports, by the table's name."""
-    return _rows(ledger, ledger.jobs(), ledger.events())
+    """Return the rows of every table that the ledger exports, by the table's name: all in memory, `ledger_delta` has pages."""
+    tables: dict[str, list[Row]] = {}
+    for page in _pages(ledger):
+        for name, rows in page.items():
+            tables.setdefault(name, []).extend(rows)
+    return tables or _rows(ledger, [])
 
 
 def ledger_delta(ledger: Ledger, seen: LedgerCursor | None) -> LedgerDelta:
-    """Return what has changed in the ledger since a mark: all rows of every job with a later event.
+    """Return what has changed in the ledger since a mark: all rows of every job with a later event, page by page.
 
     A job never changes without an event. Everything is returned where there is no mark, where the ledger has no such
     event, being another ledger or an older copy, or where more than half of the events are new.
@@ -148,31 +153,47 @@ def ledger_delta(ledger: Ledger, seen: LedgerCursor | None) -> LedgerDelta:
     head = ledger.head()
     mark = LedgerCursor(position=head.position, hash=head.hash)
     if seen is not None and seen.position > head.position / 2:
-        events = ledger.events(after=seen.position - 1)
-        if events and (events[0].position, events[0].hash) == (seen.position, seen.hash):
-            changed = tuple(dict.fromkeys(event.job_id for event in events[1:]))
-            histories = [event for job_id in changed for event in ledger.events(job_id)]
-            rows = _rows(ledger, [ledger.job(job_id) for job_id in changed], histories)
-            return LedgerDelta(rows=rows, mark=mark, jobs=changed)
-    return LedgerDelta(rows=ledger_tables(ledger), mark=mark)
+        changed: dict[str, None] = {}
+        position, is_known = seen.position - 1, False
+        while events := ledger.events(after=position, limit=EVENTS_PER_PAGE):
+            is_known = is_known or (events[0].position, events[0].hash) == (seen.position, seen.hash)
+            if not is_known:
+                break
+            changed |= dict.fromkeys(event.job_id for event in events if event.position > seen.position)
+            position = events[-1].position
+        if is_known:
+            return LedgerDelta(pages=_pages_of(ledger, list(changed)), mark=mark, jobs=tuple(changed))
+    return LedgerDelta(pages=_pages(ledger), mark=mark)
 
 
-def _rows(ledger: Ledger, jobs: Sequence[JobRecord], events: Sequence[EventRecord]) -> dict[str, list[Row]]:
-    """Return the rows of some jobs whose events are given."""
+def _pages(ledger: Ledger) -> Iterator[dict[str, list[Row]]]:
+    """Yield the rows of all jobs, some jobs at a time."""
+    after = ""
+    while jobs := ledger.page_of_jobs(after=after, limit=JOBS_PER_PAGE):
+        yield _rows(ledger, jobs)
+        after = jobs[-1].job_id
+
+
+def _pages_of(ledger: Ledger, job_ids: Sequence[str]) -> Iterator[dict[str, list[Row]]]:
+    """Yield the rows of some jobs, some at a time."""
+    for start in range(0, len(job_ids), JOBS_PER_PAGE):
+        yield _rows(ledger, ledger.jobs(ids=job_ids[start : start + JOBS_PER_PAGE]))
+
+
+def _rows(ledger: Ledger, jobs: Sequence[JobRecord]) -> dict[str, list[Row]]:
+    """Return the rows of some jobs."""
     from qhybrid_pipelines.storage import schemas
 
-    by_job = {
-        job_id: list(group) for job_id, group in groupby(sorted(events, key=attrgetter("job_id")), attrgetter("job_id"))
-    }
-    accounts = {name: ledger.account(name) for name in {job.experiment for job in jobs}}
+    histories = ledger.histories([job.job_id for job in jobs])
+    accounts = ledger.accounts({job.experiment for job in jobs})
     canaries = [job for job in jobs if job.experiment == CANARY_EXPERIMENT]
     listed_jobs = [job for job in jobs if job.experiment != CANARY_EXPERIMENT]
     return {
         schemas.JOBS.name: [job_row(job) for job in listed_jobs],
-        schemas.JOB_EVENTS.name: [event_row(event) for event in events],
-        schemas.LATENCY.name: [latency_row(job, by_job[job.job_id]) for job in listed_jobs],
-        schemas.COSTS.name: [cost_row(job, accounts[job.experiment]) for job in listed_jobs],
-        schemas.CANARY_JOBS.name: [canary_row(job, by_job[job.job_id]) for job in canaries],
+        schemas.JOB_EVENTS.name: [event_row(event) for events in histories.values() for event in events],
+        schemas.LATENCY.name: [latency_row(job, histories.get(job.job_id, ())) for job in listed_jobs],
+        schemas.COSTS.name: [cost_row(job, accounts.get(job.experiment)) for job in listed_jobs],
+        schemas.CANARY_JOBS.name: [canary_row(job, histories.get(job.job_id, ())) for job in canaries],
     }
 
 

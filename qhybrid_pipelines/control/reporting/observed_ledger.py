@@ -114,9 +114,31 @@ class ObservedLedger:
         """Return the last job of a payload, or None."""
         return self._ledger.latest(experiment, backend, payload_sha256)
 
-    def jobs(self, *, experiment: str | None = None, states: Collection[JobState] | None = None) -> list[JobRecord]:
-        """Return jobs, all or those of one experiment or of some states."""
-        return self._ledger.jobs(experiment=experiment, states=states)
+    def jobs(
+        self,
+        *,
+        experiment: str | None = None,
+        states: Collection[JobState] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> list[JobRecord]:
+        """Return jobs, all or those of one experiment, of some states or of some ids."""
+        return self._ledger.jobs(experiment=experiment, states=states, ids=ids)
+
+    def newest_jobs(
+        self,
+        *,
+        limit: int,
+        experiment: str | None = None,
+        states: Collection[JobState] | None = None,
+        place: str | None = None,
+        without: str | None = None,
+    ) -> tuple[list[JobRecord], int]:
+        """Return the jobs that were written down last, and how many there are."""
+        return self._ledger.newest_jobs(limit=limit, experiment=experiment, states=states, place=place, without=without)
+
+    def backends_used(self) -> set[str]:
+        """Return the backends of all jobs."""
+        return self._ledger.backends_used()
 
     def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
         """Return up to ``limit`` jobs by id, those after one."""
@@ -125,6 +147,10 @@ class ObservedLedger:
     def events(self, job_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[EventRecord]:
         """Return the events of the ledger or of one job after a position."""
         return self._ledger.events(job_id, after=after, limit=limit)
+
+    def histories(self, job_ids: Collection[str]) -> dict[str, list[EventRecord]]:
+        """Return the events of some jobs by job."""
+        return self._ledger.histories(job_ids)
 
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""
@@ -137,6 +163,10 @@ class ObservedLedger:
     def account(self, experiment: str) -> Account | None:
         """Return what an experiment may spend and has spent, or None."""
         return self._ledger.account(experiment)
+
+    def accounts(self, experiments: Collection[str]) -> dict[str, Account]:
+        """Return what some experiments may spend and have spent."""
+        return self._ledger.accounts(experiments)
 
     def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
         """Return how much of a limit is used, in US dollars."""

@@ -39,6 +39,8 @@ TIMEOUT_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TI
 #: Nobody waits for a collector: what it misses now, it gets the next time.
 TIMEOUT_SECONDS = 5
 SPANS_PER_REQUEST = 500
+#: Jobs and events that are in memory at a time.
+JOBS_PER_PAGE, EVENTS_PER_PAGE = 1000, 10_000
 
 
 class Exporter(Protocol):
@@ -96,20 +98,28 @@ def export_finished_jobs(
 
     with FileLock(locks / "spans.lock"):
         sent_to, head = _read_position(position_file), ledger.head().position
-        by_job: dict[str, list[EventRecord]] = {}
-        ended: dict[str, None] = {}
-        for event in ledger.events():
-            by_job.setdefault(event.job_id, []).append(event)
-            if sent_to < event.position <= head and event.to_state in TERMINAL:
-                ended[event.job_id] = None
-        jobs = {job.job_id: job for job in ledger.jobs()}
-        spans = [span for job_id in ended for span in job_spans(jobs[job_id], by_job[job_id])]
-        for first in range(0, len(spans), SPANS_PER_REQUEST):
-            if exporter.export(spans[first : first + SPANS_PER_REQUEST]) is not SpanExportResult.SUCCESS:
-                return ExportSummary(jobs=0, spans=0, complete=False)
+        ended = list(_ended_between(ledger, sent_to, head))
+        sent = 0
+        for start in range(0, len(ended), JOBS_PER_PAGE):
+            page = ended[start : start + JOBS_PER_PAGE]
+            jobs, histories = {job.job_id: job for job in ledger.jobs(ids=page)}, ledger.histories(page)
+            spans = [span for job_id in page for span in job_spans(jobs[job_id], histories[job_id])]
+            for first in range(0, len(spans), SPANS_PER_REQUEST):
+                if exporter.export(spans[first : first + SPANS_PER_REQUEST]) is not SpanExportResult.SUCCESS:
+                    return ExportSummary(jobs=0, spans=0, complete=False)
+            sent += len(spans)
         if head > sent_to:
             write_bytes(position_file, str(head).encode(), tmp=tmp)
-    return ExportSummary(jobs=len(ended), spans=len(spans))
+    return ExportSummary(jobs=len(ended), spans=sent)
+
+
+def _ended_between(ledger: Ledger, after: int, last: int) -> dict[str, None]:
+    """Return the jobs that ended with an event after a position, up to another one, in the order of these events."""
+    ended: dict[str, None] = {}
+    while after < last and (events := ledger.events(after=after, limit=EVENTS_PER_PAGE)):
+        ended |= dict.fromkeys(e.job_id for e in events if e.position <= last and e.to_state in TERMINAL)
+        after = events[-1].position
+    return ended
 
 
 def job_spans(job: JobRecord, events: Sequence[EventRecord]) -> list[ReadableSpan]:

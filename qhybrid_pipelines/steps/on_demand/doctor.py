@@ -22,7 +22,7 @@ from qhybrid_pipelines.control.home_identity import REMEDY
 from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy
 from qhybrid_pipelines.control.reporting.logs import logger_from_environment
@@ -55,6 +55,7 @@ CLOCK_TOLERANCE = timedelta(seconds=10)
 BREAKER_OPEN_LIMIT = timedelta(hours=1)
 #: A submission that takes longer has lost its process; reconciling should have found it long ago.
 SUBMITTING_LIMIT = timedelta(hours=1)
+NOT_ENDED = frozenset(JobState) - TERMINAL
 #: Jobs named in one row; the list of jobs has them all.
 MAX_LISTED_JOBS = 5
 
@@ -242,7 +243,7 @@ def _open_jobs(control_plane: ControlPlane) -> CheckResult:
 
 
 def _overdue(ledger: Ledger, now: datetime) -> CheckResult:
-    late = [job for job in ledger.jobs() if has_missed_deadline(job, now)]
+    late = [job for job in ledger.jobs(states=NOT_ENDED) if has_missed_deadline(job, now)]
     if not late:
         return True, "none"
     return False, f"{_list_job_ids(late)}: the sensor qpu_poll ends them; start it (`make ui`), or cancel them"

@@ -171,7 +171,7 @@ def ask_providers(home: Home, control_plane: ControlPlane) -> dict[str, str]:
     Returns:
         By backend, why it could not be asked.
     """
-    used = {job.backend for job in control_plane.ledger.jobs()}
+    used = control_plane.ledger.backends_used()
     known = {backend.partition(":")[0] for backend in control_plane.backends}
     named = {backend for backend in used if backend.partition(":")[0] in known} | set(control_plane.backends)
     failed = control_plane.dispatcher.find_copies(sorted(named))

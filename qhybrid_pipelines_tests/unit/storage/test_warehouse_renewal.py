@@ -39,14 +39,14 @@ class LedgerContent:
         self.events.append(job_id)
 
     def whole(self, _mark=None):
-        return LedgerDelta(rows=self.rows, mark=LedgerCursor(position=len(self.events), hash="book"))
+        return LedgerDelta(pages=[self.rows], mark=LedgerCursor(position=len(self.events), hash="book"))
 
     def since(self, mark):
         if mark is None or not mark.position:
             return self.whole()
         jobs = tuple(sorted(set(self.events[mark.position :])))
         rows = {name: [row for row in rows if row["job_id"] in jobs] for name, rows in self.rows.items()}
-        return LedgerDelta(rows=rows, mark=LedgerCursor(position=len(self.events), hash="book"), jobs=jobs)
+        return LedgerDelta(pages=[rows], mark=LedgerCursor(position=len(self.events), hash="book"), jobs=jobs)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.reporting import ledger_tables as ledger_tables_module
 from qhybrid_pipelines.control.reporting.ledger_tables import (
     Latency,
     job_details,
@@ -197,19 +198,45 @@ def test_an_empty_ledger_gives_empty_tables(ledger) -> None:
     assert all(isinstance(from_rows(table, rows[table.name]), pa.Table) for table in schemas.LEDGER_TABLES)
 
 
+def joined(delta):
+    """Return the rows of all pages by table."""
+    rows = {}
+    for page in delta.pages:
+        for name, some in page.items():
+            rows[name] = [*rows.get(name, []), *some]
+    return rows
+
+
+def test_pages_together_are_the_whole_and_memory_holds_one(dispatcher, ledger, vendor, clock, monkeypatch) -> None:
+    for seed in range(5):
+        dispatcher.submit(make_batch(seed=seed), SubmitRequest(tier="interactive", budget_usd=5.0))
+    whole = ledger_tables(ledger)
+    monkeypatch.setattr(ledger_tables_module, "JOBS_PER_PAGE", 2)
+    monkeypatch.setattr(ledger_tables_module, "EVENTS_PER_PAGE", 3)
+    assert [len(page["jobs"]) for page in ledger_delta(ledger, None).pages] == [2, 2, 1]
+    assert joined(ledger_delta(ledger, None)) == whole
+    middle = ledger.events()[len(ledger.events()) // 2]
+    part = ledger_delta(ledger, LedgerCursor(position=middle.position, hash=middle.hash))
+    later = {event.job_id for event in ledger.events(after=middle.position)}
+    assert set(part.jobs) == later
+    assert {row["job_id"] for row in joined(part)["jobs"]} == later
+
+
 def test_since_a_mark_all_rows_of_the_jobs_that_changed_are_given(dispatcher, ledger, vendor, clock) -> None:
     first = write_job_history(dispatcher, vendor, clock)
     before = ledger_delta(ledger, None)
-    assert (before.jobs, before.rows) == (None, ledger_tables(ledger))
+    rows_before = joined(before)
+    assert (before.jobs, rows_before) == (None, ledger_tables(ledger))
     assert ledger_delta(ledger, before.mark).jobs == ()
     vendor.plan_faults("rejected")
     second = dispatcher.submit(make_batch(seed=2), SubmitRequest(tier="interactive", budget_usd=5.0))
     part = ledger_delta(ledger, before.mark)
+    rows_since = joined(part)
     assert part.jobs == (second.job_id,)
     assert part.mark.position == ledger.head().position
     for name, rows in ledger_tables(ledger).items():
-        kept = [row for row in before.rows[name] if row["job_id"] == first.job_id]
-        assert sorted(map(str, [*kept, *part.rows[name]])) == sorted(map(str, rows))
+        kept = [row for row in rows_before[name] if row["job_id"] == first.job_id]
+        assert sorted(map(str, [*kept, *rows_since[name]])) == sorted(map(str, rows))
 
 
 @pytest.mark.parametrize("forget", ["another ledger", "an older copy", "most is new", "nothing seen"])
@@ -223,4 +250,4 @@ def test_where_a_mark_is_of_no_use_everything_is_given(dispatcher, ledger, vendo
         "nothing seen": LedgerCursor(),
     }[forget]
     part = ledger_delta(ledger, mark)
-    assert (part.jobs, part.rows) == (None, ledger_tables(ledger))
+    assert (part.jobs, joined(part)) == (None, ledger_tables(ledger))
