@@ -163,7 +163,7 @@ def qpu_poll(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) 
         open_workspace.control_plane,
         damage,
         experiments=open_experiments(
-            open_workspace.specifications, open_workspace.control_plane.ledger, open_workspace.settled
+            open_workspace.specifications, open_workspace.control_plane.ledger, open_workspace.settled.keys()
         ),
     )
     _log_damage(context, damage)

@@ -114,9 +114,16 @@ class SettledMarks:
             )
             rows += again
         self._resume_after = rows[-1][0] if len(rows) == most else ""
-        changed = {key for key, files, seen in rows if look_at(self.home, files.split("\n")).fingerprint != seen}
+        changed = self._changed(rows)
         self.remove(changed)
         return changed
+
+    def find_changed(self) -> set[str]:
+        """Look at the files of all marks and return those that would be taken away; nothing is."""
+        return self._changed(self._read("SELECT experiment, files, fingerprint FROM mark"))
+
+    def _changed(self, rows: Iterable[tuple[Any, ...]]) -> set[str]:
+        return {key for key, files, seen in rows if look_at(self.home, files.split("\n")).fingerprint != seen}
 
     def add(self, seen: Iterable[tuple[str, FilesSeen]]) -> None:
         """Mark experiments, each with the files as they stood before it was looked at.

@@ -29,14 +29,11 @@ def uncollected_jobs(ledger: Ledger, now: datetime) -> list[JobRecord]:
         for job in ledger.jobs(states=_FINISHED)
         if job.has_doubted_result or now - job.updated_at > COLLECTING_LIMIT
     ]
-    for job in ledger.jobs(states=_CHARGED):
-        newest = Successors.of(ledger, job.experiment).job(job.job_id)
-        if (
-            job.provider_job_id is not None
-            and job.cost_settled_usd
-            and newest is not None
-            and newest.job_id == job.job_id
-        ):
+    charged = [job for job in ledger.jobs(states=_CHARGED) if job.provider_job_id is not None and job.cost_settled_usd]
+    successors = {name: Successors.of(ledger, name) for name in {job.experiment for job in charged}}
+    for job in charged:
+        newest = successors[job.experiment].job(job.job_id)
+        if newest is not None and newest.job_id == job.job_id:
             found.append(job)
     return found
 

@@ -16,7 +16,6 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
-from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.home_identity import REMEDY
 from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
@@ -32,11 +31,10 @@ from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.files import foreign_leftovers
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.steps.interpret.next_rounds import find_next_rounds
+from qhybrid_pipelines.steps.on_demand.experiment_check import check_experiments
 from qhybrid_pipelines.steps.on_demand.schedule_check import check_schedules
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale, unreadable_files
-from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.warehouse import matches_published_checksum
 
 if TYPE_CHECKING:
@@ -108,7 +106,7 @@ def findings(
         ("paid and not collected", lambda: _uncollected(control_plane.ledger, present())),
         ("jobs that wait for approval", lambda: _waiting(control_plane.ledger, JobState.AWAITING_APPROVAL, present())),
         ("schedules", lambda: check_schedules(home, present())),
-        ("experiments", lambda: _experiments(home, control_plane, specifications)),
+        ("experiments", lambda: check_experiments(specifications, control_plane, full=full)),
         ("jobs of unnamed backends", lambda: _unnamed_backends(control_plane)),
         ("stopped experiments", lambda: _stopped(Stops(home))),
         ("locks", lambda: _locks(home.locks)),
@@ -278,21 +276,6 @@ def _uncollected(ledger: Ledger, now: datetime) -> CheckResult:
 def _list_job_ids(jobs: list[JobRecord]) -> str:
     more = f" and {len(jobs) - MAX_LISTED_JOBS} more" if len(jobs) > MAX_LISTED_JOBS else ""
     return ", ".join(job.job_id for job in jobs[:MAX_LISTED_JOBS]) + more
-
-
-def _experiments(home: Home, control_plane: ControlPlane, specifications: Specifications) -> CheckResult:
-    """Read every specification and decision, as the sensors do; what is damaged keeps no other experiment waiting."""
-    damage, lake = Damage(), Lake(home)
-    readable = load_readable(specifications, specifications, damage)
-    for key, spec in readable:
-        with damage.of(key):
-            list(find_next_rounds(key, spec, lake))
-    due_stages(readable, lake, control_plane, damage)
-    if not damage.problems:
-        return True, f"{len(readable)}, all can be read"
-    named = [f"{key}: {problem}" for key, problem in list(damage.problems.items())[:MAX_LISTED_JOBS]]
-    more = f"; and {len(damage.problems) - MAX_LISTED_JOBS} more" if len(damage.problems) > MAX_LISTED_JOBS else ""
-    return False, f"{len(damage.problems)} cannot go on, the others do. {'; '.join(named)}{more}"
 
 
 def _unnamed_backends(control_plane: ControlPlane) -> CheckResult:

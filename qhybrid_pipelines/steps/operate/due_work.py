@@ -52,10 +52,10 @@ def settled_marks(home: Home) -> SettledMarks:
     return SettledMarks(home, rules=f"{version('qhybrid-pipelines')} {content_hash(assets)}")
 
 
-def open_experiments(specifications: Specifications, ledger: Ledger, marks: SettledMarks) -> list[str]:
-    """Return the keys of the registered experiments of which something may be due, sorted."""
-    settled = marks.keys() - unfinished_experiments(ledger)
-    return [key for key in specifications if key not in settled]
+def open_experiments(specifications: Specifications, ledger: Ledger, settled: set[str]) -> list[str]:
+    """Return the keys of the registered experiments of which something may be due, sorted; ``settled`` are marked."""
+    known = settled - unfinished_experiments(ledger)
+    return [key for key in specifications if key not in known]
 
 
 def find_due_work(
@@ -84,7 +84,7 @@ def find_due_work(
     end = time.monotonic() + limit_seconds
     marks.take_away_changed(checked_marks)
     left, marks.left = set(marks.left), ()
-    keys = sorted(open_experiments(specifications, control_plane.ledger, marks), key=lambda key: key not in left)
+    keys = sorted(open_experiments(specifications, control_plane.ledger, marks.keys()), key=lambda key: key not in left)
     stops = Stops(specifications.home)
     stages: list[Stage] = []
     for start in range(0, len(keys), TOGETHER):

@@ -157,7 +157,20 @@ def test_what_is_settled_is_not_looked_at_again(history, monkeypatch):
     )
     assert [stage.experiment for stage in quickly_due(history, marks)[0]] == [new]
     assert asked == [new]
-    assert set(open_experiments(history.specifications, history.ledger, marks)) == {new, waiting}
+    assert set(open_experiments(history.specifications, history.ledger, marks.keys())) == {new, waiting}
+
+
+def test_looking_at_all_marks_finds_what_was_changed_and_takes_nothing_away(history):
+    marks = settled_marks(history.home)
+    keys = [history.register() for _ in range(3)]
+    for key in keys:
+        history.decide(key)
+    quickly_due(history, marks)
+    assert marks.find_changed() == set()
+    history.damage_a_decision(keys[1])
+    history.damage_specification(keys[2])
+    assert marks.find_changed() == set(keys[1:])
+    assert marks.keys() == set(keys)
 
 
 def test_another_release_looks_at_everything_once_more(history):
