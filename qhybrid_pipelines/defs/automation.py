@@ -20,6 +20,7 @@ from qhybrid_pipelines.control.experiments.resting import Rest, find_resting
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.paced_question import PacedQuestion
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import checks, metadata
 from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
@@ -57,6 +58,8 @@ LEDGER_PUBLISH_INTERVAL = timedelta(minutes=5)
 POLL_LIMIT_SECONDS = 30.0
 #: What is not read by then goes on outside of the tick.
 INBOX_WAIT_SECONDS = 20.0
+#: Whether the snapshot is stale is found by a look at every file of the lake.
+_STALE = PacedQuestion()
 COMPLETIONS = "qpu_completions"
 #: The cursor of the inbox where no file was refused; an empty one would leave the cursor as it was.
 NOTHING_REFUSED = "nothing"
@@ -224,7 +227,10 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         if (
             not running
             and not new
-            and is_stale(open_workspace.home, open_workspace.control_plane.ledger, LEDGER_PUBLISH_INTERVAL)
+            and _STALE.ask(
+                str(open_workspace.home.path),
+                lambda: is_stale(open_workspace.home, open_workspace.control_plane.ledger, LEDGER_PUBLISH_INTERVAL),
+            )
             and not _is_publishing(context.instance)
         ):
             requests.append(dg.RunRequest(job_name=JOB_NAMES["publish"]))

@@ -230,7 +230,11 @@ def _open_database(path: Path) -> Any:
     """Open a database file that is being made, with bounds to what it holds in memory: the rest goes to files beside it."""
     import duckdb
 
-    config = {"storage_compatibility_version": STORAGE_VERSION, "memory_limit": MEMORY_LIMIT, "threads": MAX_THREADS}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "storage_compatibility_version": STORAGE_VERSION,
+        "memory_limit": MEMORY_LIMIT,
+        "threads": MAX_THREADS,
+    }
     return duckdb.connect(path, config=config)
 
 

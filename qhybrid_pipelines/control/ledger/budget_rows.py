@@ -41,7 +41,8 @@ def get_account(connection: Connection, experiment: str) -> Account | None:
 
 def get_accounts(connection: Connection, experiments: Collection[str]) -> dict[str, Account]:
     """Return what some experiments may spend and have spent, by experiment."""
-    columns, found = [column.label(column.key) for column in tables.budget.c], {}
+    columns = [column.label(column.key) for column in tables.budget.c]
+    found: dict[str, Account] = {}
     for names in parts(experiments):
         rows = connection.execute(select(*columns).where(tables.budget.c.experiment.in_(names)))
         found |= {row["experiment"]: Account(**row) for row in rows.mappings()}
