@@ -89,10 +89,11 @@ def restore(
     home: Home = None,
 ) -> None:
     """Restore a backup into a new home, and ask its providers what was sent since; exit code 3 if a person has to decide."""
-    from qhybrid_pipelines.steps.on_demand.home_backups import restore as restore_home
+    from qhybrid_pipelines.steps.on_demand.home_backups import check_backup, put_back
 
+    manifest = check_backup(folder)  # before the home's folders are made
     workspace = workspace_for(home)
-    manifest = restore_home(folder, workspace.home)
+    put_back(folder, manifest, workspace.home)
     echo(
         f"home {manifest.home_id} as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC: {len(manifest.files)} files, "
         f"{manifest.head.position} events"

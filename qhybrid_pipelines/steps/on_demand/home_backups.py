@@ -10,51 +10,37 @@ A restored home sends nothing before its providers were asked for jobs that the 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.home_identity import read_question
 from qhybrid_pipelines.control.ledger import chain_anchor
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.files import is_unfinished, make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.steps.on_demand.backup_manifest import (
+    ANOTHER,
+    Manifest,
+    check_contents,
+    digest_of,
+    folders_after_ledger,
+    folders_before_ledger,
+    open_plain_file,
+    read_manifest,
+    single_files,
+)
 from qhybrid_pipelines.storage.home_note import FORMAT, HomeNote, write_note
 from qhybrid_pipelines.storage.layout import Home
 
 RESTORED = "restored from a backup of "
-POLICY = "policy.yaml"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What a backup holds.
-
-    Attributes:
-        format: number of the home's format.
-        home_id: of the home.
-        openings: how often the home was opened to send, by the copied ledger.
-        head: last link of the copied ledger.
-        made_at: the moment of the backup.
-        files: SHA-256 of each file, by its place below the folder.
-    """
-
-    format: int
-    home_id: str
-    openings: int
-    head: ChainHead
-    made_at: datetime
-    files: dict[str, str]
 
 
 def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
@@ -83,38 +69,16 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
     make_folder(folder.parent)
     with scratch_folder(folder.parent) as scratch:
         built = Home(scratch / "backup")
-        files = _copy_all(home, built, [home.lake])
+        files = _copy_all(home, built, folders_before_ledger(home))
         # Before the ledger: no receiver has got further than the copy knows.
         files |= _copy_service_database(home.webhooks, built.webhooks)
         # Before the requests: a decision's experiment is among those that are copied.
         files |= _copy_service_database(home.service_decisions, built.service_decisions)
         _copy_database(home.ledger, built.ledger)
         made_at = datetime.now(UTC)
-        # What the ledger names is on the disk before the ledger names it.
-        later = [
-            home.specifications,
-            home.blobs,
-            home.raw,
-            home.providers,
-            home.stops,
-            home.labels,
-            home.scheduled,
-            home.requesters,
-            home.checkpoints,
-            home.spool,
-        ]
         # A request that says it was registered has its experiment in the copy as well.
         files |= _copy_service_database(home.requests, built.requests)
-        own = (
-            home.quarantine,
-            home.verdict_history,
-            home.decisions,
-            home.path / POLICY,
-            home.service_keys,
-            home.service_settings,
-            home.uploads,
-        )
-        files |= _copy_all(home, built, [*later, *own])
+        files |= _copy_all(home, built, [*folders_after_ledger(home), *single_files(home)])
         manifest = _describe(built, files, made_at=made_at)
         if folder.exists():
             folder.rmdir()
@@ -123,29 +87,46 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
 
 
 def restore(folder: Path, home: Home) -> Manifest:
-    """Copy a backup into a new home, whose providers have to be asked before it sends anything (`ask_providers`).
+    """Copy a backup into a new home, see `check_backup` and `put_back`."""
+    manifest = check_backup(folder)
+    put_back(folder, manifest, home)
+    return manifest
 
-    Args:
-        folder: with a backup.
-        home: without a ledger.
+
+def check_backup(folder: Path) -> Manifest:
+    """Return what a backup holds, if it is whole and nothing but a backup; nothing is written.
 
     Raises:
-        InvalidInput: that is not a backup, of a newer release, or the home has a ledger.
-        CorruptFile: a file of the backup is missing or has changed.
+        InvalidInput: that is not a backup, or of a newer release.
+        CorruptFile: a file of it is missing, is more than was backed up, or has changed.
     """
     backup = Home(folder)
     manifest = read_manifest(backup)
+    check_contents(backup, manifest)
+    _check_ledger(backup, manifest)
+    return manifest
+
+
+def put_back(folder: Path, manifest: Manifest, home: Home) -> None:
+    """Copy a checked backup into a new home, whose providers have to be asked before it sends anything (`ask_providers`).
+
+    Args:
+        folder: with a backup.
+        manifest: of the backup, as it was checked.
+        home: without a ledger, and without other files at the places of those that come back.
+
+    Raises:
+        InvalidInput: the home has a ledger, or other files; nothing was written.
+        CorruptFile: a file of the backup has changed since; the home sends nothing.
+    """
+    backup = Home(folder)
     if home.ledger.exists() or home.note.exists():
         raise InvalidInput(
             "this home has a ledger or a note of its own, and a backup never replaces one",
             remedy="Name a new home, or move this one away first.",
             file=str(home.path),
         )
-    for name, digest in manifest.files.items():
-        if _digest(backup.path / name) != digest:
-            raise CorruptFile(
-                str(backup.path / name), "the file is not what was backed up", remedy="Restore another backup."
-            )
+    _check_places(home, manifest)
     home.make()
     # The question comes first and the ledger last: a home that is half restored sends nothing.
     sentence = (
@@ -154,13 +135,12 @@ def restore(folder: Path, home: Home) -> Manifest:
     write_bytes(home.question, canonical_json({"problems": [sentence], "jobs": []}).encode())
     for name in manifest.files:
         if name != backup.ledger.name:
-            _copy_file(backup.path / name, home.path / name)
+            _restore_file(backup, name, manifest, home.path / name)
     chain_anchor.write_link(home.ledger_anchor, manifest.head, now=manifest.made_at)
     write_note(home, HomeNote(home_id=manifest.home_id, openings=manifest.openings))
     with scratch_folder(home.tmp) as scratch:
-        shutil.copyfile(backup.ledger, scratch / "ledger.db")
+        _restore_file(backup, backup.ledger.name, manifest, scratch / "ledger.db")
         promote(scratch / "ledger.db", home.ledger)
-    return manifest
 
 
 def ask_providers(home: Home, control_plane: ControlPlane) -> dict[str, str]:
@@ -183,36 +163,6 @@ def ask_providers(home: Home, control_plane: ControlPlane) -> dict[str, str]:
     return failed
 
 
-def read_manifest(backup: Home) -> Manifest:
-    """Return what a backup holds.
-
-    Raises:
-        InvalidInput: there is none, or a newer release made it.
-    """
-    try:
-        values: dict[str, Any] = json.loads(backup.backup_manifest.read_text())
-        if int(values["format"]) > FORMAT:
-            raise InvalidInput(
-                f"the backup has format {values['format']}, and this release knows formats up to {FORMAT}",
-                remedy="Install the release that made it, or a newer one.",
-                file=str(backup.path),
-            )
-        return Manifest(
-            format=int(values["format"]),
-            home_id=str(values["home_id"]),
-            openings=int(values["openings"]),
-            head=ChainHead(position=int(values["head"]["position"]), hash=str(values["head"]["hash"])),
-            made_at=datetime.fromisoformat(values["made_at"]),
-            files={str(name): str(digest) for name, digest in values["files"].items()},
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InvalidInput(
-            "there is no complete backup here",
-            remedy="Name the folder that `qhybrid backup` made.",
-            file=str(backup.path),
-        ) from None
-
-
 def _describe(built: Home, files: dict[str, str], *, made_at: datetime) -> Manifest:
     """Check the copied ledger and write what the backup holds."""
     copied = SqlLedger.open_sqlite(built.ledger)
@@ -225,7 +175,7 @@ def _describe(built: Home, files: dict[str, str], *, made_at: datetime) -> Manif
     if not chain.is_intact:
         raise CorruptFile(str(built.ledger), str(chain.problem), remedy="`qhybrid doctor --full` says more.")
     _flush(built.ledger)
-    files = files | {built.ledger.name: _digest(built.ledger)}
+    files = files | {built.ledger.name: digest_of(built.ledger)}
     values = {
         "format": FORMAT,
         "home_id": identity.home_id,
@@ -254,7 +204,7 @@ def _copy_service_database(path: Path, copy: Path) -> dict[str, str]:
         Path(f"{copy}{name}").unlink(missing_ok=True)
     _flush(copy)
     copy.chmod(path.stat().st_mode & 0o777)  # addresses of receivers may be secrets
-    return {copy.name: _digest(copy)}
+    return {copy.name: digest_of(copy)}
 
 
 def _copy_database(path: Path, copy: Path) -> None:
@@ -292,27 +242,80 @@ def _files(places: Iterable[Path]) -> Iterator[Path]:
 def _copy_file(file: Path, copy: Path) -> str:
     """Copy a file durably and return the SHA-256 of what was copied."""
     with file.open("rb") as source:
-        make_folder(copy.parent)
-        digest = hashlib.sha256()
-        with copy.open("wb") as target:
-            while chunk := source.read(2**20):
-                digest.update(chunk)
-                target.write(chunk)
-            target.flush()
-            # Since when an experiment is registered, and a file is there, is the time of its file.
-            changed = os.fstat(source.fileno())
-            os.utime(target.fileno(), ns=(changed.st_atime_ns, changed.st_mtime_ns))
-            os.fsync(target.fileno())
+        return _write_copy(source, copy)
+
+
+def _restore_file(backup: Home, name: str, manifest: Manifest, copy: Path) -> None:
+    """Copy a file of a backup durably; what was copied has to be what was backed up."""
+    with open_plain_file(backup.path / name) as source:
+        digest = _write_copy(source, copy)
+    if digest != manifest.files[name]:
+        raise CorruptFile(str(backup.path / name), "the file has changed while it was being restored", remedy=ANOTHER)
+
+
+def _write_copy(source: BinaryIO, copy: Path) -> str:
+    make_folder(copy.parent)
+    digest = hashlib.sha256()
+    with copy.open("wb") as target:
+        while chunk := source.read(2**20):
+            digest.update(chunk)
+            target.write(chunk)
+        target.flush()
+        # Since when an experiment is registered, and a file is there, is the time of its file.
+        changed = os.fstat(source.fileno())
+        os.utime(target.fileno(), ns=(changed.st_atime_ns, changed.st_mtime_ns))
+        os.fsync(target.fileno())
     return digest.hexdigest()
 
 
-def _digest(file: Path) -> str:
-    """Return the SHA-256 of a file; nothing for one that is missing."""
-    try:
-        with file.open("rb") as source:
-            return hashlib.file_digest(source, "sha256").hexdigest()
-    except FileNotFoundError:
-        return ""
+def _check_places(home: Home, manifest: Manifest) -> None:
+    """Return if nothing stands where files of a backup are going to, but what an interrupted restore has left.
+
+    Raises:
+        InvalidInput: something does, and would be replaced.
+    """
+    is_half_restored = any(problem.startswith(RESTORED) for problem in read_question(home).problems)
+    for name, digest in manifest.files.items():
+        place = home.path / name
+        if not os.path.lexists(place):
+            continue
+        try:
+            is_same = digest_of(place) == digest or is_half_restored
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise InvalidInput(
+                "there is something else at this place, and a backup never replaces it",
+                remedy="Name a new home, or move it away first.",
+                file=str(place),
+            )
+
+
+def _check_ledger(backup: Home, manifest: Manifest) -> None:
+    """Return if the ledger of a backup is the one that its manifest speaks of; it is opened as a copy, elsewhere.
+
+    Raises:
+        CorruptFile: it is not.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / backup.ledger.name
+        _restore_file(backup, backup.ledger.name, manifest, copy)
+        try:
+            ledger = SqlLedger.open_sqlite(copy)
+        except InvalidInput as error:
+            raise CorruptFile(str(backup.ledger), error.problem, remedy=ANOTHER) from error
+        try:
+            identity, chain = ledger.identity(), ledger.verify_chain(manifest.head)
+        finally:
+            ledger.close()
+    named = (manifest.home_id, manifest.openings)
+    if (identity.home_id, identity.openings) != named or not chain.is_intact:
+        raise CorruptFile(
+            str(backup.ledger),
+            f"the ledger is not the one that {backup.backup_manifest.name} speaks of"
+            + (f": {chain.problem}" if chain.problem else ""),
+            remedy=ANOTHER,
+        )
 
 
 def _flush(file: Path) -> None:
