@@ -19,6 +19,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
@@ -80,11 +81,21 @@ def run_many_jobs(command: dict[str, Any]) -> None:
 
 
 def cancel_job(command: dict[str, Any]) -> None:
-    """Submit a job that its vendor lets run, and take it back as ``how`` says; what was done before is found again."""
+    """Submit a job that its vendor lets run, and take it back as ``how`` says; what was done before is found again.
+
+    ``by`` names the person who asks. ``go on`` is what a daemon does that asks for nothing of that kind itself.
+    """
     home, one, how = Path(command["home"]), make_vendor(command), command.get("how")
     vendors = {"vendor": one, "other": DurableVendor(home / "other", name="other", **command.get("vendor", {}))}
     ledger, raw_store = open_test_ledger(home), RawStore(home / "raw")
-    dispatcher = Dispatcher(ledger, vendors, raw_store)
+    dispatcher, by = Dispatcher(ledger, vendors, raw_store), command.get("by")
+    if command.get("forgets_who_asked"):
+        Cancellation._record_intent = lambda self, job, end, detail: job  # the negative control
+    if how == "go on":
+        first = ledger.jobs()[0]
+        if one.calls("cancel"):  # it did what it was asked for, whether or not anybody heard the answer
+            one.show(str(first.provider_job_id), JobState.CANCELLED)
+        dispatcher.poll([first])
     batch = make_batch()
     job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
     if how is None:
@@ -96,10 +107,10 @@ def cancel_job(command: dict[str, Any]) -> None:
         ).expire_due()
     elif how == "reroute":
         if job.backend == one.backend:
-            job = dispatcher.decisions.reroute(job.job_id, make_batch(backend="other:device"))
+            job = dispatcher.decisions.reroute(job.job_id, make_batch(backend="other:device"), principal=by)
         dispatcher.collect(job.job_id, batch)
-    else:
-        dispatcher.decisions.cancel(job.job_id)
+    elif how != "go on":
+        dispatcher.decisions.cancel(job.job_id, by=by)
         if how == "cancel, but it comes":
             one.show(job.provider_job_id, JobState.COMPLETED)
             dispatcher.poll_due()

@@ -14,7 +14,7 @@ from typing import Any
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
-from qhybrid_pipelines.control.jobs.status_changes import cancel_reason
+from qhybrid_pipelines.control.jobs.status_changes import last_wish
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller, group_by_provider
 from qhybrid_pipelines.control.jobs.submit_once import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
@@ -160,8 +160,13 @@ class Cancellation:
         )
 
     def _record_intent(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
-        """Write for which purpose the provider is asked next, so that whoever sees its answer knows; once is enough."""
-        if job.state is JobState.CANCELLING or cancel_reason(self._context.ledger.events(job.job_id))[0] is end:
+        """Write for which purpose the provider is asked next, and who wants it; the same wish is not written twice.
+
+        Whoever sees the provider's answer after a crash knows both from here.
+        """
+        if job.state is JobState.CANCELLING:
+            return job
+        if last_wish(self._context.ledger.events(job.job_id)) == (end, dict(detail or {})):
             return job
         return self._context.advance_or_reload(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
 

@@ -43,11 +43,16 @@ def cancel_reason(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]]
 
     CANCEL where somebody asked for it, EXPIRE where its deadline came, REROUTE where its work goes elsewhere.
     """
+    return last_wish(events) or (Event.CANCEL, {})
+
+
+def last_wish(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]] | None:
+    """Return for which purpose a job was last asked back, and by whom and why; None where nobody here has asked."""
     for event in reversed(events):
         if event.event in _CANCEL_EVENTS and event.detail and "purpose" in event.detail:
             detail = dict(event.detail)
             return Event(detail.pop("purpose")), detail
-    return Event.CANCEL, {}
+    return None
 
 
 def events_from_snapshot(state: JobState, snapshot: Snapshot, *, now: datetime) -> tuple[EventData, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -38,9 +38,10 @@ from qhybrid_pipelines.execution.port import name_call
 
 @dataclass(slots=True, kw_only=True)
 class _PendingBatch:
-    """One batch on its way: its job as it stands, and what admission said about it."""
+    """One batch on its way: on whose behalf, its job as it stands, and what admission said about it."""
 
     batch: CircuitBatch
+    request: SubmitRequest
     job: JobRecord | None
     admission: Admission | None = None
     quote_usd: float = 0.0
@@ -113,9 +114,9 @@ class Submitter:
             InvalidInput: there is no such provider or backend.
             ProviderError: as `SubmissionProtocol.submit_once`; calling again continues.
         """
-        items = [_PendingBatch(batch=batch, job=self.latest_job(batch)) for batch in batches]
-        self._admit(items, request)
-        self._plan(items, request)
+        items = [self._pending(batch, request) for batch in batches]
+        self._admit(items)
+        self._plan(items)
         failures: list[QHybridError] = []
         calibrations: dict[str, dict[str, Any]] = {}
         jobs = [item.job for item in items if item.job is not None]
@@ -135,10 +136,10 @@ class Submitter:
         Raises:
             Refused: a limit, the policy or one of its budgets says no.
         """
-        items = [_PendingBatch(batch=batch, job=self.latest_job(batch)) for batch in batches]
-        self._admit(items, request)
+        items = [self._pending(batch, request) for batch in batches]
+        self._admit(items)
         new = [item for item in items if item.job is None or item.job.state in ENDED_WITHOUT_RESULT]
-        if limits := self._limits(items, request.principal):
+        if limits := self._limits(items):
             check_quotes(limits, self._ledger.jobs(), _quotes(new), self._context.clock.now())
         return [Preview(job=item.job, admission=item.admission) for item in items]
 
@@ -168,18 +169,25 @@ class Submitter:
         moved = self._ledger.jobs(states=[JobState.REROUTED])
         return waiting + [job for job in moved if self.current_job(job.job_id).state is JobState.REROUTED]
 
-    def _admit(self, items: Sequence[_PendingBatch], request: SubmitRequest) -> None:
+    def _pending(self, batch: CircuitBatch, request: SubmitRequest) -> _PendingBatch:
+        """Return a batch with its job; what a person took elsewhere goes on in that person's name, whoever goes on with it."""
+        job = self.latest_job(batch)
+        if job is not None and job.state is JobState.REROUTED and (by := self._reroute_detail(job).get("by")):
+            request = replace(request, **(job.request_terms | {"principal": by}))
+        return _PendingBatch(batch=batch, request=request, job=job)
+
+    def _admit(self, items: Sequence[_PendingBatch]) -> None:
         """Ask limits, price, policy and health for all that is new or was not sent yet, in groups that ask the same."""
-        groups: dict[tuple[tuple[str, ...], str], list[_PendingBatch]] = {}
+        groups: dict[tuple[tuple[str, ...], str, SubmitRequest], list[_PendingBatch]] = {}
         for item in items:
-            if names := self._candidates(item, request):
-                groups.setdefault((names, item.batch.template.template_id), []).append(item)
-        for (names, _), group in groups.items():
+            if names := self._candidates(item):
+                groups.setdefault((names, item.batch.template.template_id, item.request), []).append(item)
+        for (names, _, request), group in groups.items():
             admission = self._admission.admit([item.batch for item in group], request, names)
             for item, quote in zip(group, admission.quotes, strict=True):
                 item.admission, item.quote_usd = admission, quote.high_usd
 
-    def _candidates(self, item: _PendingBatch, request: SubmitRequest) -> tuple[str, ...]:
+    def _candidates(self, item: _PendingBatch) -> tuple[str, ...]:
         """Return the backends that may take a batch, the wanted one first; none if its job needs no admission."""
         wanted, job = item.batch.backend, item.job
         usual = (wanted, *self._policy.routing.failover.get(wanted, ()))
@@ -189,16 +197,17 @@ class Submitter:
             others = () if job.approved_by else tuple(name for name in usual if name != job.backend)
             return (job.backend, *others)
         if job.state is JobState.REROUTED:  # taken away from its backend, but not written down for another one yet
-            return (self._reroute_destination(job) or wanted,)
-        return usual if request.repeat and job.state in ENDED_WITHOUT_RESULT else ()
+            return (self._reroute_detail(job).get("backend") or wanted,)
+        return usual if item.request.repeat and job.state in ENDED_WITHOUT_RESULT else ()
 
-    def _reroute_destination(self, job: JobRecord) -> str | None:
+    def _reroute_detail(self, job: JobRecord) -> Mapping[str, Any]:
+        """Return where a job's work was taken, why, and by whom if by a person."""
         for event in reversed(self._ledger.events(job.job_id)):
             if event.event == EVENT_NAMES[Event.REROUTE]:
-                return (event.detail or {}).get("backend")
-        return None
+                return event.detail or {}
+        return {}
 
-    def _plan(self, items: Sequence[_PendingBatch], request: SubmitRequest) -> None:
+    def _plan(self, items: Sequence[_PendingBatch]) -> None:
         """Write down what is new, all or none, with its reservations."""
         new = []
         for item in items:
@@ -211,7 +220,7 @@ class Submitter:
                     job,
                     item.quote_usd,
                     backend=admission.route.backend,
-                    limits=self._limits([item], request.principal),
+                    limits=self._limits([item]),
                     now=self._context.clock.now(),
                 )
                 item.job = job = self._reroute(job, admission)
@@ -220,9 +229,9 @@ class Submitter:
         if not new:
             return
         failpoint("submit.before_intent")
-        now, limits = self._context.clock.now(), self._limits(new, request.principal)
+        now, limits = self._context.clock.now(), self._limits(new)
         warning = budget_warning(limits, self._ledger.jobs(), _quotes(new), now) if limits else None
-        planned = self._ledger.plan_all([self._make_plan(item, request, warning) for item in new])
+        planned = self._ledger.plan_all([self._make_plan(item, warning) for item in new])
         failpoint("submit.planned")
         for item, job in zip(new, planned, strict=True):
             item.job = job
@@ -236,13 +245,13 @@ class Submitter:
         detail = {"backend": admission.route.backend, "reason": admission.route.reason}
         return self._context.advance_or_reload(job, Event.REROUTE, rerouted_to=next_job_id(job), detail=detail)
 
-    def _limits(self, items: Iterable[_PendingBatch], principal: str) -> tuple[SpendingLimit, ...]:
+    def _limits(self, items: Iterable[_PendingBatch]) -> tuple[SpendingLimit, ...]:
         """Return what the policy, and the schedules that made some experiments, let somebody and all together spend."""
-        found = (limit for item in items for limit in self._context.limits_of(item.batch.experiment, principal))
-        return tuple(dict.fromkeys(found))
+        asked = ((item.batch.experiment, item.request.principal) for item in items)
+        return tuple(dict.fromkeys(limit for one in asked for limit in self._context.limits_of(*one)))
 
-    def _make_plan(self, item: _PendingBatch, request: SubmitRequest, warning: str | None) -> Plan:
-        batch, admission = item.batch, item.admission
+    def _make_plan(self, item: _PendingBatch, warning: str | None) -> Plan:
+        batch, request, admission = item.batch, item.request, item.admission
         if admission is None:
             raise ValueError("only what was admitted is planned")
         run_number = item.job.run_number + 1 if item.job else 1
@@ -263,7 +272,7 @@ class Submitter:
             price_source=admission.quotes[0].source,
             budget_usd=request.budget_usd,
             planned_at=now,
-            spending_limits=self._limits([item], request.principal),
+            spending_limits=self._limits([item]),
             steps=_initial_events(admission, now, warning if item.quote_usd else None),
             requested_backend=batch.backend,
             environment=self._deployment.environment,
@@ -314,9 +323,8 @@ class Submitter:
         if late:
             return self._ledger.advance(Transition.single(job, Event.EXPIRE, now))
         if item.admission is not None:
-            transition = price_transition(
-                job, item.admission.decision, item.quote_usd, now, spending_limits=self._limits([item], job.principal)
-            )
+            limits = self._context.limits_of(item.batch.experiment, job.principal)
+            transition = price_transition(job, item.admission.decision, item.quote_usd, now, spending_limits=limits)
             job = self._ledger.advance(transition) if transition else job
         if job.state is JobState.APPROVED:
             self._health.admit(job.backend)

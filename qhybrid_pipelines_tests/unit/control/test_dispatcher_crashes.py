@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import qhybrid_pipelines.control
+from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.crash_process import KNOWN_EXPERIMENT, TRY_AGAIN, make_vendor
@@ -226,6 +227,59 @@ def test_killed_while_a_job_is_taken_back(run_process, tmp_path: Path, how: str)
         assert ledger.account(first.experiment).reserved_usd == 0.0
         assert ledger.verify_chain().is_intact
         ledger.close()
+
+
+def taken_back(
+    run_process, home: Path, how: str, place: str, **settings
+) -> tuple[JobRecord, list[JobRecord], list[EventRecord]]:
+    """Ada takes a job back and is killed; somebody else's daemon goes on. Return the job, its successors and its events."""
+    settings = {"vendor": KINDS["token"] | {"price_usd": 1.0}, "budget_usd": 5.0} | settings
+    assert run_process("take_back", home, **settings) == [0]
+    assert run_process("take_back", home, how=how, by="ada", failpoint=place, **settings) == [KILLED], place
+    assert run_process("take_back", home, how="go on", **settings) == [0]
+    ledger = open_test_ledger(home)
+    first, *others = ledger.jobs()
+    events = ledger.events(first.job_id)
+    assert ledger.verify_chain().is_intact
+    ledger.close()
+    return first, others, events
+
+
+@pytest.mark.parametrize("how", ["cancel", "reroute"])
+def test_who_asked_is_known_after_a_kill_at_every_place(run_process, tmp_path: Path, how: str) -> None:
+    end, places = WAYS_BACK[how]
+    for number, place in enumerate(places):
+        first, others, events = taken_back(run_process, tmp_path / str(number), how, place)
+        named = {event.event: (event.detail or {}).get("by") for event in events if event.event.startswith("JobCancel")}
+        assert named["JobCancelIntended"] == "ada", "her wish was written before the provider was asked"
+        if place == "cancel.before_call":
+            assert first.state is JobState.RUNNING, "nobody asked the provider, and the daemon does not do so by itself"
+            continue
+        assert first.state is end
+        assert (events[-1].detail or {})["by"] == "ada", place
+        assert [job.principal for job in others] == ["ada"] * (how == "reroute"), "it is her work that goes on"
+
+
+def test_the_last_of_two_persons_is_named(run_process, tmp_path: Path) -> None:
+    settings = {"vendor": KINDS["token"] | {"price_usd": 1.0}, "budget_usd": 5.0}
+    assert run_process("take_back", tmp_path, **settings) == [0]
+    for by, place in (("ada", "cancel.before_call"), ("ada", "cancel.before_call"), ("bob", "cancel.answered")):
+        assert run_process("take_back", tmp_path, how="cancel", by=by, failpoint=place, **settings) == [KILLED]
+    assert run_process("take_back", tmp_path, how="go on", **settings) == [0]
+    ledger = open_test_ledger(tmp_path)
+    [job] = ledger.jobs()
+    named = [
+        (event.event, event.detail["by"]) for event in ledger.events(job.job_id) if event.event.startswith("JobCancel")
+    ]
+    ledger.close()
+    assert named == [("JobCancelIntended", "ada"), ("JobCancelIntended", "bob"), ("JobCancelled", "bob")]
+
+
+def test_without_the_wish_in_the_ledger_nobody_knows_who_asked(run_process, tmp_path: Path) -> None:
+    """The negative control: the same kill, and a cancellation that writes only the provider's answer."""
+    _, _, events = taken_back(run_process, tmp_path, "cancel", "cancel.answered", forgets_who_asked=True)
+    assert events[-1].event == "JobCancelled"
+    assert "by" not in (events[-1].detail or {})
 
 
 def test_the_naive_protocol_pays_twice_in_the_same_harness(run_process, tmp_path: Path) -> None:
