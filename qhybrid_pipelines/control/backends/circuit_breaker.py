@@ -14,6 +14,9 @@ from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
 
+#: How far the clocks of machines that share a ledger may be apart.
+_CLOCKS_AGREE = timedelta(seconds=60.0)
+
 
 def poll_breaker_name(provider: str) -> str:
     """Return the name of the breaker for polls of a provider's jobs; those for submissions have the backend's name."""
@@ -26,13 +29,22 @@ def counts_as_failure(error: ProviderError) -> bool:
 
 
 def blocks_calls(breaker: Breaker | None, now: datetime) -> bool:
-    """Return whether nothing may be sent yet."""
-    return breaker is not None and breaker.state != "closed" and breaker.retry_at is not None and now < breaker.retry_at
+    """Return whether nothing may be sent yet.
+
+    A breaker that opens only in some minutes was opened by a machine with a wrong clock, and blocks nobody else: when it shall
+    close again would be as wrong, perhaps by a day.
+    """
+    if breaker is None or breaker.state == "closed" or breaker.retry_at is None:
+        return False
+    if breaker.opened_at is not None and breaker.opened_at - now > _CLOCKS_AGREE:
+        return False
+    return now < breaker.retry_at
 
 
 def half_open(breaker: Breaker, rules: BreakerRules, now: datetime) -> Breaker:
     """Return the breaker of whoever makes the one attempt; others wait as long as for another failure."""
-    return replace(breaker, state="half_open", retry_at=now + timedelta(seconds=_open_seconds(breaker.failures, rules)))
+    wait = timedelta(seconds=_open_seconds(breaker.failures, rules))
+    return replace(breaker, state="half_open", opened_at=now, retry_at=now + wait)
 
 
 def after_failure(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.control.home_identity import HomeGuard
-from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
 from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
@@ -114,6 +114,14 @@ class JobContext:
         if ask and self.time.should_ask(name):
             self.status(backend)
         self.time.check(name)
+
+    def can_measure_time(self, backend: str) -> bool:
+        """Tell whether this machine's clock agrees with a provider's, so that it can say how long something has taken."""
+        try:
+            self.check_clock(backend)
+        except ClockDisagreement:
+            return False
+        return True
 
     def check_untouched(self, job: JobRecord) -> None:
         """Return if what the ledger says about a job is what was written; asked before a job is sent.

@@ -13,6 +13,8 @@ from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
 from qhybrid_pipelines.control.policy.tiers import Tier
 
+#: In the detail of a reported failure: when it was really seen, where the ledger has a later time for it.
+SEEN_AT = "seen_at"
 _DOUBTED, _FAILURE = EVENT_NAMES[Event.DOUBT_RESULT], EVENT_NAMES[Event.REPORT_FAILURE]
 _BEGINS_ANEW = frozenset({EVENT_NAMES[Event.COMPLETE], EVENT_NAMES[Event.RECOVER], EVENT_NAMES[Event.VERIFY]})
 
@@ -30,7 +32,11 @@ def doubted_since(events: Sequence[EventRecord]) -> datetime | None:
 
 def failure_reported_at(events: Sequence[EventRecord]) -> datetime | None:
     """Return when the provider reported the failure that is not believed yet; None where it did not."""
-    return next((event.observed_at for event in reversed(events) if event.event == _FAILURE), None)
+    report = next((event for event in reversed(events) if event.event == _FAILURE), None)
+    if report is None:
+        return None
+    noted = (report.detail or {}).get(SEEN_AT)
+    return datetime.fromisoformat(noted) if noted else report.observed_at
 
 
 def needs_a_person(job: JobRecord, ledger: Ledger, tier: Tier, now: datetime) -> bool:

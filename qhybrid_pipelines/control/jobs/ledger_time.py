@@ -92,6 +92,22 @@ class LedgerTime:
             present = self._read(self._machine.boot_seconds())
         return (present.source - reading.now(present.boot_seconds)).total_seconds()
 
+    def true_present(self, provider: str) -> datetime | None:
+        """Return the present where what is written down now gets a later time, because a wrong clock has dated an event ahead.
+
+        None where both are the same, and where the provider's clock does not confirm this machine's.
+        """
+        present = self.present()
+        ahead = (self.now() - present).total_seconds()
+        skew = self.provider_skew_seconds(provider)
+        if ahead <= TOLERANCE_SECONDS or skew is None or abs(skew) > TOLERANCE_SECONDS:
+            return None
+        return present
+
+    def is_ahead(self, at: datetime) -> bool:
+        """Tell whether a stored time is still to come, so that only a wrong clock can have written it."""
+        return (at - self.present()).total_seconds() > TOLERANCE_SECONDS
+
     def check(self, provider: str) -> None:
         """Return if durations can be relied on for what is done with a provider.
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.doubted_answers import needs_a_person
-from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
 from qhybrid_pipelines.control.jobs.submit_once import error_detail
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, StoredResult
@@ -177,7 +176,7 @@ class ResultCollector:
         job = self._context.advance_or_reload(job, Event.DOUBT_RESULT, error=problem, detail=detail)
         now, tier = self._context.time.present(), self._tiers.of(job.tier)
         said = f"job {job.job_id} was paid, and its result is refused: {problem.rstrip('.')}. The answer is kept"
-        if needs_a_person(job, self._context.ledger, tier, now) and self._can_measure_time(job):
+        if needs_a_person(job, self._context.ledger, tier, now) and self._context.can_measure_time(job.backend):
             return CorruptResult(
                 f"{said}, and has been refused for more than {tier.result_grace_seconds:g} seconds: "
                 f"`qhybrid jobs fetch {job.job_id}` fetches it once more, which is free"
@@ -185,14 +184,6 @@ class ResultCollector:
         return Unavailable(
             f"{said}, and it is fetched again automatically, which costs nothing; `qhybrid jobs fetch {job.job_id}` does it now"
         )
-
-    def _can_measure_time(self, job: JobRecord) -> bool:
-        """Tell whether this machine's clock agrees with the provider's, so that it can say how long something has taken."""
-        try:
-            self._context.check_clock(job.backend)
-        except ClockDisagreement:
-            return False
-        return True
 
     def _download(self, job: JobRecord) -> RawResult:
         with calling(job.provider, "fetch"):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from qhybrid_pipelines.control.backends.circuit_breaker import poll_breaker_name
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.doubted_answers import failure_reported_at
+from qhybrid_pipelines.control.jobs.doubted_answers import SEEN_AT, failure_reported_at
 from qhybrid_pipelines.control.jobs.status_changes import cancel_reason, events_from_snapshot
 from qhybrid_pipelines.control.jobs.submit_once import next_job_id
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
@@ -150,10 +150,17 @@ class StatusPoller:
         """
         if self._context.is_immediate(job.backend):
             return steps
-        reported_at = failure_reported_at(self._context.ledger.events(job.job_id))
-        if reported_at is None:
-            return (*steps[:-1], replace(steps[-1], event=Event.REPORT_FAILURE, at=now, clock="observed"))
-        return steps if now - reported_at >= FAILURE_CONFIRMED_AFTER else ()
+        time = self._context.time
+        reported_at, true_present = failure_reported_at(self._context.ledger.events(job.job_id)), None
+        if reported_at is None or time.is_ahead(reported_at):
+            true_present = time.true_present(job.provider)
+            if reported_at is None or true_present is not None:
+                detail = dict(steps[-1].detail or {}) | ({SEEN_AT: true_present.isoformat()} if true_present else {})
+                report = replace(steps[-1], event=Event.REPORT_FAILURE, at=now, clock="observed", detail=detail or None)
+                return (*steps[:-1], report)
+            return ()
+        has_passed = time.present() - reported_at >= FAILURE_CONFIRMED_AFTER
+        return steps if has_passed and self._context.can_measure_time(job.backend) else ()
 
     def _make_transition(
         self, job: JobRecord, steps: tuple[EventData, ...], snapshot: Snapshot, now: datetime

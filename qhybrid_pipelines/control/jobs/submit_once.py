@@ -25,7 +25,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.token_search import (
     LISTING_LAG_FACTOR,
     Found,
@@ -44,7 +43,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
 
-#: In the detail of an intent: when it was really written, where the ledger has a later time for it.
+#: In the detail of an intent, and of a doubted answer: when it was really written, where the ledger has a later time for it.
 SENT_AT = "sent_at"
 
 
@@ -274,7 +273,7 @@ class SubmissionProtocol:
             return self._context.advance(job, Event.MARK_UNKNOWN, detail=other_home_detail(found), error=problem)
         if capabilities.dedupe == "token":
             return None
-        self._check_acceptance_over(job)
+        job = self._check_acceptance_over(job)
         if found.shows_known_job:
             return None
         problem = (
@@ -296,8 +295,8 @@ class SubmissionProtocol:
         self._context.advance(job, Event.RETRY_LATER, detail=dict(refusal))
         raise Throttled(refusal["message"], retry_after_seconds=refusal.get("retry_after_seconds"))
 
-    def _check_acceptance_over(self, job: JobRecord) -> None:
-        """Return if what was sent, and is not listed, cannot be accepted any more; the job's last step is its sending.
+    def _check_acceptance_over(self, job: JobRecord) -> JobRecord:
+        """Return the job if what was sent, and is not listed, cannot be accepted any more; its last step is its sending.
 
         Raises:
             Ambiguous: it can.
@@ -307,7 +306,12 @@ class SubmissionProtocol:
         seconds = self._context.capabilities(job.backend).acceptance_seconds
         events = self._context.ledger.events(job.job_id)
         window = timedelta(seconds=seconds + self._context.time.margin_seconds(job.provider, seconds))
-        over = sent_at(job, events) + window
+        sent = sent_at(job, events)
+        if self._context.time.is_ahead(sent) and (present := self._context.time.true_present(job.provider)) is not None:
+            # A clock that was wrong, or was set at that very moment, has dated it. It was sent before now, and that counts.
+            detail = dict(doubted_refusal(events) or {}) | {SENT_AT: present.isoformat()}
+            job, sent = self._context.advance(job, Event.DOUBT_ANSWER, detail=detail), present
+        over = sent + window
         if self._context.time.present() < over:
             refusal = doubted_refusal(events)
             what = "was lost" if refusal is None else f"was a refusal ({refusal['message'].rstrip('.')})"
@@ -315,6 +319,7 @@ class SubmissionProtocol:
                 f"the answer to job {job.job_id} {what}, and its provider does not list it yet but may still accept it "
                 f"until {over:%Y-%m-%d %H:%M:%S} UTC. It is looked up again, and nothing is sent again before that",
             )
+        return job
 
     def _record_resubmission(self, job: JobRecord) -> JobRecord:
         """Commit that the same token is sent once more: from now on this one may be accepted late."""
@@ -324,17 +329,12 @@ class SubmissionProtocol:
         return self._context.ledger.advance(Transition(job=job, steps=steps, observed_at=now))
 
     def _misdated(self, job: JobRecord) -> dict[str, str]:
-        """Return what an intent notes whose time in the ledger is not the present: a wrong clock has dated an event ahead.
+        """Return what an intent, or the answer to it, notes whose time in the ledger is not the present.
 
-        Without it, a doubted submission would wait until that time comes. The present counts only where the provider's clock
-        agrees with it.
+        Without it, a doubted submission would wait until that time comes.
         """
-        present, time = self._context.time.present(), self._context.time
-        ahead = (self._context.clock.now() - present).total_seconds()
-        skew = time.provider_skew_seconds(job.provider)
-        if ahead <= TOLERANCE_SECONDS or skew is None or abs(skew) > TOLERANCE_SECONDS:
-            return {}
-        return {SENT_AT: present.isoformat()}
+        present = self._context.time.true_present(job.provider)
+        return {} if present is None else {SENT_AT: present.isoformat()}
 
     def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
         self._context.check_clock(job.backend)
@@ -347,9 +347,8 @@ class SubmissionProtocol:
             if not error.request_sent:
                 return self._record_refusal(job, error)
             after = {"retry_after_seconds": error.retry_after_seconds} if isinstance(error, Throttled) else {}
-            self._context.advance(
-                job, Event.DOUBT_ANSWER, detail=error_detail(error) | after | {"message": error.message}
-            )
+            detail = error_detail(error) | after | {"message": error.message} | self._misdated(job)
+            self._context.advance(job, Event.DOUBT_ANSWER, detail=detail)
             failpoint("submit.doubted")
             problem = f"{error.message.rstrip('.')}. It may have been accepted all the same: its token is looked up"
             raise Ambiguous(problem) from None
@@ -378,8 +377,9 @@ class SubmissionProtocol:
 def doubted_refusal(events: Sequence[EventRecord]) -> Mapping[str, Any] | None:
     """Return what the ledger notes about a refusal of the last submission that is doubted; None where there is none."""
     for event in reversed(events):
-        if event.event == EVENT_NAMES[Event.DOUBT_ANSWER]:
-            return event.detail
+        detail = event.detail or {}
+        if event.event == EVENT_NAMES[Event.DOUBT_ANSWER] and "class" in detail:
+            return {name: value for name, value in detail.items() if name != SENT_AT}
         if event.event == EVENT_NAMES[Event.SUBMIT]:
             return None
     return None
@@ -388,7 +388,8 @@ def doubted_refusal(events: Sequence[EventRecord]) -> Mapping[str, Any] | None:
 def sent_at(job: JobRecord, events: Sequence[EventRecord]) -> datetime:
     """Return when a job was last sent, by the clock that a window is measured with."""
     for event in reversed(events):
+        if noted := (event.detail or {}).get(SENT_AT):
+            return min(datetime.fromisoformat(noted), job.updated_at)
         if event.event == EVENT_NAMES[Event.SUBMIT]:
-            noted = (event.detail or {}).get(SENT_AT)
-            return min(datetime.fromisoformat(noted), job.updated_at) if noted else job.updated_at
+            break
     return job.updated_at

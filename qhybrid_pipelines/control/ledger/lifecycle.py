@@ -64,6 +64,8 @@ class Event(StrEnum):
     DOUBT_ANSWER = "doubt_answer"
     """The submission was refused after it had left, and the refusal alone is not believed: a gateway may have given it.
 
+    Also written where a wrong clock has dated a submission that is in doubt, with the present as the time that counts.
+
     By: the submission protocol.
 
     Next: the token is looked up. ADOPT where it is there; REJECT or RETRY_LATER once the provider is known not to have it.
@@ -162,9 +164,9 @@ class Event(StrEnum):
     Next: nothing, unless a person retries it, or its provider has a result after all.
     """
     INTEND_CANCEL = "intend_cancel"
-    """The provider is asked to cancel next; the purpose (cancel, expire, reroute) is kept.
+    """The provider is asked to cancel next; the purpose (cancel, expire, reroute) is kept, and who asked.
 
-    By: the cancellation, right before the call, so that a crash does not lose the purpose.
+    By: the cancellation, right before the call, so that a crash loses neither.
 
     Next: REQUEST_CANCEL, or the end that was wanted.
     """
