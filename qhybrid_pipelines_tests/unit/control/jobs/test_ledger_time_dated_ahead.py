@@ -15,7 +15,7 @@ import pytest
 
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
+from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core import provider_time
@@ -193,3 +193,27 @@ def test_a_failure_that_a_wrong_clock_has_dated_is_believed_today(
     time.sleep(0.4)
     machines.start().poll([machines.job()])
     assert machines.job().state is JobState.FAILED
+
+
+@pytest.mark.parametrize("ahead", AHEAD)
+def test_a_clock_that_is_set_right_before_the_intent(
+    machines: Machines, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen among random kills: the clock was found right, was set, and dated the intent; nothing was sent, and nothing went on."""
+    check, looked = LedgerTime.check, machines.vendor.calls("find")
+
+    def check_and_be_set(time: LedgerTime, provider: str) -> None:
+        check(time, provider)
+        if machines.vendor.calls("find") > looked:  # the token was looked up, and the intent comes next
+            machines.be_set(ahead)
+
+    machines.vendor.acceptance_seconds = 0.2
+    dispatcher = machines.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(LedgerTime, "check", check_and_be_set)
+        with pytest.raises(ClockDisagreement):
+            dispatcher.submit(make_batch(), SUBMIT_REQUEST)
+    assert machines.job().state is JobState.SUBMITTING
+    assert len(machines.vendor.book()) == 1, "nothing was sent"
+    assert until_settled(machines).state is JobState.SUBMITTED
+    assert len(machines.vendor.book()) == 2
