@@ -10,6 +10,7 @@ A restored home sends nothing before its providers were asked for jobs that the 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import tempfile
@@ -184,7 +185,8 @@ def _describe(built: Home, files: dict[str, str], *, made_at: datetime) -> Manif
         "made_at": made_at.isoformat(),
         "files": files,
     }
-    write_bytes(built.backup_manifest, canonical_json(values).encode() + b"\n")
+    # As ASCII: the name of a file that somebody dropped into the inbox may be no text, and keeps its bytes by an escape.
+    write_bytes(built.backup_manifest, json.dumps(values, sort_keys=True).encode("ascii") + b"\n")
     return Manifest(
         format=FORMAT,
         home_id=identity.home_id,

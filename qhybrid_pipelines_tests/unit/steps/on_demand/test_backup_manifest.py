@@ -101,7 +101,7 @@ def put_folder(backup: Path) -> None:
 
 def twice(backup: Path) -> None:
     text = (backup / "backup.json").read_text()
-    entry = f'"blobs/0f":"{sha256(HELD["blobs/0f"])}"'
+    entry = f'"blobs/0f": "{sha256(HELD["blobs/0f"])}"'
     assert entry in text
     (backup / "backup.json").write_text(text.replace(entry, f'{entry},"blobs/0f":"{sha256(OTHER)}"'))
 
@@ -212,6 +212,20 @@ def test_a_whole_backup_is_restored(backup: Path, tmp_path: Path) -> None:
     restore(backup, home)
     for name, content in HELD.items():
         assert (home.path / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("name", [b"no text \xff.yaml", b"new\nline.yaml", "composé.yaml".encode(), b"..yaml"])
+def test_a_file_of_any_name_that_was_refused_comes_back(name: bytes, tmp_path: Path) -> None:
+    """Whoever may drop files into the inbox decides what they are called; that keeps nobody from making backups."""
+    home, restored = Home(tmp_path / "home").make(), Home(tmp_path / "restored")
+    refused = os.path.join(os.fsencode(home.quarantine), name)  # noqa: PTH118 - bytes
+    with open(refused, "wb") as file:  # noqa: PTH123 - bytes
+        file.write(OTHER)
+    control_plane = Workspace(home).control_plane
+    control_plane.ledger.close()
+    back_up(home, control_plane, tmp_path / "backup")
+    restore(tmp_path / "backup", restored)
+    assert [os.fsencode(file.name) for file in restored.quarantine.iterdir()] == [name]
 
 
 def test_a_backup_is_named_by_a_link(backup: Path, tmp_path: Path) -> None:
