@@ -9,6 +9,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, exists, insert, select, update
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
+from qhybrid_pipelines.control.ledger.queries import damaged
 from qhybrid_pipelines.control.ledger.records import HomeIdentity
 from qhybrid_pipelines.control.ledger.tables import attempt, event, home
 
@@ -27,8 +28,14 @@ def create(connection: Connection) -> None:
 
 
 def select_identity(connection: Connection) -> HomeIdentity:
-    """Return the identity of a ledger."""
-    row = connection.execute(select(home)).one()
+    """Return the identity of a ledger.
+
+    Raises:
+        CorruptFile: somebody has removed it.
+    """
+    row = connection.execute(select(home)).one_or_none()
+    if row is None:
+        raise damaged(connection, "the row with the home's id is missing")
     accepted = frozenset(json.loads(row.accepted_jobs))
     return HomeIdentity(home_id=row.home_id, openings=row.openings, accepted_jobs=accepted)
 

@@ -18,6 +18,7 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
 )
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds
+from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.core.job_states import JobState
 
 #: A statement with more values than this is slow to prepare, and databases have limits.
@@ -161,9 +162,23 @@ def select_result(connection: Connection, job_id: str) -> StoredResult | None:
 
 
 def chain_head(connection: Connection) -> ChainHead:
-    """Return the last link of the chain of events."""
-    row = connection.execute(select(tables.chain_head.c.position, tables.chain_head.c.hash)).one()
+    """Return the last link of the chain of events.
+
+    Raises:
+        CorruptFile: somebody has removed it.
+    """
+    row = connection.execute(select(tables.chain_head.c.position, tables.chain_head.c.hash)).one_or_none()
+    if row is None:
+        raise damaged(connection, "the row with the last link of the chain of events is missing")
     return ChainHead(position=row.position, hash=row.hash)
+
+
+def damaged(connection: Connection, problem: str) -> CorruptFile:
+    """Return the error about a ledger in which something is missing that every ledger has."""
+    place = connection.engine.url
+    name = place.database if place.get_backend_name() == "sqlite" else place.render_as_string(hide_password=True)
+    remedy = "Put the newest backup of the ledger back; docs/runbook.md says how, under 'The ledger was changed'."
+    return CorruptFile(str(name), f"{problem}: the ledger was changed from outside", remedy=remedy)
 
 
 def chain_link(connection: Connection, position: int) -> ChainHead | None:

@@ -337,12 +337,20 @@ class SqlLedger:
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
+        """Give a connection that only reads.
+
+        Raises:
+            CorruptFile: a value is of another kind than was written; SQLite stores whatever somebody writes.
+        """
         with (
             _translate_disconnect(),
             self._own_engine().connect().execution_options(**{READ_ONLY_OPTION: True}) as connection,
             connection.begin(),
         ):
-            yield connection
+            try:
+                yield connection
+            except (TypeError, ValueError) as error:
+                raise queries.damaged(connection, f"a stored value cannot be read ({error})") from error
 
     def _own_engine(self) -> Engine:
         """Return the engine; a forked child leaves its parent's connections alone and opens its own."""

@@ -123,8 +123,9 @@ def findings(
 def _row(name: str, run_check: Callable[[], CheckResult]) -> Row:
     try:
         ok, finding = run_check()
-    except (QHybridError, OSError) as error:
-        ok, finding = False, str(error)
+    except Exception as error:  # noqa: BLE001  what is damaged, and how, is not ours to know; the other looks go on
+        is_sentence = isinstance(error, QHybridError | OSError)
+        ok, finding = False, str(error) if is_sentence else f"could not be looked at ({type(error).__name__}: {error})"
     return {"check": name, "ok": ok, "finding": finding}
 
 
