@@ -124,8 +124,8 @@ def _row(name: str, run_check: Callable[[], CheckResult]) -> Row:
     try:
         ok, finding = run_check()
     except Exception as error:  # noqa: BLE001  what is damaged, and how, is not ours to know; the other looks go on
-        is_sentence = isinstance(error, QHybridError | OSError)
-        ok, finding = False, str(error) if is_sentence else f"could not be looked at ({type(error).__name__}: {error})"
+        kind = "" if isinstance(error, QHybridError | OSError) else f"could not be looked at: {type(error).__name__}: "
+        return {"check": name, "ok": False, "finding": f"{kind}{error}"}
     return {"check": name, "ok": ok, "finding": finding}
 
 
@@ -380,6 +380,5 @@ def _check_key(check: Callable[[], None]) -> CheckResult:
 def _status(dispatcher: Dispatcher, backend: str) -> CheckResult:
     status = dispatcher.status(backend)
     queue = "" if status.queued_jobs is None else f", {status.queued_jobs} jobs wait"
-    if status.queue_seconds is not None:
-        queue += f", about {status.queue_seconds:.0f} s"
+    queue += "" if status.queue_seconds is None else f", about {status.queue_seconds:.0f} s"
     return status.online, ("takes jobs" if status.online else "takes no jobs now") + queue
