@@ -9,6 +9,7 @@ has to settle what became of the job.
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -63,10 +64,11 @@ def normalise_address(url: str) -> str:
     """Return the one spelling of a service's address, by RFC 3986, section 6.2: what differs only in spelling is one service.
 
     Scheme and host in small letters, without the scheme's own port, a final dot of the host, empty and dot segments of the
-    path, and a slash at its end; percent-encoding only where it is needed. This machine has one name.
+    path, and a slash at its end; percent-encoding only where it is needed; numbers of IPv6 in their short form, and names in
+    other scripts as they are sent. This machine has one name.
     """
     parts = urlsplit(url.strip())
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
+    scheme, host = parts.scheme.lower(), _one_spelling((parts.hostname or "").rstrip("."))
     host = "localhost" if host in THIS_MACHINE else host
     port = "" if parts.port in (None, USUAL_PORTS.get(scheme)) else f":{parts.port}"
     segments: list[str] = []
@@ -76,3 +78,14 @@ def normalise_address(url: str) -> str:
         elif segment not in ("", "."):
             segments.append(quote(unquote(segment), safe="~!$&'()*+,;=:@"))
     return f"{scheme}://{host}{port}" + "".join(f"/{segment}" for segment in segments)
+
+
+def _one_spelling(host: str) -> str:
+    """Return the short form of an address in numbers, or a name in ASCII; as it is, where it is neither."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        try:
+            return host.encode("idna").decode()
+        except UnicodeError:
+            return host

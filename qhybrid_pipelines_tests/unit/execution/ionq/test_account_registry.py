@@ -48,11 +48,26 @@ def test_two_services_share_no_note(tmp_path: Path, other: str) -> None:
     assert notes.get_project(other, "token") is None
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]", "[0:0:0:0:0:0:0:1]"])
 def test_this_machine_has_one_name(tmp_path: Path, name: str) -> None:
     notes = AccountRegistry(tmp_path)
     notes.record_project(f"http://{name}:8123/v0.4", "token", "project-1")
     assert notes.get_project("http://LOCALHOST:8123/v0.4/", "token") == "project-1"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://bücher.example/v0.4", "https://xn--bcher-kva.example/v0.4"),
+        ("https://bu\u0308cher.example/v0.4", "https://BÜCHER.example/v0.4"),
+        ("http://[2001:DB8:0:0::1]:8080/v0.4", "http://[2001:db8::1]:8080/v0.4"),
+    ],
+    ids=["as it is sent", "composed and decomposed", "IPv6"],
+)
+def test_names_in_other_scripts_and_numbers_have_one_spelling(tmp_path: Path, one: str, other: str) -> None:
+    notes = AccountRegistry(tmp_path)
+    notes.record_project(one, "token", "project-1")
+    assert notes.get_project(other, "token") == "project-1"
 
 
 @pytest.mark.parametrize("spelt", [USUAL, f"{USUAL}/", "https://API.example.com/v0.4"])
