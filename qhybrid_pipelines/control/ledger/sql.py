@@ -337,11 +337,7 @@ class SqlLedger:
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
-        """Give a connection that only reads.
-
-        Raises:
-            CorruptFile: a value is of another kind than was written; SQLite stores whatever somebody writes.
-        """
+        """Give a connection that only reads; a value of another kind than was written raises `CorruptFile`."""
         with (
             _translate_disconnect(),
             self._own_engine().connect().execution_options(**{READ_ONLY_OPTION: True}) as connection,
