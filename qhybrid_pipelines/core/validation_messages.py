@@ -38,12 +38,20 @@ _SENTENCES = {
     "less_than": ("this must be below {lt:g}", "Correct the value."),
     "less_than_equal": ("this must be at most {le:.12g}", "Correct the value."),
     "too_short": ("this must hold at least {min_length} entry", "Add one, or omit the field."),
+    "string_too_short": (
+        "this text is too short; at least {min_length} character is needed",
+        "Write more, or omit the field.",
+    ),
+    "string_too_long": ("this must have at most {max_length} characters", "Shorten it."),
     "string_pattern_mismatch": ("this text has the wrong form", "Correct the value."),
     "missing": ("this field is missing", "Add it."),
     "invalid_key": ("the name of a field must be text", "Put it into quotes, or correct it."),
 }
 _SENTENCES |= {
     "int_from_float": _SENTENCES["int_type"],
+    "int_parsing": _SENTENCES["int_type"],
+    "float_parsing": _SENTENCES["float_type"],
+    "bool_parsing": _SENTENCES["bool_type"],
     "model_type": ("this must hold fields of its own", "Write `{field}:` and indent its fields below."),
     "dict_type": ("this must hold fields of its own", "Write `{field}:` and indent its fields below."),
 }
@@ -85,6 +93,17 @@ def first_finding(error: ValidationError, data: Mapping[str, Any], model: type[B
         remedy=remedy,
         path=here,
     )
+
+
+def explain_parameter(finding: Any) -> tuple[str, str]:
+    """Return what is wrong with one plain value, such as a parameter of a request, and the remedy; the value is not repeated.
+
+    Args:
+        finding: one of `ValidationError.errors()`.
+    """
+    problem, remedy = _SENTENCES.get(finding["type"], ("this is wrong", "Correct it, or leave it out."))
+    words = {**finding.get("ctx", {}), "field": str(finding["loc"][-1])}
+    return problem.format(**words), remedy.format(**words)
 
 
 def _explain(finding: Any, path: tuple[str, ...], model: type[BaseModel]) -> tuple[str, str]:

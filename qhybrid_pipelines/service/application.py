@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.validation_messages import explain_parameter
 from qhybrid_pipelines.service import (
     response_models,
     routes_actions,
@@ -33,6 +34,7 @@ from qhybrid_pipelines.service import (
 )
 from qhybrid_pipelines.service.decisions import decision_models, routes_decisions
 from qhybrid_pipelines.service.deprecations import DEPRECATIONS, Deprecation, announcements, mark
+from qhybrid_pipelines.service.pages.rendering import page
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
 from qhybrid_pipelines.service.request_boundary import RequestBoundary
 from qhybrid_pipelines.service.routes_common import only_known_parameters
@@ -175,11 +177,12 @@ def _shape_errors(app: FastAPI) -> None:
     async def wrong_parameter(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         name = str(first["loc"][-1])[:60]
+        wrong, remedy = explain_parameter(first)
         problem = Problem(
             status=400,
             code="bad-request",
-            detail=f"The parameter {name!r} is wrong: {first['msg']}.",
-            remedy="Correct it, or leave it out.",
+            detail=f"The parameter {name!r} is wrong: {wrong}.",
+            remedy=remedy,
             field=name,
         )
         return _respond(request, problem)
@@ -203,6 +206,8 @@ def _allowed_methods(path: str) -> list[str]:
 
 
 def _respond(request: Request, problem: Problem) -> Response:
+    if request.url.path.startswith("/pages"):  # a person reads it
+        return page("wrong_address", http_status=problem.status, problem=problem)
     body = problem.body(instance=request.url.path, correlation_id=request.state.correlation_id)
     return Response(body, status_code=problem.status, headers=problem.all_headers())
 

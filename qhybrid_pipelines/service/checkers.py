@@ -116,7 +116,7 @@ class Checkers:
         answer = self._answer({"kind": "report", "experiment": experiment})
         if answer is None:
             raise invalid(
-                f"drawing this report took more than {self._limits.cpu_seconds:g} s of a processor",
+                f"drawing this report took more than {self._limits.cpu_seconds:g} s of processor time",
                 remedy="`qhybrid report` on the machine of this home draws it without a limit.",
             )
         return str(answer["page"])
@@ -148,8 +148,8 @@ class Checkers:
         answer = self._answer(order)
         if answer is None:
             raise invalid(
-                f"reading it took more than {self._limits.cpu_seconds:g} s of a processor or "
-                f"{self._limits.memory_bytes // 2**20} MB of memory, which is what one request gets",
+                f"checking it took more than {self._limits.cpu_seconds:g} s of processor time or "
+                f"{self._limits.memory_bytes // 2**20} MB of memory, the limit for one request",
                 remedy="Make the instance smaller; a large one goes through the inbox or `qhybrid run`.",
                 field="specification",
             )

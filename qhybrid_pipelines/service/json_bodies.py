@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from qhybrid_pipelines.core.specification_text import MAX_DEPTH
+from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, invalid
 
+Body = TypeVar("Body", bound=BaseModel)
 #: Most bytes of a body: that of a specification with the files that come along.
 MAX_BODY_BYTES = 256 * 1024
 
@@ -26,6 +30,8 @@ def read_object(body: bytes) -> dict[str, Any]:
     """
     if len(body) > MAX_BODY_BYTES:
         raise too_large()
+    if not body.strip():
+        raise _not_json("it is empty")
     try:
         found = json.loads(
             body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_no_repeats
@@ -36,7 +42,9 @@ def read_object(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _not_json(f"byte {error.start} is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise _not_json(f"{error.msg} in line {error.lineno}, column {error.colno}", line=error.lineno) from None
+        raise _not_json(
+            f"{_lowered(error.msg)} at line {error.lineno}, column {error.colno}", line=error.lineno
+        ) from None
     except ValueError as error:
         raise _not_json("a number has thousands of digits" if "digits" in str(error) else str(error)) from None
     if not isinstance(found, dict):
@@ -44,6 +52,24 @@ def read_object(body: bytes) -> dict[str, Any]:
     if _depth(found) > MAX_DEPTH:
         raise _too_deep()
     return found
+
+
+def validated(model: type[Body], fields: dict[str, Any], *, strict: bool = False) -> Body:
+    """Return the body that some fields are.
+
+    Args:
+        model: of the body.
+        fields: as they were read.
+        strict: take no text for a number and the like.
+
+    Raises:
+        ProblemError: 422, a field is missing, unknown or wrong; in the words of `core.validation_messages`.
+    """
+    try:
+        return model.model_validate(fields, strict=strict)
+    except ValidationError as error:
+        found = first_finding(error, fields, model)
+        raise invalid(found.problem, remedy=found.remedy, field=".".join(found.path) or None) from None
 
 
 def too_large(most_bytes: int = MAX_BODY_BYTES) -> ProblemError:
@@ -69,6 +95,10 @@ def _not_json(why: str, *, line: int | None = None) -> ProblemError:
             line=line,
         )
     )
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _too_deep() -> ProblemError:

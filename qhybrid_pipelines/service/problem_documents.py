@@ -91,7 +91,7 @@ class Problem:
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
-            "detail": self.detail,
+            "detail": as_sentence(self.detail),
             "instance": instance,
             "code": self.code,
             "field": self.field,
@@ -112,6 +112,13 @@ class Problem:
         if self.retry_after_seconds is not None:
             found["retry-after"] = str(max(1, math.ceil(self.retry_after_seconds)))
         return found
+
+
+def as_sentence(text: str) -> str:
+    """Return the words of an error as a sentence; a first word that is a name of something, such as a backend, stays as it is."""
+    first, _, _ = text.partition(" ")
+    sentence = text[:1].upper() + text[1:] if first.isalpha() else text
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 class ProblemError(Exception):

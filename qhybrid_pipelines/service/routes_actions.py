@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import ValidationError
 
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.service.action_models import (
     ActionBody,
     Approval,
@@ -20,8 +18,8 @@ from qhybrid_pipelines.service.action_models import (
 )
 from qhybrid_pipelines.service.actions import Actions
 from qhybrid_pipelines.service.callers import Caller, Scope
-from qhybrid_pipelines.service.json_bodies import read_object
-from qhybrid_pipelines.service.problem_documents import invalid, not_found
+from qhybrid_pipelines.service.json_bodies import read_object, validated
+from qhybrid_pipelines.service.problem_documents import not_found
 from qhybrid_pipelines.service.response_models import JobDetail
 from qhybrid_pipelines.service.routes_common import json_body, needs, parts_of, problems
 from qhybrid_pipelines.service.service_parts import ServiceParts
@@ -131,9 +129,4 @@ async def _read(request: Request, model: type[_Model]) -> _Model:
     Raises:
         ProblemError: 415 or 400, it is not JSON; 422, a field is missing, unknown or wrong.
     """
-    fields = read_object(await json_body(request))
-    try:
-        return model.model_validate(fields, strict=True)
-    except ValidationError as error:
-        found = first_finding(error, fields, model)
-        raise invalid(found.problem, remedy=found.remedy, field=".".join(found.path) or None) from None
+    return validated(model, read_object(await json_body(request)), strict=True)

@@ -253,7 +253,7 @@ def _read_key(given: str | None) -> str:
     text = given or ""
     if not _KEY.fullmatch(text):
         raise bad_request(
-            "there is no Idempotency-Key" if not text else "this is not an Idempotency-Key",
+            "there is no Idempotency-Key" if not text else "this is not a valid Idempotency-Key",
             remedy="Send one that is new for every request and the same for its repetitions, for example a UUID: up to 255 "
             "letters, digits, dots, dashes, colons and underscores.",
             field="Idempotency-Key",

@@ -6,12 +6,12 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from qhybrid_pipelines.service.callers import Caller
-from qhybrid_pipelines.service.json_bodies import read_object
+from qhybrid_pipelines.service.json_bodies import read_object, validated
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, invalid, not_found
-from qhybrid_pipelines.service.routes_common import Reader, parts_of, problems
+from qhybrid_pipelines.service.routes_common import Reader, json_body, parts_of, problems
 from qhybrid_pipelines.service.service_parts import ServiceParts
 from qhybrid_pipelines.service.webhooks import messages
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint
@@ -176,27 +176,7 @@ async def _read(request: Request, model: type[_Model]) -> _Model:
     Raises:
         ProblemError: 415 where it is not said to be JSON, 422 where a field is wrong, and as `read_object`.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ProblemError(
-            Problem(
-                status=415,
-                code="media-type",
-                detail="The body is not declared as JSON.",
-                remedy="Send the header Content-Type: application/json.",
-                field="Content-Type",
-            )
-        )
-    try:
-        return model.model_validate(read_object(await request.body()))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))[:60]
-        raise invalid(
-            f"the field {field!r} is wrong: {first['msg']}",
-            remedy=f"The fields are {', '.join(model.model_fields)}.",
-            field=field,
-        ) from None
+    return validated(model, read_object(await json_body(request)))
 
 
 def _describe_outgoing() -> None:

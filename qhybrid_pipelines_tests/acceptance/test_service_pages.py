@@ -364,6 +364,10 @@ def test_without_keys_whoever_reaches_the_loopback_address_is_in(tmp_path):
         assert "There is no such job yet" in page.text
         assert "Sign out" not in page.text
         assert service.client.get("/pages/operations").status_code == 200
+        for path, status in (("/pages/nothing", 404), ("/pages?colour=red", 400)):
+            wrong = service.client.get(path)  # a person reads it: no document for programs
+            assert (wrong.status_code, wrong.headers["content-type"]) == (status, "text/html; charset=utf-8")
+            assert "That did not work" in wrong.text
         assert service.client.get("/pages/sign-in").headers["location"] == "/pages"
         # A form that another page has sent is none of this session's.
         assert service.client.post("/pages/experiments/x-00000000/cancel", data={"form_token": "x"}).status_code == 403

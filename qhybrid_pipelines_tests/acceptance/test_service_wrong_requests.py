@@ -186,6 +186,7 @@ class TestWrong:
     def test_a_wrong_address_is_refused(self, service, method, path, status, code):
         answer = service.client.request(method, path)
         assert is_problem(answer, status, code)
+        assert "Input should" not in answer.json()["detail"]
         if status == 405:
             assert "GET" in answer.headers["allow"]
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification_text import validate_experiments
-from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.service.decisions.decision_models import DecisionRequest, OutcomeReport, UsedVersion
-from qhybrid_pipelines.service.json_bodies import read_object
+from qhybrid_pipelines.service.json_bodies import read_object, validated
 from qhybrid_pipelines.service.network_intake import FILES, SPECIFICATION, NetworkRequest, read_request
 from qhybrid_pipelines.service.problem_documents import ProblemError, invalid, problem_of
 
-Body = TypeVar("Body", DecisionRequest, OutcomeReport, UsedVersion)
 #: By when the first answer is there, where the client does not say it.
 DEFAULT_ANSWER_MS = 250
 
@@ -67,7 +63,7 @@ def read_decision(body: bytes) -> DecisionOrder:
         ProblemError: it is not JSON, is too large, or says something wrong.
     """
     found = read_object(body)
-    terms = _validated(DecisionRequest, found)
+    terms = validated(DecisionRequest, found)
     if terms.noise and terms.scenarios is not None:
         raise invalid("noise and scenarios are given", remedy="Give one of the two.", field="scenarios")
     if terms.scenarios is not None and len({len(row) for row in terms.scenarios}) > 1:
@@ -98,7 +94,7 @@ def read_used(body: bytes) -> UsedVersion:
     Raises:
         ProblemError: the body says something else.
     """
-    return _validated(UsedVersion, read_object(body))
+    return validated(UsedVersion, read_object(body))
 
 
 def read_outcome(body: bytes) -> OutcomeReport:
@@ -107,7 +103,7 @@ def read_outcome(body: bytes) -> OutcomeReport:
     Raises:
         ProblemError: the body says something else.
     """
-    found = _validated(OutcomeReport, read_object(body))
+    found = validated(OutcomeReport, read_object(body))
     if found.value is None and found.coefficients is None:
         raise invalid("nothing is said about the outcome", remedy="Give value or coefficients.", field="value")
     if found.value is not None and found.coefficients is not None:
@@ -115,11 +111,3 @@ def read_outcome(body: bytes) -> OutcomeReport:
     if found.fallback_value is not None and found.value is None:
         raise invalid("fallback_value needs value", remedy="Give value too.", field="fallback_value")
     return found
-
-
-def _validated(model: type[Body], found: dict[str, Any]) -> Body:
-    try:
-        return model.model_validate(found)
-    except ValidationError as error:
-        first = first_finding(error, found, model)
-        raise invalid(first.problem, remedy=first.remedy, field=".".join(map(str, first.path)) or None) from None

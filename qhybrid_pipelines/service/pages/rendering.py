@@ -15,6 +15,7 @@ from fastapi import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.service.problem_documents import as_sentence
 
 _HTML: Final = "text/html; charset=utf-8"
 #: What a browser may do with a page: show it with its own style, and send its forms here.
@@ -85,7 +86,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    found.filters |= {"dollars": dollars, "seconds": seconds, "ago": ago, "moment": moment, "words": words}
+    found.filters |= {
+        "dollars": dollars,
+        "seconds": seconds,
+        "ago": ago,
+        "moment": moment,
+        "words": words,
+        "sentence": as_sentence,
+    }
     return found
 
 
