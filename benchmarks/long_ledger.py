@@ -138,9 +138,14 @@ def write_jobs(path: Path, jobs: int, *, experiments: list[str] | None = None, f
 def write_waiting_job(path: Path, experiment: str) -> None:
     """Add a job that a provider has put into its queue."""
     ledger, now = SqlLedger.open_sqlite(path), datetime.now(UTC)
-    events = (Event.PLAN, Event.APPROVE, Event.SUBMIT, Event.ACKNOWLEDGE, Event.QUEUE)
-    waiting = _plan(f"job-{experiment}", experiment, now, tuple(EventData(event=event, at=now) for event in events))
-    ledger.plan(replace(waiting, token=experiment, payload_sha256=experiment))
+
+    def steps(*events: Event) -> tuple[EventData, ...]:
+        return tuple(EventData(event=event, at=now) for event in events)
+
+    waiting = _plan(f"job-{experiment}", experiment, now, steps(Event.PLAN, Event.APPROVE, Event.SUBMIT))
+    job = ledger.plan(replace(waiting, token=experiment, payload_sha256=experiment))
+    accepted = steps(Event.ACKNOWLEDGE, Event.QUEUE)
+    ledger.advance(Transition(job=job, steps=accepted, observed_at=now, provider_job_id=f"id-{experiment}"))
     ledger.close()
 
 
