@@ -23,6 +23,8 @@ USUAL_POINTS = 16
 USUAL_KEPT = 8
 #: Share of the shots whose mean energy is minimised, unless a specification says which.
 USUAL_ALPHA = 0.1
+#: Steps of a loop that optimises through a backend, unless a specification says how many.
+USUAL_STEPS = 16
 
 
 class AnsatzSpec(StrictModel):
@@ -83,16 +85,40 @@ class AnsatzSpec(StrictModel):
 
 def _usual_points(chosen: dict[str, Any]) -> int:
     """Return how many points a sweep has that names no number; of a file of angles they are counted when it is registered."""
+    if chosen.get("strategy") == "optimise":
+        return 2 if chosen.get("optimiser") == "spsa" else 1
     return 1 if chosen.get("strategy") in ("auto", "given") else USUAL_POINTS
+
+
+def _usual_optimiser(chosen: dict[str, Any]) -> Literal["cobyla"] | None:
+    return "cobyla" if chosen.get("strategy") == "optimise" else None
+
+
+def _usual_steps(chosen: dict[str, Any]) -> int | None:
+    return USUAL_STEPS if chosen.get("strategy") == "optimise" else None
+
+
+def _usual_objective(chosen: dict[str, Any]) -> Literal["cvar", "optimum"]:
+    """Return what is optimised for; how likely the optimum is does not show in the shots of a device."""
+    return "cvar" if chosen.get("strategy") == "optimise" else "optimum"
 
 
 class SweepSpec(StrictModel):
     """The parameter points that are tried."""
 
-    strategy: Literal["auto", "given", "fixed_angles", "ramp", "grid", "random", "refine"] = Field(
+    strategy: Literal["auto", "given", "fixed_angles", "ramp", "grid", "random", "refine", "optimise"] = Field(
         default="auto",
-        description="auto | given | fixed_angles | ramp | grid | random | refine; auto optimises the angles of QAOA on the exact "
-        "state before anything is sent, and spends the shots there. For other circuits the default is fixed_angles.",
+        description="auto | given | fixed_angles | ramp | grid | random | refine | optimise; auto optimises the angles of QAOA on "
+        "the exact state before anything is sent, and spends the shots there; optimise goes step by step through the backend. "
+        "For other circuits the default is fixed_angles.",
+    )
+    optimiser: Literal["cobyla", "spsa", "bayesian"] | None = Field(
+        default_factory=_usual_optimiser,
+        description="For optimise: cobyla | spsa | bayesian; if not given cobyla.",
+    )
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default_factory=_usual_steps,
+        description="For optimise: batches of circuits at most, one after the other; if not given 16.",
     )
     file: (
         Annotated[
@@ -107,11 +133,13 @@ class SweepSpec(StrictModel):
         default_factory=_usual_points,
         ge=1,
         le=65536,
-        description="Number of parameter points; if not given 1 for auto, those of the file for given, else 16.",
+        description="Number of parameter points; if not given 1 for auto, those of the file for given, else 16. For optimise "
+        "those of each step: 2 for spsa, else 1.",
     )
     objective: Literal["optimum", "cvar", "expectation"] = Field(
-        default="optimum",
-        description="For auto: optimum (its probability, which only an exact state shows) | cvar (mean of the best shots) | expectation.",
+        default_factory=_usual_objective,
+        description="For auto and optimise: optimum (its probability, which only an exact state shows) | cvar (mean of the best "
+        "shots) | expectation; if not given optimum for auto, cvar for optimise.",
     )
     alpha: float = Field(
         default=USUAL_ALPHA, gt=0, le=1, description="For cvar: the share of the shots whose mean energy is minimised."
@@ -135,14 +163,41 @@ class SweepSpec(StrictModel):
 
     @model_validator(mode="after")
     def _centre_belongs_to_refine(self) -> SweepSpec:
-        if self.center is not None and self.strategy != "refine":
-            raise ValueError("center is only used by strategy 'refine'")
+        if self.center is not None and self.strategy not in ("refine", "optimise"):
+            raise ValueError("center is only used by the strategies 'refine' and 'optimise'")
         return self
 
     @model_validator(mode="after")
+    def _loop_is_whole(self) -> SweepSpec:
+        if not self.is_loop:
+            if self.optimiser is not None or self.steps is not None:
+                raise ValueError("optimiser and steps are only used by strategy 'optimise'")
+            return self
+        if self.optimiser is None or self.steps is None:
+            raise ValueError(
+                "strategy 'optimise' needs an optimiser and a number of steps; leave both out for the usual ones"
+            )
+        if self.objective == "optimum":
+            raise ValueError(
+                "how likely the optimum is does not show in the shots of a device; use objective 'cvar' or 'expectation'"
+            )
+        if self.optimiser == "cobyla" and self.points != 1:
+            raise ValueError(
+                "cobyla asks for one point a step; leave points out, or use optimiser 'bayesian' or 'spsa'"
+            )
+        if self.optimiser == "spsa" and self.points % 2:
+            raise ValueError("spsa asks for pairs of points; use an even number of points")
+        return self
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether the angles are optimised step by step through the backend."""
+        return self.strategy == "optimise"
+
+    @model_validator(mode="after")
     def _objective_belongs_to_auto(self) -> SweepSpec:
-        if self.optimises_for_itself and self.strategy != "auto":
-            raise ValueError("objective and alpha are only used by strategy 'auto'")
+        if self.optimises_for_itself and self.strategy not in ("auto", "optimise"):
+            raise ValueError("objective and alpha are only used by the strategies 'auto' and 'optimise'")
         if "alpha" in self.model_fields_set and self.alpha != USUAL_ALPHA and self.objective != "cvar":
             raise ValueError("alpha is only used by objective 'cvar'")
         return self
@@ -169,7 +224,7 @@ class SweepSpec(StrictModel):
 
     @model_serializer(mode="wrap")
     def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave an absent file and the usual objective away, so that experiments keep the keys they had before there was one."""
+        """Leave away what is absent or usual, so that experiments keep the keys they had before these fields existed."""
         fields: dict[str, Any] = serialise(self)
-        usual = {"file": None, "objective": "optimum", "alpha": USUAL_ALPHA}
+        usual = {"file": None, "objective": "optimum", "alpha": USUAL_ALPHA, "optimiser": None, "steps": None}
         return {k: v for k, v in fields.items() if k not in usual or v != usual[k]}

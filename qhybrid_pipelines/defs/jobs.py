@@ -15,6 +15,7 @@ from qhybrid_pipelines.control.experiments.due_stages import (
     EVALUATE,
     EXECUTE,
     INFER,
+    LOOP,
     MEASURE,
     PLAN,
     PREPARE,
@@ -50,12 +51,12 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
         ),
         "execute": StageJob(
             "2_execute",
-            (*EXECUTE, *DESCRIBE, REPORT),
+            (*LOOP, *EXECUTE, *DESCRIBE, REPORT),
             "From circuits to verdict and decision, on a backend that answers at once.",
         ),
         "submit": StageJob(
             "2_submit",
-            (*SUBMIT, *DESCRIBE),
+            (*LOOP, *SUBMIT, *DESCRIBE),
             "From circuits to jobs that a provider has acknowledged; nothing waits for their results.",
         ),
         "collect": StageJob("3_collect", (*COLLECT, REPORT), "From settled jobs to verdict and decision."),

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import yaml
 
 from qhybrid_pipelines.core.labels import Labels
+from qhybrid_pipelines.core.loop_words import loop_sentence
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.defs import plots
@@ -96,6 +97,23 @@ def sweeps(table: pa.Table) -> Metadata:
         "angle_source": "; ".join(sources) or "nothing left to sweep",
         "first_points": table_metadata(table, ["experiment", "point", "gammas", "betas"], limit=8),
     }
+
+
+def optimiser_steps(table: pa.Table) -> Metadata:
+    """Show how far each loop came, its last points, and a picture of the first one."""
+    if not table.num_rows:
+        return {"loop": "the angles are not optimised through the backend"}
+    rows = table.to_pylist()
+    loops: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        loops.setdefault((row["backend"], row["experiment"]), []).append(row)
+    columns = ["experiment", "backend", "step", "point", "value", "standard_error", "best_value"]
+    latest = table.slice(max(0, table.num_rows - 8))
+    said = [f"{experiment} on {backend}: {loop_sentence(found)}" for (backend, experiment), found in loops.items()]
+    found: Metadata = {"loop": "; ".join(said), "latest_points": table_metadata(latest, columns, limit=8)}
+    if any(row["value"] is not None for row in rows):
+        found["trace"] = plots.loop_plot(next(iter(loops.values())))
+    return found
 
 
 def sensitivity(table: pa.Table) -> Metadata:

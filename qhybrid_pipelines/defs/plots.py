@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -53,6 +54,36 @@ def drift_plot(calibrations: pa.Table) -> Any:
     figure.legend(
         line_by_backend.values(), line_by_backend.keys(), loc="outside lower center", ncols=4, fontsize=7, frameon=False
     )
+    return _as_markdown_image(figure)
+
+
+def loop_plot(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the objective of a loop over its points with its standard errors, and the best so far, as Markdown with a PNG.
+
+    Args:
+        rows: of `optimiser_steps`, of one execution; what was not measured yet is left out.
+    """
+    from matplotlib.figure import Figure
+
+    measured = [row for row in rows if row["value"] is not None]
+    figure = Figure(figsize=(6.0, 3.2), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    points = [row["point"] for row in measured]
+    axes.errorbar(
+        points,
+        [row["value"] for row in measured],
+        yerr=[row["standard_error"] for row in measured],
+        fmt="o",
+        ms=4,
+        lw=1,
+        label="measured",
+    )
+    axes.step(points, [row["best_value"] for row in measured], where="post", lw=1, label="best so far")
+    axes.set_xlabel("point", fontsize=8)
+    axes.set_ylabel("objective, cost units", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.legend(fontsize=7, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
     return _as_markdown_image(figure)
 
 

@@ -6,7 +6,7 @@ as good. A verdict alone does not accept: an answer within the margin of a bette
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -30,7 +30,7 @@ def decide(
     backend: str,
     reduced_model_row: Mapping[str, Any],
     comparison_row: Mapping[str, Any],
-    parameter_sweeps: Columns,
+    angles: Mapping[int, Sequence[float]],
     point_scores: Columns,
     scored_solutions: Columns,
     baselines: Columns,
@@ -45,7 +45,7 @@ def decide(
         backend: the backend decided on.
         reduced_model_row: row of `reduced_models`.
         comparison_row: row of `baseline_comparisons`.
-        parameter_sweeps: rows of `parameter_sweeps`.
+        angles: of every point that was run, radians.
         point_scores: rows of `point_scores`; none where nothing was measured.
         scored_solutions: rows of `scored_solutions`.
         baselines: rows of `baselines`.
@@ -70,7 +70,7 @@ def decide(
             improved=improved,
             reduced_model_row=reduced_model_row,
             comparison_row=comparison_row,
-            best_angles=_best_angles(parameter_sweeps, point_scores),
+            best_angles=_best_angles(angles, point_scores),
         )
     decision, reason = _choose_decision(reason, next_round, measured, final, comparison_row, as_good=as_good)
     return {
@@ -144,7 +144,6 @@ def _choose_decision(
     )
 
 
-def _best_angles(parameter_sweeps: Columns, point_scores: Columns) -> list[float] | None:
+def _best_angles(angles: Mapping[int, Sequence[float]], point_scores: Columns) -> list[float] | None:
     best = best_point(to_columns(point_scores))
-    angles = {row["point"]: list(row["angles"]) for row in to_rows(parameter_sweeps)}
-    return None if best is None else angles[best]
+    return None if best is None else list(angles[best])

@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.core.specification import MAX_LAYERS, ExperimentSpec, Lineage, SweepSpec
 from qhybrid_pipelines.core.verdicts import Verdict
 from qhybrid_pipelines.problems.evaluation import objective_tolerance
+from qhybrid_pipelines.quantum.angle_search import stretch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,8 @@ def plan_next_round(
         if spec.sweep.strategy == "refine":
             # The centre belongs to the reduced model that is left behind.
             changed["sweep"] = SweepSpec(strategy="fixed_angles", points=spec.sweep.points)
+        elif spec.sweep.is_loop:
+            changed["sweep"] = spec.sweep.model_copy(update={"center": None})
         start = "the improved assignment" if improved else "the same assignment"
         return NextRound(
             spec=_change_specification(spec, changed), adjusted=f"Another subproblem around {start}, with a new seed."
@@ -96,14 +101,32 @@ def plan_next_round(
         adjusted = f"The same reduced model with {ansatz.layers} layers instead of {spec.ansatz.layers}."
         return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
     if best_angles and spec.sweep.strategy != "auto":
-        spread = spec.sweep.spread / 2 if spec.sweep.strategy == "refine" else SweepSpec().spread
-        sweep = SweepSpec(
-            strategy="refine", points=spec.sweep.points, center=tuple(map(float, best_angles)), spread=spread
-        )
-        changed = {"lineage": lineage, "backends": (backend,), "sweep": sweep}
-        adjusted = f"The same reduced model, {sweep.points} points within {spread:g} of the best angles."
-        return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
+        return _closer_look(spec, lineage, backend, best_angles)
     return None
+
+
+def _closer_look(spec: ExperimentSpec, lineage: Lineage, backend: str, best_angles: Sequence[float]) -> NextRound:
+    """Return the round that goes on from the best angles, on the same reduced model."""
+    if spec.sweep.is_loop:
+        return _next_loop(spec, lineage, backend, best_angles)
+    spread = spec.sweep.spread / 2 if spec.sweep.strategy == "refine" else SweepSpec().spread
+    sweep = SweepSpec(strategy="refine", points=spec.sweep.points, center=tuple(map(float, best_angles)), spread=spread)
+    changed = {"lineage": lineage, "backends": (backend,), "sweep": sweep}
+    adjusted = f"The same reduced model, {sweep.points} points within {spread:g} of the best angles."
+    return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
+
+
+def _next_loop(spec: ExperimentSpec, lineage: Lineage, backend: str, best_angles: Sequence[float]) -> NextRound:
+    """Return the loop that goes on from the best angles: of QAOA with one layer more, as these are near the best of their depth."""
+    center = np.array(best_angles)
+    changed: dict[str, Any] = {"lineage": lineage, "backends": (backend,)}
+    adjusted = "The same reduced model; the loop starts at the best angles of this one."
+    if spec.problem.circuit is None and spec.ansatz.is_qaoa and spec.ansatz.depth < MAX_LAYERS:
+        ansatz = spec.ansatz.model_copy(update={"layers": spec.ansatz.depth + 1})
+        center, changed["ansatz"] = stretch(center), ansatz
+        adjusted = f"The same reduced model with {ansatz.layers} layers instead of {spec.ansatz.layers}, from the best angles stretched."
+    changed["sweep"] = spec.sweep.model_copy(update={"center": tuple(center.tolist())})
+    return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
 
 
 def _has_no_room(reduced_model_row: Mapping[str, Any], comparison_row: Mapping[str, Any]) -> bool:

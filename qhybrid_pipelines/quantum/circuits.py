@@ -47,11 +47,12 @@ def build_batch(
     experiment: str,
     backend: str,
     circuit: UserCircuit | None = None,
+    first_point: int = 0,
 ) -> PlannedBatch:
     """Return the batch that runs ``angles``, of shape ``(points, angles of the ansatz)`` and in radians, on a reduced model.
 
     Seeds depend on the experiment's seed, the point and the repetition, not on the backend. A ``circuit`` from a file
-    takes the place of the ansatz.
+    takes the place of the ansatz. Points count from ``first_point``, so that each step of a loop has shots of its own.
 
     Raises:
         InvalidInput: the angles are not finite or too few or many for the ansatz, or mixer or circuit do not fit the
@@ -78,7 +79,8 @@ def build_batch(
             remedy="Plan the sweep for this reduced model and ansatz again.",
             field="sweep",
         )
-    seeds = [[derive_seed(spec.seed, "shots", p, r) for r in range(spec.repetitions)] for p in range(len(angles))]
+    points = range(first_point, first_point + len(angles))
+    seeds = [[derive_seed(spec.seed, "shots", p, r) for r in range(spec.repetitions)] for p in points]
     batch = CircuitBatch(
         experiment=experiment,
         backend=backend,
@@ -104,7 +106,7 @@ def batch_to_row(planned: PlannedBatch, *, first_point: int | None = None) -> di
 
     Args:
         planned: the batch.
-        first_point: number of its circuit in a series; None where the batch is all there is.
+        first_point: number of its circuit in a series, or of its first point in a loop; None where the batch is all there is.
     """
     batch = planned.batch
     return {

@@ -141,6 +141,8 @@ def _plan_qaoa(reduced_model: ReducedModel, spec: ExperimentSpec, optimise: Angl
             points, label = box * generator(spec.seed, "sweep", "random").random((n_neighbours, 2 * layers)), "random"
         case "refine":
             points, label = _random_in_box(best, np.repeat([scale, 1.0], layers), spec), f"near {source}"
+        case "optimise":  # the others depend on what the backend answers
+            points, label = np.empty((0, 2 * layers)), source
     return replace(_plan(spec, best, source, points, label, layers=layers), optimised_expectation=expectation)
 
 
@@ -185,6 +187,12 @@ def _plan_user_circuit(count: int, spec: ExperimentSpec) -> SweepPlan:
     """Plan for a circuit from a file; without inputs it is one point."""
     if count == 0:
         check_sweep(spec, count)
+        if spec.sweep.is_loop:
+            raise InvalidInput(
+                "the circuit has no inputs, so that there is nothing to optimise",
+                remedy="Give it `input float` angles, or leave the sweep out.",
+                field="sweep.strategy",
+            )
         nothing = np.empty((1, 0))
         return SweepPlan(
             strategy=spec.sweep.strategy, angles=nothing, angle_source=("the circuit has no inputs",), layers=0
@@ -201,6 +209,8 @@ def _plan_free(count: int, spec: ExperimentSpec, what: str) -> SweepPlan:
         best, source = np.array(sweep.center), _centre_name(spec)
     else:
         best, source = NEAR_ZERO_SPREAD * rng.standard_normal(count), "random near zero"
+    if sweep.strategy == "optimise":
+        return _plan(spec, best, source, np.empty((0, count)), source, layers=0)
     if sweep.strategy == "refine":
         return _plan(
             spec, best, source, _random_in_box(best, np.full(count, NEAR_ZERO_SPREAD), spec), f"near {source}", layers=0

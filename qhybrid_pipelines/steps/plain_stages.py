@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
+from qhybrid_pipelines.steps.execute.optimiser_steps import Caller, optimiser_steps
 from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sensitivity
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
@@ -103,13 +104,25 @@ class PlainStages:
     ) -> Iterator[WrittenTable]:
         workspace, where = self._workspace, [(stage.backend or "", stage.experiment)]
         dispatcher = workspace.control_plane.dispatcher
+        prepared = ("experiments", "problem_instances", "reduced_models", "parameter_sweeps")
+        steps = tables.call(
+            optimiser_steps,
+            *prepared,
+            first=where,
+            specifications=workspace.specifications,
+            dispatcher=dispatcher,
+            lake=workspace.lake,
+            caller=Caller(principal=principal, requested_at=requested_at),
+        )
+        yield tables.write("optimiser_steps", steps)
         yield tables.write(
             "circuit_batches",
             tables.call(
                 circuit_batches,
-                *("experiments", "problem_instances", "reduced_models", "parameter_sweeps"),
+                *prepared,
                 first=where,
                 specifications=workspace.specifications,
+                optimiser_steps=steps,
             ),
         )
         submitted = submit_circuit_batches(
@@ -139,8 +152,8 @@ class PlainStages:
         decided = decisions(
             where,
             **tables.named(
-                *("experiments", "problem_instances", "reduced_models", "parameter_sweeps", "point_scores"),
-                *("scored_solutions", "baselines", "baseline_comparisons"),
+                *("experiments", "problem_instances", "reduced_models", "parameter_sweeps", "optimiser_steps"),
+                *("point_scores", "scored_solutions", "baselines", "baseline_comparisons"),
             ),
         )
         yield tables.write("decisions", decided)
@@ -161,7 +174,7 @@ class PlainStages:
             tracker=workspace.tracker,
             dagster_run_id=run_id,
             **tables.named(
-                *("experiments", "circuit_batches", "qpu_result_sets", "point_scores"),
+                *("experiments", "optimiser_steps", "circuit_batches", "qpu_result_sets", "point_scores"),
                 *("baseline_comparisons", "provenance"),
             ),
             sampling_verdicts=empty(schemas.SAMPLING_VERDICTS),  # no sampling experiment is run here

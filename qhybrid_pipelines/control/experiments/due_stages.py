@@ -19,6 +19,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
@@ -31,6 +32,8 @@ PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "pa
 SUBMIT = ("circuit_batches", "qpu_submissions")
 #: Written beside them, and nothing waits for it: an execution of an earlier release is whole without it.
 DESCRIBE = ("parameter_sensitivity",)
+#: Written before them, and waited for only where angles are optimised through the backend: the steps of the loop.
+LOOP = ("optimiser_steps",)
 COLLECT = (
     "qpu_result_sets",
     "point_scores",
@@ -54,8 +57,8 @@ SAMPLE = (*SUBMIT, *SCORE)
 STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "prepare": PREPARE,
-        "execute": (*EXECUTE, *DESCRIBE),
-        "submit": (*SUBMIT, *DESCRIBE),
+        "execute": (*LOOP, *EXECUTE, *DESCRIBE),
+        "submit": (*LOOP, *SUBMIT, *DESCRIBE),
         "collect": COLLECT,
         "train": TRAIN,
         "infer": INFER,
@@ -165,7 +168,13 @@ def assets_of(spec: AnySpec) -> frozenset[str]:
     if isinstance(spec, LearningSpec):
         return frozenset(LEARN)
     way = _way_of(spec)
-    return frozenset((*STAGE_ASSETS[way.prepare], *STAGE_ASSETS[way.at_once]))
+    without = () if is_loop(spec) else LOOP
+    return frozenset((*STAGE_ASSETS[way.prepare], *STAGE_ASSETS[way.at_once])) - frozenset(without)
+
+
+def is_loop(spec: AnySpec) -> bool:
+    """Tell whether the angles of an experiment are optimised step by step through its backends."""
+    return isinstance(spec, ExperimentSpec) and spec.sweep.is_loop
 
 
 def deciding_tables(key: str, spec: AnySpec) -> list[tuple[str, PartitionKey]]:
@@ -203,7 +212,7 @@ def _due_circuits(
         return []
     successors = Successors.of(control_plane.ledger, key)
     found = [
-        _due_execution(partition, lake, control_plane, successors, way)
+        _due_execution(partition, lake, control_plane, successors, way, loop=is_loop(spec))
         for partition in unsettled
         if partition not in decided or _has_unfinished_successor(partition, lake, successors)
     ]
@@ -251,15 +260,29 @@ def waiting_jobs(ledger: Ledger, experiments: Collection[str] | None = None) -> 
 
 
 def _due_execution(
-    partition: PartitionKey, lake: Lake, control_plane: ControlPlaneView, successors: Successors, way: _Way
+    partition: PartitionKey,
+    lake: Lake,
+    control_plane: ControlPlaneView,
+    successors: Successors,
+    way: _Way,
+    *,
+    loop: bool,
 ) -> Stage | None:
     key, backend = partition.experiment or "", partition.backend or ""
     # A stage that collects in the same run cannot rest in between until a person has approved.
     at_once = control_plane.is_immediate(backend) and not control_plane.may_need_approval(backend)
     first, last = (way.at_once, way.at_once) if at_once else ("submit", way.collect)
-    if not _all_written(lake, SUBMIT, partition):
+    if not _all_written(lake, (*LOOP, *SUBMIT) if loop else SUBMIT, partition):
         return Stage(experiment=key, backend=backend, job=first)
+    if loop and not loop_has_ended(lake, partition):
+        last = first  # what came back says which step is next
     return _next_stage(key, backend, control_plane, successors.jobs(_submitted_job_ids(lake, partition)), (first, last))
+
+
+def loop_has_ended(lake: Lake, partition: PartitionKey) -> bool:
+    """Tell whether a loop whose steps were written has no further one; one without a circuit to run never had any."""
+    reasons = lake.read(schemas.OPTIMISER_STEPS, partition).column("stop_reason")
+    return int(reasons.null_count) == 0
 
 
 def _next_stage(

@@ -35,11 +35,13 @@ class SubmitRequest(RequestTerms):
         principal: who asks; empty stands for the principal of this deployment.
         budget_usd: what the experiment may spend over all its backends.
         repeat: run work again, as new jobs, where its last job ended without a result.
+        times: how many batches like this are meant to follow each other, this one included; the policy judges them together.
     """
 
     principal: str = ""
     budget_usd: float
     repeat: bool = False
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +208,8 @@ class AdmissionControl:
             environment=self._deployment.environment,
             backend=capabilities.backend,
             mode=capabilities.mode,
-            shots=sum(batch.points * batch.repetitions * batch.shots for batch in batches),
-            cost_usd=sum(quote.high_usd for quote in quotes),
+            shots=request.times * sum(batch.points * batch.repetitions * batch.shots for batch in batches),
+            cost_usd=request.times * sum(quote.high_usd for quote in quotes),
             data_class=request.data_class,
             region=capabilities.region,
         )

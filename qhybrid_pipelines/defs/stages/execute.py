@@ -1,4 +1,4 @@
-"""EXECUTE, one partition per backend and experiment: circuits, their sensitivity > submissions > completions > results."""
+"""EXECUTE, one partition per backend and experiment: steps of a loop > circuits, their sensitivity > submissions > completions > results."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from qhybrid_pipelines.defs.run_history import requested_at
 from qhybrid_pipelines.defs.run_tags import add_tags, job_state_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
 from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
+from qhybrid_pipelines.steps.execute import optimiser_steps as loop_step
 from qhybrid_pipelines.steps.execute import parameter_sensitivity as sensitivity_step
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
@@ -29,6 +30,35 @@ table_options: dict[str, Any] = {
 }
 
 
+@table_asset(**table_options, pool="submissions", may_rest=True)
+def optimiser_steps(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    problem_instances: pa.Table,
+    reduced_models: pa.Table,
+    parameter_sweeps: pa.Table,
+) -> pa.Table:
+    """The trace of a loop that optimises angles through the backend: each step is submitted once, and what came back says which is next."""
+    opened = workspace.open()
+    table = loop_step.optimiser_steps(
+        get_executions(context),
+        experiments,
+        problem_instances,
+        reduced_models,
+        parameter_sweeps,
+        specifications=opened.specifications,
+        dispatcher=opened.control_plane.dispatcher,
+        lake=opened.lake,
+        caller=loop_step.Caller(
+            principal=requesting_principal(context.run.tags, opened.control_plane.deployment),
+            requested_at=requested_at(context),
+        ),
+    )
+    context.add_output_metadata(metadata.optimiser_steps(table), output_name=RESULT)
+    return table
+
+
 @table_asset(**table_options)
 def circuit_batches(
     context: dg.AssetExecutionContext,
@@ -38,6 +68,7 @@ def circuit_batches(
     reduced_models: pa.Table,
     parameter_sweeps: pa.Table,
     sampling_circuits: pa.Table,
+    optimiser_steps: pa.Table,
 ) -> pa.Table:
     """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
     specifications = workspace.open().specifications
@@ -49,6 +80,7 @@ def circuit_batches(
         parameter_sweeps,
         specifications=specifications,
         sampling_circuits=sampling_circuits,
+        optimiser_steps=optimiser_steps,
     )
     for key, spec in read_optimisations(experiments):
         own = assign_variables(key, spec, problem_instances, reduced_models, specifications=specifications)
@@ -123,4 +155,4 @@ def qpu_result_sets(
     return table
 
 
-ASSETS = (circuit_batches, parameter_sensitivity, qpu_submissions, qpu_completions, qpu_result_sets)
+ASSETS = (optimiser_steps, circuit_batches, parameter_sensitivity, qpu_submissions, qpu_completions, qpu_result_sets)

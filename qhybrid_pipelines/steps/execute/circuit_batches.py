@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
@@ -35,8 +37,11 @@ def circuit_batches(
     *,
     specifications: Specifications,
     sampling_circuits: pa.Table | None = None,
+    optimiser_steps: pa.Table | None = None,
 ) -> pa.Table:
     """Return the table `circuit_batches`; an experiment that reduction solved has no row, a series one for each circuit.
+
+    A loop has a row for every step that was planned so far; without `optimiser_steps` it has its first one, at the start.
 
     Raises:
         InvalidInput: an experiment does not name the backend of its execution.
@@ -56,13 +61,29 @@ def circuit_batches(
             angles = np.array(points.column("angles").to_pylist(), dtype=np.float64).reshape(points.num_rows, -1)
             instance = Instance.from_row(get_row(problem_instances, key))
             reduced_model = reduced_model_from_row(get_row(reduced_models, key))
-            planned = build_batch(
-                reduced_model,
-                angles,
-                spec,
-                experiment=key,
-                backend=backend,
-                circuit=load_arranged_circuit(spec, specifications, reduced_model, instance.variables),
-            )
-            rows.append(batch_to_row(planned))
+            own_circuit = load_arranged_circuit(spec, specifications, reduced_model, instance.variables)
+            for first_point, batch_angles in _batches(spec, angles, optimiser_steps, key, backend):
+                planned = build_batch(
+                    reduced_model,
+                    batch_angles,
+                    spec,
+                    experiment=key,
+                    backend=backend,
+                    circuit=own_circuit,
+                    first_point=first_point or 0,
+                )
+                rows.append(batch_to_row(planned, first_point=first_point))
     return from_rows(schemas.CIRCUIT_BATCHES, rows)
+
+
+def _batches(
+    spec: ExperimentSpec, angles: F64, optimiser_steps: pa.Table | None, key: str, backend: str
+) -> list[tuple[int | None, F64]]:
+    """Return the angles of each batch with the number of its first point, which only a loop counts."""
+    if not spec.sweep.is_loop:
+        return [(None, angles)]
+    if optimiser_steps is None:
+        return [(0, np.repeat(angles, spec.sweep.points, axis=0))]
+    steps = select_rows(optimiser_steps, key, backend).sort_by("point").to_pylist()
+    planned = np.array([row["angles"] for row in steps], dtype=np.float64).reshape(len(steps), angles.shape[1])
+    return [(first, planned[first : first + spec.sweep.points]) for first in range(0, len(steps), spec.sweep.points)]

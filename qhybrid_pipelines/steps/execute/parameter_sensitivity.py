@@ -36,7 +36,8 @@ def parameter_sensitivity(
     rows: list[Row] = []
     known: dict[tuple[str, bytes], PointSensitivity] = {}
     for backend, key in executions:
-        for row in select_rows(circuit_batches, key, backend).to_pylist():
+        # A loop has a batch for every step; its first one is at the best guess, as that of a sweep.
+        for row in select_rows(circuit_batches, key, backend).sort_by("first_point").slice(0, 1).to_pylist():
             structure = batch_from_row(row).structure
             if structure is None or structure.model.size > MAX_QUBITS:
                 continue

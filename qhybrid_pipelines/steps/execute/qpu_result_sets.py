@@ -34,7 +34,7 @@ def collect_result_sets(circuit_batches: pa.Table, qpu_submissions: pa.Table, di
     tables: list[pa.Table] = []
     for (experiment, backend), batches in _by_execution(circuit_batches).items():
         rows = select_rows(qpu_submissions, experiment, backend).to_pylist()
-        tables += _collect_series(batches, rows, dispatcher)
+        tables += collect_series(batches, rows, dispatcher)
     # Whoever asked keeps this table, Dagster among them: in a long sweep keys of rows would take more room than counts.
     return with_texts_deduplicated(
         conform(schemas.QPU_RESULT_SETS, pa.concat_tables(tables or [empty(schemas.QPU_RESULT_SETS)]))
@@ -73,7 +73,7 @@ def collect_counts(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatc
     Raises:
         JobFailed: as `qpu_result_sets`.
     """
-    return _collect_series([(0, batch)], rows, dispatcher)
+    return collect_series([(0, batch)], rows, dispatcher)
 
 
 def _by_execution(circuit_batches: pa.Table) -> dict[tuple[str, str], list[tuple[int, CircuitBatch]]]:
@@ -85,9 +85,19 @@ def _by_execution(circuit_batches: pa.Table) -> dict[tuple[str, str], list[tuple
     return found
 
 
-def _collect_series(
+def collect_series(
     batches: Sequence[tuple[int, CircuitBatch]], rows: Sequence[Row], dispatcher: Dispatcher
 ) -> list[pa.Table]:
+    """Return the counts of every part of some batches of one execution; none if one of them is not to be had any more.
+
+    Args:
+        batches: what was submitted, each with the number of its first point.
+        rows: of its parts, as they were submitted.
+        dispatcher: collects.
+
+    Raises:
+        JobFailed: as `collect_result_sets`.
+    """
     tables: list[pa.Table] = []
     failures: list[QHybridError] = []
     jobs = get_current_jobs(rows, dispatcher)

@@ -12,6 +12,7 @@ from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.sampling_specification import AnySpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.values_from_rows import Row, check_backend_is_named, get_circuits_specification
 from qhybrid_pipelines.storage import schemas
@@ -51,6 +52,11 @@ def submit_circuit_batches(
         spec = get_circuits_specification(experiments, experiment)
         rows += submit_batches(batches, spec, dispatcher, principal=principal, requested_at=requested_at)
     return from_rows(schemas.QPU_SUBMISSIONS, rows)
+
+
+def planned_steps(spec: AnySpec) -> int:
+    """Return how many batches of one execution follow each other: the steps of a loop, else one."""
+    return (spec.sweep.steps or 1) if isinstance(spec, ExperimentSpec) else 1
 
 
 def submit_batch(
@@ -93,6 +99,7 @@ def submit_batches(
             principal=principal,
             requested_at=requested_at,
             data_class=spec.data_class,
+            times=planned_steps(spec),
         ),
     )
     return [

@@ -21,6 +21,7 @@ def decisions(
     problem_instances: pa.Table,
     reduced_models: pa.Table,
     parameter_sweeps: pa.Table,
+    optimiser_steps: pa.Table,
     point_scores: pa.Table,
     scored_solutions: pa.Table,
     baselines: pa.Table,
@@ -38,10 +39,15 @@ def decisions(
             backend=backend,
             reduced_model_row=get_row(reduced_models, key),
             comparison_row=get_row(baseline_comparisons, key, backend),
-            parameter_sweeps=select_rows(parameter_sweeps, key),
+            angles=_angles(select_rows(optimiser_steps, key, backend)) or _angles(select_rows(parameter_sweeps, key)),
             point_scores=select_rows(point_scores, key, backend),
             scored_solutions=select_rows(scored_solutions, key, backend),
             baselines=select_rows(baselines, key),
         )
         rows.append({"experiment": key, "backend": backend, **decision})
     return from_rows(schemas.DECISIONS, rows)
+
+
+def _angles(points: pa.Table) -> dict[int, list[float]]:
+    """Return the angles of every point of a table; those of a loop are its steps', else those of the sweep."""
+    return {row["point"]: row["angles"] for row in points.select(["point", "angles"]).to_pylist()}

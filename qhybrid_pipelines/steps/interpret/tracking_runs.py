@@ -51,6 +51,7 @@ def tracking_runs(
     *,
     experiments: pa.Table,
     circuit_batches: pa.Table,
+    optimiser_steps: pa.Table,
     point_scores: pa.Table,
     qpu_result_sets: pa.Table,
     baseline_comparisons: pa.Table,
@@ -97,6 +98,7 @@ def tracking_runs(
             ),
             verdict=comparison,
             provenance=origin,
+            series=_loop_series(select_rows(optimiser_steps, key, backend).sort_by("point").to_pylist()),
             dagster_run_id=dagster_run_id,
         )
         rows.append(_tracked_row(key, backend, record, tracker))
@@ -156,6 +158,20 @@ def _series_record(
     )
 
 
+def _loop_series(rows: list[Row]) -> dict[str, list[tuple[int, float]]]:
+    """Return what MLflow shows of a loop: the best objective of each step, and the best up to it; nothing for a sweep."""
+    steps: dict[int, list[Row]] = {}
+    for row in rows:
+        if row["value"] is not None:
+            steps.setdefault(row["step"], []).append(row)
+    if not steps:
+        return {}
+    return {
+        "loop.objective": [(step, min(row["value"] for row in found)) for step, found in steps.items()],
+        "loop.best_objective": [(step, found[-1]["best_value"]) for step, found in steps.items()],
+    }
+
+
 def _label_tags(labels: Labels) -> dict[str, str]:
     """Return the owner, and a tag of MLflow for each tag, which its search finds by ``tags.label_paper = 'true'``."""
     owner = {} if labels.owner is None else {"owner": labels.owner}
@@ -173,6 +189,7 @@ def _params(spec: dict[str, Any], backend: str, comparison: Row, origin: Row) ->
         "layers": spec["ansatz"]["layers"],
         "sweep": spec["sweep"]["strategy"],
         "points": spec["sweep"]["points"],
+        **{name: spec["sweep"][name] for name in ("optimiser", "steps") if name in spec["sweep"]},
         "shots": spec["shots"],
         "repetitions": spec["repetitions"],
         "seed": spec["seed"],

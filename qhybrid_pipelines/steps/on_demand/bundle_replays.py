@@ -18,18 +18,17 @@ from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
-from qhybrid_pipelines.core.sub_batches import make_sub_batch
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.quantum.depth import DepthChoice
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
-from qhybrid_pipelines.steps.execute.qpu_result_sets import place_counts
+from qhybrid_pipelines.steps.execute.qpu_result_sets import place_counts, sub_batch_for
 from qhybrid_pipelines.steps.interpret.baseline_comparisons import about_depth
 from qhybrid_pipelines.steps.interpret.decisions import decisions
 from qhybrid_pipelines.steps.interpret.scored_solutions import scores
-from qhybrid_pipelines.steps.on_demand.bundles import PART_FIELDS, unmeasured_row
+from qhybrid_pipelines.steps.on_demand.bundles import unmeasured_row
 from qhybrid_pipelines.steps.prepare.baselines import baselines
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import parameter_sweeps
@@ -111,7 +110,16 @@ def _replay(
     replayed = []
     for execution in executions:
         pair = (str(execution["backend"]), key)
-        batches = circuit_batches([pair], experiment_table, instances, reduced, points, specifications=aside)
+        steps = from_rows(schemas.OPTIMISER_STEPS, execution.get("optimiser_steps", ()))
+        batches = circuit_batches(
+            [pair],
+            experiment_table,
+            instances,
+            reduced,
+            points,
+            specifications=aside,
+            optimiser_steps=steps,
+        )
         counts = _counts(batches, execution["parts"], bundle, control_plane)
         point_scores, solutions = scores([pair], experiment_table, instances, reduced, counts)
         instance = Instance.from_row(get_row(instances, key))
@@ -132,6 +140,7 @@ def _replay(
             problem_instances=instances,
             reduced_models=reduced,
             parameter_sweeps=points,
+            optimiser_steps=steps,
             point_scores=point_scores,
             scored_solutions=solutions,
             baselines=classical,
@@ -160,12 +169,15 @@ def _counts(batches: pa.Table, parts: Sequence[Row], bundle: Bundle, control_pla
     rows = batches.to_pylist()
     if not rows and parts:
         raise _other_circuits()
-    tables += [_decode(batch_from_row(rows[0]), part, bundle, control_plane) for part in parts]
+    batches_by_point = [(row["first_point"] or 0, batch_from_row(row)) for row in rows]
+    for part in parts:
+        first_point, batch = next(one for one in reversed(batches_by_point) if one[0] <= part["first_point"])
+        tables.append(_decode(batch, first_point, part, bundle, control_plane))
     return pa.concat_tables(tables)
 
 
-def _decode(batch: CircuitBatch, part: Row, bundle: Bundle, control_plane: ControlPlane) -> pa.Table:
-    sub_batch = make_sub_batch(batch, **{name: part[name] for name in PART_FIELDS})
+def _decode(batch: CircuitBatch, first_point: int, part: Row, bundle: Bundle, control_plane: ControlPlane) -> pa.Table:
+    sub_batch = sub_batch_for(batch, part, first_point)
     if sub_batch.batch.payload_sha256 != part["payload_sha256"]:
         raise _other_circuits()
     ref = JobRef(provider=part["provider"], backend=part["backend"], provider_job_id=part["provider_job_id"])

@@ -73,6 +73,8 @@ def pack_experiment(
                 # Where the depth was left to the backend's gate errors, they may be others by now.
                 "layers": len(points[0]["gammas"]) if points else None,
                 "parts": parts,
+                # A loop asks for its points by answers that have noise: the replay runs the points, and does not ask anew.
+                **_loop_columns(lake, spec, partition),
                 "without_counts": without_counts,
                 "comparison": unmeasured_row(
                     lake.read(schemas.BASELINE_COMPARISONS, partition), schemas.BASELINE_COMPARISONS
@@ -81,6 +83,13 @@ def pack_experiment(
             }
         )
     return Bundle(facts=_facts(key, spec, executions), files=files)
+
+
+def _loop_columns(lake: Lake, spec: ExperimentSpec, partition: PartitionKey) -> Row:
+    """Return the trace of a loop; nothing of another experiment."""
+    if not spec.sweep.is_loop:
+        return {}
+    return {"optimiser_steps": lake.read(schemas.OPTIMISER_STEPS, partition).to_pylist()}
 
 
 def unmeasured_row(table: Any, schema: Table) -> Row:

@@ -28,6 +28,7 @@ from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.sampling.plan import plan_circuits, series_batch
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sensitivity
+from qhybrid_pipelines.steps.execute.qpu_submissions import planned_steps
 from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
 from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables, assign_variables
 from qhybrid_pipelines.steps.prepare.experiments import experiments
@@ -204,7 +205,7 @@ def estimate_rows(
         }
         problem = None
         if batch is not None:
-            circuits = batch.points * batch.repetitions
+            circuits = batch.points * batch.repetitions * planned_steps(spec)
             row |= {"circuits": circuits, "shots": circuits * batch.shots, "assumptions": ""}
             row |= {"low_usd": None, "high_usd": None}
             try:
@@ -275,7 +276,8 @@ def plan_batches(
     for backend in spec.backends:
         batch = _find_batch(batches, backend)
         width = get_row(reduced, key)["n_qubits"] if batch is None else batch.template.n_qubits
-        yield backend, "sweep", width, batch
+        steps = planned_steps(spec)
+        yield backend, "sweep" if steps == 1 else f"loop of {steps} steps", width, batch
 
 
 def _sensitivity_rows(key: str, backends: Sequence[str], rows: Sequence[Row]) -> list[Row]:
@@ -331,10 +333,16 @@ def _find_batch(batches: pa.Table, backend: str) -> CircuitBatch | None:
 def _fill_price_and_verdict(batch: CircuitBatch, spec: AnySpec, row: Row, dispatcher: Dispatcher) -> None:
     """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
 
+    A loop is priced as a whole: all its steps like the first, less those that the ledger has.
+
     Raises:
         Refused: a limit or the policy says no.
         ProviderError: the provider could not be asked, or its compiler takes no such circuit.
     """
+    steps = planned_steps(spec)
+    if steps > 1:
+        _fill_loop(batch, spec, steps, row, dispatcher)
+        return
     sub_batches = dispatcher.split(batch)
     new = [sub_batch for sub_batch in sub_batches if dispatcher.latest_job(sub_batch.batch) is None]
     row |= {"jobs": len(sub_batches), "jobs_paid": len(sub_batches) - len(new)}
@@ -355,6 +363,31 @@ def _fill_price_and_verdict(batch: CircuitBatch, spec: AnySpec, row: Row, dispat
     route, decision = admission[0].route, admission[0].decision
     elsewhere = f" on {route.backend}, because {route.reason}" if route.backend != batch.backend else ""
     row["policy"] = f"{decision.verdict}{elsewhere}: {decision.reason}"
+
+
+def _fill_loop(batch: CircuitBatch, spec: AnySpec, steps: int, row: Row, dispatcher: Dispatcher) -> None:
+    """Fill in what all steps of a loop come to, each at the price of the first; raises as `_fill_price_and_verdict`."""
+    parts = dispatcher.split(batch)
+    jobs = steps * len(parts)
+    known = {
+        job.payload_sha256
+        for job in dispatcher.ledger.jobs(experiment=batch.experiment)
+        if job.requested_backend == batch.backend
+    }
+    left = max(jobs - len(known), 0) / len(parts)
+    row |= {"jobs": jobs, "jobs_paid": min(len(known), jobs)}
+    quotes = [dispatcher.estimate(part.batch) for part in parts]
+    _set_price(row, quotes)
+    low, high = row["low_usd"], row["high_usd"]
+    row |= {"low_usd": low * left, "high_usd": high * left}
+    circuits = batch.points * batch.repetitions
+    row["assumptions"] = (
+        f"{steps} steps of {circuits} circuits at most, ${high:.2f} a step, ${steps * high:.2f} in all; {row['assumptions']}"
+    )
+    request = SubmitRequest(tier=spec.tier, budget_usd=spec.budget.usd, data_class=spec.data_class, times=steps)
+    admissions = [preview.admission for preview in dispatcher.preview(parts, request)]
+    decision = admissions[0].decision if admissions[0] is not None else None
+    row["policy"] = "begun already" if decision is None else f"{decision.verdict}: {decision.reason}"
 
 
 def _set_price(row: Row, quotes: Sequence[Estimate]) -> None:

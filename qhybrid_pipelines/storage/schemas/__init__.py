@@ -11,6 +11,7 @@ from qhybrid_pipelines.storage.schemas.backends import BACKEND_CALIBRATIONS, BAC
 from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, SCHEMA_VERSION, Column, Table, comment
 from qhybrid_pipelines.storage.schemas.execution import (
     CIRCUIT_BATCHES,
+    OPTIMISER_STEPS,
     PARAMETER_SENSITIVITY,
     QPU_RESULT_SETS,
     QPU_SUBMISSIONS,
@@ -63,6 +64,7 @@ LAKE_TABLES: tuple[Table, ...] = (
     FEATURES,
     REDUCED_MODELS,
     PARAMETER_SWEEPS,
+    OPTIMISER_STEPS,
     CIRCUIT_BATCHES,
     PARAMETER_SENSITIVITY,
     QPU_SUBMISSIONS,
@@ -82,9 +84,9 @@ LAKE_TABLES: tuple[Table, ...] = (
 
 #: Everything an analyst finds in the warehouse, in the order of the data's way.
 TABLES: tuple[Table, ...] = (
-    *LAKE_TABLES[:7],
+    *LAKE_TABLES[:8],
     *LEDGER_TABLES,
-    *LAKE_TABLES[7:],
+    *LAKE_TABLES[8:],
 )
 
 BY_NAME = {table.name: table for table in LAKE_TABLES}
@@ -109,6 +111,7 @@ __all__ = [
     "LATENCY",
     "LEARNING_TABLES",
     "LEDGER_TABLES",
+    "OPTIMISER_STEPS",
     "PARAMETER_SENSITIVITY",
     "PARAMETER_SWEEPS",
     "POINT_SCORES",

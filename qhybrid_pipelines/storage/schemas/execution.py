@@ -23,7 +23,7 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 CIRCUIT_BATCHES = Table(
     name="circuit_batches",
-    meaning="Template x bindings x shots x seeds for one backend; of a series of circuits, a row for each",
+    meaning="Template x bindings x shots x seeds for one backend; of a series of circuits or a loop, a row for each circuit or step",
     key=("experiment", "backend", "first_point"),
     columns=(
         EXPERIMENT,
@@ -31,7 +31,7 @@ CIRCUIT_BATCHES = Table(
         column(
             "first_point",
             I32,
-            "Number in its series of the batch's circuit, which is its first point in other tables; null for the one batch of an optimisation",
+            "Number in its series of the batch's circuit, or of the first point of a step of a loop, as in other tables; null for the one batch of another optimisation",
             nullable=True,
             minimum=0,
         ),
@@ -51,6 +51,32 @@ CIRCUIT_BATCHES = Table(
         column("structure", TEXT, "QAOA structure as canonical JSON, for engines that exploit it", nullable=True),
         column("compile_points", BOOL, "Every point is compiled with its numbers, as a job of its own"),
         column("payload_sha256", TEXT, "Hash of all that decides the result"),
+    ),
+)
+
+OPTIMISER_STEPS = Table(
+    name="optimiser_steps",
+    meaning="The trace of a loop that optimises angles through a backend, one row per point; no row for other sweeps",
+    key=("experiment", "backend", "point"),
+    order=("experiment", "backend", "point"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        column("step", I32, "Step of the loop, from 0; its points are one batch of circuits", minimum=0),
+        column("point", I32, "Point in all tables of the execution, counted over all steps", minimum=0),
+        column("optimiser", TEXT, "Who asked for it", words=("cobyla", "spsa", "bayesian")),
+        column("angles", pa.list_(F64), "All angles of the ansatz; of QAOA gammas first", "rad"),
+        column(
+            "value",
+            F64,
+            "What is minimised, in cost units: the mean energy of the best fraction of the shots, all runs together; null "
+            "where it was not measured yet",
+            nullable=True,
+        ),
+        column("standard_error", F64, "Of the value, from its shots", nullable=True),
+        column("best_value", F64, "Lowest value up to this point", nullable=True),
+        column("shots", I64, "Shots of the point, all runs", "shots", minimum=1),
+        column("stop_reason", TEXT, "Why the loop ended; in every row, null while it goes on", nullable=True),
     ),
 )
 
