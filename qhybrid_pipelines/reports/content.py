@@ -242,6 +242,7 @@ class ExecutionContent:
     calibration: CalibrationWindow | None = None
     circuit: str | None = None
     sensitivity: tuple[Row, ...] = ()
+    loop: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,15 +102,17 @@ ORDER BY backend, total_seconds DESC, component
         sql="""
 SELECT experiment, backend, point, sum(mean_energy * shots) / sum(shots) AS energy,
        min(min_energy) AS lowest, avg(p_reduced_model_optimum) AS p_optimum, avg(p_feasible) AS p_allowed,
-       any_value(angle_source) AS angle_source, any_value(gammas) AS gammas, any_value(betas) AS betas
+       any_value(coalesce(o.optimiser, p.angle_source)) AS angle_source,
+       any_value(coalesce(o.angles, p.angles)) AS angles
 FROM point_scores
-JOIN parameter_sweeps USING (experiment, point)
+LEFT JOIN optimiser_steps o USING (experiment, backend, point)
+LEFT JOIN parameter_sweeps p USING (experiment, point)
 GROUP BY experiment, backend, point
 QUALIFY row_number() OVER (PARTITION BY experiment, backend ORDER BY energy, point) <= 3
 ORDER BY experiment, backend, energy, point
 """,
-        reading="The three lowest mean energies of each execution, over all repetitions. Angles are in radians; an ansatz "
-        "without gammas and betas has its angles in `parameter_sweeps.angles`.",
+        reading="The three lowest mean energies of each execution, over all repetitions. Angles are in radians, of QAOA "
+        "all gammas first; those of a loop through a backend are its steps' (`optimiser_steps`).",
     ),
     Question(
         title="Is it noise?",

@@ -80,7 +80,7 @@ def main() -> None:
     """Serve commands.
 
     A command may say when it is to be killed: ``failpoint``, or ``kill_after_stages`` and ``kill_after_seconds``, or
-    ``kill_after_jobs`` in the ``book`` of a provider.
+    ``kill_after_jobs`` in the ``book`` of a provider, and ``then_seconds`` later.
     """
     for module in LAZY_MODULES:
         importlib.import_module(module)
@@ -96,6 +96,7 @@ def main() -> None:
             os.kill(child, signal.SIGKILL)
         if "kill_after_jobs" in command:
             wait_for_accepted_jobs(command["book"], command["kill_after_jobs"])
+            time.sleep(command.get("then_seconds", 0.0))
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         end = {"code": os.waitstatus_to_exitcode(status), "started": started, "seconds": time.time() - started}

@@ -270,6 +270,24 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
         ],
     )
     yield (
+        schemas.OPTIMISER_STEPS,
+        [
+            {
+                **head,
+                "step": point,
+                "point": point,
+                "optimiser": "cobyla",
+                "angles": [0.3 + 0.1 * point, 0.2],
+                "value": -3.0 - point,
+                "standard_error": 0.05,
+                "best_value": -3.0 - point,
+                "shots": SHOTS * REPETITIONS,
+                "stop_reason": "all steps are done",
+            }
+            for point in range(POINTS)
+        ],
+    )
+    yield (
         schemas.PARAMETER_SENSITIVITY,
         [
             {

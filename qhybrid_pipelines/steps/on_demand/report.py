@@ -127,6 +127,7 @@ def _execution(  # noqa: PLR0917  one table each
         "answer": None if instance_row is None or decision is None else _answer(instance_row, decision),
         "calibration": _calibration(lake, backend, provenance, common),
         "sensitivity": tuple(_rows(lake, schemas.PARAMETER_SENSITIVITY, key, backend)),
+        "loop": tuple(_rows(lake, schemas.OPTIMISER_STEPS, key, backend)),
     }
     if batch is not None and batch["n_qubits"] <= MAX_DRAWN_QUBITS:
         parts["circuit"] = first_lines(draw_circuit(batch["template"]))
