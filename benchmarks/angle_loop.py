@@ -76,7 +76,7 @@ class Sampler:
         structure = QaoaStructure(
             model=self._reduced.model, mixer=self._mixer, cardinality=self._cardinality, angles=np.atleast_2d(angles)
         )
-        rows = exact_probabilities(structure)[1][:, : len(self.energies)]
+        rows = np.array([row[: len(self.energies)] for row in exact_probabilities(structure)[1]])
         return rows / rows.sum(axis=1, keepdims=True)
 
     def optimum(self, angles: np.ndarray) -> float:
