@@ -42,8 +42,10 @@ from qhybrid_pipelines.steps.interpret import (
 )
 from qhybrid_pipelines.steps.prepare import baselines, experiments, parameter_sweeps, problem_instances, reduced_models
 from qhybrid_pipelines.steps.workspace import Workspace
+from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.tables import empty
 
 BACKEND = "local:auto"
 SPECIFICATION = """
@@ -124,6 +126,7 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
             problem_instances=found,
             reduced_models=reduced,
             parameter_sweeps=points,
+            optimiser_steps=empty(schemas.OPTIMISER_STEPS),
             point_scores=summary,
             scored_solutions=solutions,
             baselines=classical,
@@ -147,9 +150,11 @@ def plain(workspace: Workspace, key: str) -> dict[str, float]:
             executions,
             experiments=asked,
             circuit_batches=sent,
+            optimiser_steps=empty(schemas.OPTIMISER_STEPS),
             point_scores=summary,
             qpu_result_sets=counts,
             baseline_comparisons=compared,
+            sampling_verdicts=empty(schemas.SAMPLING_VERDICTS),
             provenance=origin,
             labels=LabelStore(workspace.home),
             tracker=workspace.tracker,

@@ -24,7 +24,7 @@ from qhybrid_pipelines_tests.support.verdict_tables import (
 
 MAX = TinyFamily("max")
 KEY = "tiny-0123abcd"
-ANGLES = {"point": [0, 1], "angles": [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]]}
+ANGLES = {0: [0.1, 0.2, 0.3, 0.4], 1: [0.5, 0.6, 0.7, 0.8]}
 
 
 def decide_for(quantum, *, reduced_model=None, scores=None, classical, spec=None):
@@ -42,7 +42,7 @@ def decide_for(quantum, *, reduced_model=None, scores=None, classical, spec=None
         backend="local:auto",
         reduced_model_row=reduced_model,
         comparison_row=compare(MAX, ONES, reduced_model, **tables),
-        parameter_sweeps=ANGLES,
+        angles=ANGLES,
         **tables,
     )
     assert from_rows(schemas.DECISIONS, [{"experiment": KEY, "backend": "local:auto", **row}]).num_rows == 1
@@ -115,6 +115,14 @@ class TestContinue:
         assert spec.sweep.center == (0.5, 0.6, 0.7, 0.8)
         assert (spec.sweep.points, spec.sweep.spread) == (before.sweep.points, 0.3)
         assert (spec.seed, spec.ansatz, spec.lineage.incumbent) == (before.seed, before.ansatz, ones(7))
+
+    def test_a_loop_goes_on_with_one_layer_more_from_its_best_angles(self):
+        before = tiny_spec(sweep={"strategy": "optimise", "steps": 5})
+        spec = following(decide_for([7] * 10, classical={"proved": 8}, spec=before))
+        assert (spec.sweep.strategy, spec.sweep.steps, spec.sweep.points) == ("optimise", 5, 1)
+        assert spec.ansatz.depth == before.ansatz.depth + 1
+        # Point 1 is the best; its curve is stretched, so that the ends stay.
+        assert spec.sweep.center == pytest.approx((0.5, 0.55, 0.6, 0.7, 0.75, 0.8))
 
     def test_one_layer_more_where_the_angles_of_this_depth_are_optimised(self):
         before = tiny_spec(sweep="auto")
