@@ -100,11 +100,11 @@ ORDER BY backend, total_seconds DESC, component
     Question(
         title="Which parameter points are best?",
         sql="""
-SELECT experiment, backend, point, sum(mean_energy * shots) / sum(shots) AS energy,
-       min(min_energy) AS lowest, avg(p_reduced_model_optimum) AS p_optimum, avg(p_feasible) AS p_allowed,
-       any_value(coalesce(o.optimiser, p.angle_source)) AS angle_source,
-       any_value(coalesce(o.angles, p.angles)) AS angles
-FROM point_scores
+SELECT experiment, backend, point, sum(s.mean_energy * s.shots) / sum(s.shots) AS energy,
+       min(s.min_energy) AS lowest, avg(s.p_reduced_model_optimum) AS p_optimum, avg(s.p_feasible) AS p_allowed,
+       any_value(coalesce(o.optimiser, p.angle_source)) AS angle_source, any_value(p.gammas) AS gammas,
+       any_value(p.betas) AS betas, any_value(coalesce(o.angles, p.angles)) AS angles
+FROM point_scores s
 LEFT JOIN optimiser_steps o USING (experiment, backend, point)
 LEFT JOIN parameter_sweeps p USING (experiment, point)
 GROUP BY experiment, backend, point
@@ -112,7 +112,7 @@ QUALIFY row_number() OVER (PARTITION BY experiment, backend ORDER BY energy, poi
 ORDER BY experiment, backend, energy, point
 """,
         reading="The three lowest mean energies of each execution, over all repetitions. Angles are in radians, of QAOA "
-        "all gammas first; those of a loop through a backend are its steps' (`optimiser_steps`).",
+        "all gammas first; an ansatz without gammas and betas, and the steps of a loop through a backend, have them in `angles`.",
     ),
     Question(
         title="Is it noise?",

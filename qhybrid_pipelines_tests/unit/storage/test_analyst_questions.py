@@ -78,6 +78,7 @@ def test_points(ask):
     assert [row["point"] for row in answer] == [0, 1] * 4
     second = next(row for row in answer if row["experiment"] == SECOND)
     assert (second["energy"], second["gammas"]) == (pytest.approx(-3.6), [0.3])
+    assert {tuple(row["angles"]) for row in answer} == {(0.3, 0.2), (0.4, 0.2)}  # those of the loop, per point
 
 
 def test_noise(ask):
