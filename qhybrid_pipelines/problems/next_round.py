@@ -101,14 +101,14 @@ def plan_next_round(
         adjusted = f"The same reduced model with {ansatz.layers} layers instead of {spec.ansatz.layers}."
         return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
     if best_angles and spec.sweep.strategy != "auto":
-        return _closer_look(spec, lineage, backend, best_angles)
+        return _refined_round(spec, lineage, backend, best_angles)
     return None
 
 
-def _closer_look(spec: ExperimentSpec, lineage: Lineage, backend: str, best_angles: Sequence[float]) -> NextRound:
+def _refined_round(spec: ExperimentSpec, lineage: Lineage, backend: str, best_angles: Sequence[float]) -> NextRound:
     """Return the round that goes on from the best angles, on the same reduced model."""
     if spec.sweep.is_loop:
-        return _next_loop(spec, lineage, backend, best_angles)
+        return _deeper_loop(spec, lineage, backend, best_angles)
     spread = spec.sweep.spread / 2 if spec.sweep.strategy == "refine" else SweepSpec().spread
     sweep = SweepSpec(strategy="refine", points=spec.sweep.points, center=tuple(map(float, best_angles)), spread=spread)
     changed = {"lineage": lineage, "backends": (backend,), "sweep": sweep}
@@ -116,7 +116,7 @@ def _closer_look(spec: ExperimentSpec, lineage: Lineage, backend: str, best_angl
     return NextRound(spec=_change_specification(spec, changed), adjusted=adjusted)
 
 
-def _next_loop(spec: ExperimentSpec, lineage: Lineage, backend: str, best_angles: Sequence[float]) -> NextRound:
+def _deeper_loop(spec: ExperimentSpec, lineage: Lineage, backend: str, best_angles: Sequence[float]) -> NextRound:
     """Return the loop that goes on from the best angles: of QAOA with one layer more, as these are near the best of their depth."""
     center = np.array(best_angles)
     changed: dict[str, Any] = {"lineage": lineage, "backends": (backend,)}

@@ -15,18 +15,20 @@ from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.quantum.optimisers.search import MeasuredStep, Search
 
-#: Half the width of the box around the start, and how far the first looks along each coordinate go; in units of the angles.
-REACH, FIRST_LOOK = 0.8, 0.3
+#: Half the width of the box around the start, and how far the first points along each coordinate go; in units of the angles.
+REACH, FIRST_DISTANCE = 0.8, 0.3
 #: Least share of the variance of the values that counts as noise.
 LEAST_NOISE = 1e-4
 
 
 def ask(search: Search, history: Sequence[MeasuredStep]) -> F64:
-    """Return the next points, shape ``(points, angles)``, radians: first the start and one look along each coordinate."""
+    """Return the next points, shape ``(points, angles)``, radians: first the start and one point along each coordinate."""
     measured = sum(len(step.values) for step in history)
-    looks = np.concatenate([np.zeros((1, search.size)), FIRST_LOOK * np.eye(search.size)])[measured:][: search.points]
-    wanted = search.points - len(looks)
-    return search.to_angles(np.concatenate([looks, _most_promising(search, history, wanted)]) if wanted else looks)
+    first = np.concatenate([np.zeros((1, search.size)), FIRST_DISTANCE * np.eye(search.size)])[measured:][
+        : search.points
+    ]
+    wanted = search.points - len(first)
+    return search.to_angles(np.concatenate([first, _most_promising(search, history, wanted)]) if wanted else first)
 
 
 def _most_promising(search: Search, history: Sequence[MeasuredStep], number: int) -> F64:
