@@ -69,7 +69,7 @@ class FilesSeen:
         )
 
 
-def look_at(home: Home, files: Sequence[str]) -> FilesSeen:
+def stat_files(home: Home, files: Sequence[str]) -> FilesSeen:
     """Return how files stand, without opening them; paths as in `FilesSeen`."""
     states, newest_ns = [], 0
     for file in files:
@@ -123,7 +123,7 @@ class SettledMarks:
         return self._changed(self._read("SELECT experiment, files, fingerprint FROM mark"))
 
     def _changed(self, rows: Iterable[tuple[Any, ...]]) -> set[str]:
-        return {key for key, files, seen in rows if look_at(self.home, files.split("\n")).fingerprint != seen}
+        return {key for key, files, seen in rows if stat_files(self.home, files.split("\n")).fingerprint != seen}
 
     def add(self, seen: Iterable[tuple[str, FilesSeen]]) -> None:
         """Mark experiments, each with the files as they stood before it was looked at.

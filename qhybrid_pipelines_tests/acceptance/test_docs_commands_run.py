@@ -23,6 +23,7 @@ from qhybrid_pipelines_tests.support.documented_commands import (
     commands,
     jobs,
     keys,
+    shown_files,
     write,
 )
 from qhybrid_pipelines_tests.support.page_commands import (
@@ -49,12 +50,6 @@ def terminal(tmp_path) -> Iterator[Terminal]:
     terminal = Terminal(tmp_path)
     yield terminal
     terminal.close()
-
-
-def shown_files(page: str) -> dict[str, str]:
-    """Return the files that a page shows: the name stands in a line of its own above the block."""
-    text = PAGES[page].read_text("utf-8")
-    return dict(re.findall(r"^`([\w.-]+)`:\n\n```(?:text|yaml)\n(.*?)```", text, re.DOTALL | re.MULTILINE))
 
 
 def first_specification(page: str) -> str:

@@ -20,6 +20,7 @@ from qhybrid_pipelines_tests.support.documented_commands import (
     commands,
     jobs,
     keys,
+    shown_files,
     write,
 )
 from qhybrid_pipelines_tests.support.job_histories import UNKNOWN, write_job_history
@@ -194,6 +195,12 @@ def test_the_emulated_cloud_and_the_first_paid_job(terminal):
         assert (folder / "ionq.key").stat().st_mode & 0o777 == 0o600
         write(folder, "my problem", backends=["ionq:qpu.forte-1"], budget={"usd": 1000.0})
         terminal.run("qhybrid estimate my-problem.yaml")
+        for line in commands("backends.md", TOP):
+            assert "ionq:qpu.forte-1" in terminal.run(line)
+        (folder / "loop.yaml").write_text(shown_files("experiments.md")["loop.yaml"])
+        terminal.run("qhybrid estimate loop.yaml")
+        for line in commands("emulator.md", "The annealing face"):
+            terminal.run(line.replace("8765", str(port)))
         terminal.run("qhybrid backends verify ionq:qpu.forte-1 --max-usd 30")
         terminal.run("qhybrid jobs list")
         terminal.run("qhybrid run my-problem.yaml --no-wait")

@@ -15,7 +15,7 @@ from qhybrid_pipelines.storage import analyst, schemas, warehouse
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import from_columns
-from qhybrid_pipelines_tests.support import sample_lake
+from qhybrid_pipelines_tests.support import sample_experiments, sample_lake
 
 pytestmark = pytest.mark.acceptance
 
@@ -23,8 +23,8 @@ REVISIONS = 5
 SHOTS = 10_000
 PAUSE_SECONDS = 0.05  # so that readers leave some of a small machine to the writers
 WRITERS = {
-    "left": sample_lake.Sample(sample_lake.specification("left")),
-    "right": sample_lake.Sample(sample_lake.specification("right")),
+    "left": sample_experiments.Sample(sample_experiments.specification("left")),
+    "right": sample_experiments.Sample(sample_experiments.specification("right")),
 }
 
 WRITE = """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import yaml
 
-from qhybrid_pipelines_tests.support.page_commands import Terminal, below
+from qhybrid_pipelines_tests.support.page_commands import PAGES, Terminal, below
 
 _SERVES = "serves until somebody stops it; acceptance/test_ui.py and pipeline/test_postgres.py start what it starts"
 _SUITE = "a suite of its own; it would run this test again"
@@ -32,6 +33,7 @@ NOT_RUN = {
     "qhybrid run benchmarks/learning/": _BENCHMARK,
     "python -m qhybrid_pipelines.storage.": _WRITES,
     "python -m qhybrid_pipelines.problems.experiment_page": _WRITES,
+    "python -m qhybrid_pipelines.commands.backends_page": "writes a page of this checkout; unit/commands/test_backends_page.py compares it",
     "qhybrid metrics > FILE.prom": "the command above it with a redirection",
     'qhybrid sql "..."': "stands for the questions of the page; unit/storage/test_analyst_questions.py asks each",
     "qhybrid export qoblib": "needs files of the library; pipeline/test_qoblib_export.py exports experiments on some",
@@ -48,6 +50,12 @@ def cannot_run(line: str) -> bool:
 def commands(page: str, heading: str) -> list[str]:
     """Return what can run of the commands below a heading."""
     return [line for line in below(page, heading) if not cannot_run(line)]
+
+
+def shown_files(page: str) -> dict[str, str]:
+    """Return the files that a page shows: the name stands in a line of its own above the block."""
+    text = PAGES[page].read_text("utf-8")
+    return dict(re.findall(r"^`([\w.-]+)`:\n\n```(?:text|yaml)\n(.*?)```", text, re.DOTALL | re.MULTILINE))
 
 
 def write(folder: Path, name: str, **fields: object) -> str:

@@ -22,7 +22,7 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
-from qhybrid_pipelines_tests.support import ledger_plans, sample_lake
+from qhybrid_pipelines_tests.support import ledger_plans, sample_execution_tables, sample_experiments
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 BACKENDS = ("ionq:simulator", "local:auto")
@@ -96,7 +96,7 @@ class HomeHistory:
 
     def write(self, table: str, partition: PartitionKey, **values: object) -> None:
         if table in (schemas.DECISIONS.name, schemas.QPU_SUBMISSIONS.name):
-            known = dict(sample_lake.execution_tables(sample_lake.SECOND, "local:auto"))
+            known = dict(sample_execution_tables.execution_tables(sample_experiments.SECOND, "local:auto"))
             described = schemas.BY_NAME[table]
             row = known[described][0] | {"experiment": partition.experiment, "backend": partition.backend}
             row |= {"job_id": self.job_of(partition)} if table == schemas.QPU_SUBMISSIONS.name else {}

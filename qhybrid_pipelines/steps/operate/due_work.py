@@ -27,7 +27,7 @@ from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.steps.interpret.next_rounds import register_following
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.requesters import first_rounds_requester, requester_file
-from qhybrid_pipelines.storage.settled_marks import FilesSeen, SettledMarks, look_at
+from qhybrid_pipelines.storage.settled_marks import FilesSeen, SettledMarks, stat_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,7 @@ def find_due_work(
             break
         together = _not_stopped(keys[start : start + TOGETHER], stops, damage)
         known = _with_requester(load_readable(specifications, together, damage), specifications.home, damage)
-        seen = {key: _look_at_decided(key, spec, lake) for key, spec in known}
+        seen = {key: _stat_decided(key, spec, lake) for key, spec in known}
         following = register_following(known, lake, registration, damage)
         new = [one.key for rounds in following.values() for one in rounds if one.new]
         due = due_stages([*known, *load_readable(specifications, new, damage)], lake, control_plane, damage)
@@ -125,19 +125,19 @@ def _with_requester(readable: Iterable[tuple[str, AnySpec]], home: Home, damage:
     return known
 
 
-def _look_at_decided(key: str, spec: AnySpec, lake: Lake) -> FilesSeen | None:
+def _stat_decided(key: str, spec: AnySpec, lake: Lake) -> FilesSeen | None:
     """Return how the files of a decided experiment stand, or None where it is not decided."""
     tables, home = deciding_tables(key, spec), lake.home
     if not lake.exists(*tables[-1]):  # what is written last
         return None
-    seen = look_at(home, _below(home, [*(lake.path(*table) for table in tables), _specification(home, key)]))
+    seen = stat_files(home, _below(home, [*(lake.path(*table) for table in tables), _specification(home, key)]))
     # Most experiments came another way than through the service, and nobody has noted who sent them.
-    return seen.joined(look_at(home, _below(home, [requester_file(home, key, spec)]))) if seen.all_there else None
+    return seen.joined(stat_files(home, _below(home, [requester_file(home, key, spec)]))) if seen.all_there else None
 
 
 def _with_next_rounds(seen: FilesSeen, home: Home, keys: Sequence[str]) -> FilesSeen:
     """Add the specifications of next rounds: one that is lost is registered again."""
-    return seen.joined(look_at(home, _below(home, [_specification(home, key) for key in keys])))
+    return seen.joined(stat_files(home, _below(home, [_specification(home, key) for key in keys])))
 
 
 def _specification(home: Home, key: str) -> Path:

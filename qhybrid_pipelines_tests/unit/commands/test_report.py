@@ -7,14 +7,14 @@ import pytest
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
-from qhybrid_pipelines_tests.support import sample_lake
+from qhybrid_pipelines_tests.support import sample_experiments
 
 
 @pytest.fixture
 def home(tmp_path):
     """A home with one experiment that was registered and not begun."""
     place = Home(tmp_path / "home").make()
-    Specifications(place).register(sample_lake.FIRST.spec)
+    Specifications(place).register(sample_experiments.FIRST.spec)
     SqlLedger.open_sqlite(place.ledger).close()
     return place.path
 
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-KEY = sample_lake.FIRST.key
+KEY = sample_experiments.FIRST.key
 
 
 def test_a_page_about_something_that_has_not_begun_says_so(home, qhybrid, tmp_path):

@@ -14,16 +14,16 @@ from qhybrid_pipelines.defs.metadata_report import ADDRESS_VARIABLE, DEFAULT_ADD
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
-from qhybrid_pipelines_tests.support import sample_lake
+from qhybrid_pipelines_tests.support import sample_experiments
 
-KEY = sample_lake.FIRST.key
+KEY = sample_experiments.FIRST.key
 
 
 @pytest.fixture
 def server(tmp_path):
     """A server over a home in which one experiment was registered."""
     place = Home(tmp_path / "home").make()
-    Specifications(place).register(sample_lake.FIRST.spec)
+    Specifications(place).register(sample_experiments.FIRST.spec)
     SqlLedger.open_sqlite(place.ledger).close()
     with ReportServer(Workspace(place), 0) as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)

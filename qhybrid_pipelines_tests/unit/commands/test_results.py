@@ -15,9 +15,9 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
-from qhybrid_pipelines_tests.support import sample_lake
+from qhybrid_pipelines_tests.support import sample_experiments, sample_lake
 
-FIRST, SECOND = sample_lake.FIRST.key, sample_lake.SECOND.key
+FIRST, SECOND = sample_experiments.FIRST.key, sample_experiments.SECOND.key
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def home(tmp_path):
     """A home with the sample lake, two registered experiments and an empty ledger."""
     place = Home(tmp_path / "home").make()
     sample_lake.write(place)
-    for sample in (sample_lake.FIRST, sample_lake.SECOND):
+    for sample in (sample_experiments.FIRST, sample_experiments.SECOND):
         Specifications(place).register(sample.spec)
     SqlLedger.open_sqlite(place.ledger).close()
     return place.path
@@ -88,7 +88,7 @@ def test_a_beginning_that_two_have(home, qhybrid):
 
 
 def test_what_is_not_decided_has_no_answer(home, qhybrid):
-    spec = sample_lake.FIRST.spec.model_copy(update={"name": "undecided"})
+    spec = sample_experiments.FIRST.spec.model_copy(update={"name": "undecided"})
     key = Specifications(Home(home)).register(spec)
     code, _, err = qhybrid("answer", key, home=home)
     assert code == 3
@@ -181,7 +181,7 @@ def test_what_cannot_be_compared(home, qhybrid, arguments, code, words):
 
 
 def test_an_experiment_without_a_verdict_cannot_be_compared(home, qhybrid):
-    key = Specifications(Home(home)).register(sample_lake.FIRST.spec.model_copy(update={"name": "undecided"}))
+    key = Specifications(Home(home)).register(sample_experiments.FIRST.spec.model_copy(update={"name": "undecided"}))
     code, _, err = qhybrid("compare", FIRST, key, home=home)
     assert code == 3
     assert "asset 'baseline_comparisons' has no table" in err

@@ -11,7 +11,7 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
-from qhybrid_pipelines_tests.support import sample_lake
+from qhybrid_pipelines_tests.support import sample_experiments
 from qhybrid_pipelines_tests.support.job_histories import (
     COMPLETE,
     NOON,
@@ -27,8 +27,8 @@ def home(tmp_path):
     """A job that ended, one that a provider holds, one in doubt, one for approval; one experiment to do, one stopped."""
     place = Home(tmp_path / "home").make()
     registered = Specifications(place)
-    registered.register(sample_lake.FIRST.spec)
-    Stops(place).add([registered.register(sample_lake.SECOND.spec)], principal="ada", now=NOON, reason="Ctrl-C")
+    registered.register(sample_experiments.FIRST.spec)
+    Stops(place).add([registered.register(sample_experiments.SECOND.spec)], principal="ada", now=NOON, reason="Ctrl-C")
     ledger = SqlLedger.open_sqlite(place.ledger)
     write_job_history(ledger, "j1", COMPLETE, fields={"cost_usd": 0.4})
     write_job_history(ledger, "j2", COMPLETE[:5], deadline_at=noon_plus(4e9))
@@ -44,7 +44,7 @@ def test_one_screen(home, qhybrid):
     assert "experiments  2 registered, 1 under way, 1 stopped\n" in out
     assert "j3 on ionq:simulator is SUBMIT_UNKNOWN: a person decides" in out
     assert "j4 on local:auto is AWAITING_APPROVAL: a person decides" in out
-    assert f"{sample_lake.FIRST.key}: prepare" in out
+    assert f"{sample_experiments.FIRST.key}: prepare" in out
     assert out.index("a person decides") < out.index(": prepare") < out.index("j2 on ionq:simulator is")
 
 
@@ -72,11 +72,11 @@ def test_for_a_program(home, qhybrid):
 
 
 def test_a_specification_that_cannot_be_read_is_named(home, qhybrid):
-    (Home(home).specifications / f"{sample_lake.FIRST.key}.json").write_text("{")
+    (Home(home).specifications / f"{sample_experiments.FIRST.key}.json").write_text("{")
     code, out, _ = qhybrid("status", home=home)
     assert code == 0
     assert "1 unreadable" in out
-    assert f"{sample_lake.FIRST.key} cannot go on: " in out
+    assert f"{sample_experiments.FIRST.key} cannot go on: " in out
 
 
 def test_the_version(home, qhybrid, monkeypatch, capsys):

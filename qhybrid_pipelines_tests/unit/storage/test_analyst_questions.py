@@ -9,9 +9,9 @@ from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import analyst, warehouse
 from qhybrid_pipelines.storage.analyst_questions import QUESTIONS
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests.support import sample_lake
+from qhybrid_pipelines_tests.support import sample_experiments, sample_lake
 
-FIRST, SECOND, NOISY = (sample.key for sample in sample_lake.SAMPLES)
+FIRST, SECOND, NOISY = (sample.key for sample in sample_experiments.SAMPLES)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_solution_comes_with_all_that_made_it(ask):
     assert len(answer) == 4
     for row in answer:
         assert experiment_key(ExperimentSpec.model_validate(json.loads(row["specification"]))) == row["experiment"]
-        assert row["objective"] == sample_lake.cut(int(row["bitstring"], 2))
+        assert row["objective"] == sample_experiments.cut(int(row["bitstring"], 2))
         assert row["assignment"] == row["bitstring"][::-1]
         assert None not in row.values()
     assert {row["objective"] for row in answer} == {2.0, 4.0}
@@ -137,7 +137,7 @@ def test_a_solution_comes_with_all_that_made_it(ask):
 
 def test_waiting(ask):
     stretches = [row for row in ask("Why did this job wait?") if row["experiment"] == FIRST]
-    assert {row["job_id"] for row in stretches} == {sample_lake.job_of(sample_lake.FIRST, "local:auto")}
+    assert {row["job_id"] for row in stretches} == {sample_experiments.job_of(sample_experiments.FIRST, "local:auto")}
     assert len(stretches) == 3
     seconds = [row["seconds"] for row in stretches]
     assert seconds == sorted(seconds, reverse=True)

@@ -14,8 +14,8 @@ from qhybrid_pipelines.storage import analyst, schemas, warehouse
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import from_rows
-from qhybrid_pipelines_tests.support import sample_lake
-from qhybrid_pipelines_tests.support.sample_lake import NOON, Sample, specification
+from qhybrid_pipelines_tests.support import sample_execution_tables, sample_lake
+from qhybrid_pipelines_tests.support.sample_experiments import NOON, Sample, specification
 
 IBM, LOCAL = "ibm:fake_sherbrooke", "local:auto"
 #: In the order in which they were registered; each is told from the one before it.
@@ -39,7 +39,7 @@ RECORDS = {
 
 def execution_rows(sample, number, backend):
     """Return the rows of the tables that are compared, of one execution."""
-    tables = dict(sample_lake.execution_tables(sample, backend))
+    tables = dict(sample_execution_tables.execution_tables(sample, backend))
     provenance = tables[schemas.PROVENANCE][0] | RECORDS.get(number, {})
     batch = tables[schemas.CIRCUIT_BATCHES][0]
     return provenance, batch

@@ -7,9 +7,9 @@ import pytest
 from qhybrid_pipelines.storage import analyst, warehouse
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.manager_questions import MANAGER_QUESTIONS
-from qhybrid_pipelines_tests.support import sample_lake, sample_learning_tables
+from qhybrid_pipelines_tests.support import sample_experiments, sample_lake, sample_learning_tables
 
-FIRST, SECOND, NOISY = (sample.key for sample in sample_lake.SAMPLES)
+FIRST, SECOND, NOISY = (sample.key for sample in sample_experiments.SAMPLES)
 
 
 def ask(home, title):

@@ -12,9 +12,9 @@ from qhybrid_pipelines.storage.analyst_questions import QUESTIONS
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import from_rows
-from qhybrid_pipelines_tests.support import sample_lake
+from qhybrid_pipelines_tests.support import sample_experiments, sample_lake
 
-SECOND = PartitionKey(experiment=sample_lake.SECOND.key, backend="local:auto")
+SECOND = PartitionKey(experiment=sample_experiments.SECOND.key, backend="local:auto")
 LAST_WEEK = next(question.sql for question in QUESTIONS if question.title == "Last week against this week?")
 
 
@@ -153,7 +153,7 @@ def test_what_is_new_this_week_had_no_verdict_last_week(home):
     warehouse.publish(home, sample_lake.write(home))
     [row] = [row for row in analyst.query(home, LAST_WEEK).to_pylist() if row["family"] == "maxcut"]
     assert (row["decided_then"], row["decided_now"], row["spent_usd"]) == (0, 4, pytest.approx(1.6))
-    assert row["new_or_changed"] == sorted({sample.key for sample in sample_lake.SAMPLES})
+    assert row["new_or_changed"] == sorted({sample.key for sample in sample_experiments.SAMPLES})
 
 
 def test_moments_are_those_of_the_snapshots(home):

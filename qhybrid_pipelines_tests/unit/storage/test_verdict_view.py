@@ -7,10 +7,10 @@ import pytest
 from qhybrid_pipelines.storage import analyst, schemas, warehouse
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests.support import sample_lake, sample_learning_tables
+from qhybrid_pipelines_tests.support import sample_experiments, sample_lake, sample_learning_tables
 
 LABELS = [
-    {"experiment": sample_lake.NOISY.key, "kind": kind, "label": label}
+    {"experiment": sample_experiments.NOISY.key, "kind": kind, "label": label}
     for kind, label in (("owner", "ada"), ("tag", "paper"), ("tag", "first"))
 ]
 LABELS.append({"experiment": sample_learning_tables.KEY, "kind": "owner", "label": "grace"})
@@ -38,16 +38,16 @@ def rows(home, sql):
 
 
 def test_an_optimisation_has_its_time_its_labels_and_what_random_would_do(home):
-    sql = f"FROM verdicts WHERE experiment = '{sample_lake.NOISY.key}' AND backend = 'ibm:fake_sherbrooke'"
+    sql = f"FROM verdicts WHERE experiment = '{sample_experiments.NOISY.key}' AND backend = 'ibm:fake_sherbrooke'"
     [row] = rows(home, sql)
-    key = PartitionKey(experiment=sample_lake.NOISY.key, backend="ibm:fake_sherbrooke")
+    key = PartitionKey(experiment=sample_experiments.NOISY.key, backend="ibm:fake_sherbrooke")
     [comparison] = Lake(home).read(schemas.BASELINE_COMPARISONS, key).to_pylist()
     [provenance] = Lake(home).read(schemas.PROVENANCE, key).to_pylist()
     assert (row["kind"], row["model"], row["owner"], row["tags"]) == ("optimisation", None, "ada", "first, paper")
     assert (row["vs_random"], row["noise_like"]) == (comparison["random_corrected_ratio"], True)
     assert (row["p_optimum"], row["random_p_optimum"]) == (comparison["p_optimum"], comparison["random_p_optimum"])
     assert row["decided_at"] == provenance["recorded_at"]
-    [asked] = rows(home, f"SELECT created_at FROM experiments WHERE experiment = '{sample_lake.NOISY.key}'")
+    [asked] = rows(home, f"SELECT created_at FROM experiments WHERE experiment = '{sample_experiments.NOISY.key}'")
     assert row["created_at"] == asked["created_at"] < row["decided_at"]
 
 
@@ -101,10 +101,10 @@ def test_one_rule_says_what_a_job_costs(tmp_path, facts, cost):
         ledger["jobs"][0].update({k: v for k, v in facts.items() if not k.endswith("_usd")})
 
     home = published(Home(tmp_path), change)
-    job_id = sample_lake.job_of(sample_lake.FIRST, "local:auto")
+    job_id = sample_experiments.job_of(sample_experiments.FIRST, "local:auto")
     for relation in ("job_costs", "operations_log"):
         assert rows(home, f"SELECT cost_usd FROM {relation} WHERE job_id = '{job_id}'") == [{"cost_usd": cost}]
-    assert rows(home, f"SELECT cost_usd FROM verdicts WHERE experiment = '{sample_lake.FIRST.key}'") == [
+    assert rows(home, f"SELECT cost_usd FROM verdicts WHERE experiment = '{sample_experiments.FIRST.key}'") == [
         {"cost_usd": cost}
     ]
 

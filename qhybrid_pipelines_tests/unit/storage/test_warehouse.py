@@ -14,7 +14,12 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import SchemaMismatch, from_columns, from_rows
-from qhybrid_pipelines_tests.support import sample_lake, sample_learning_tables
+from qhybrid_pipelines_tests.support import (
+    sample_execution_tables,
+    sample_experiments,
+    sample_lake,
+    sample_learning_tables,
+)
 
 DIE_WHILE_PUBLISHING = """
 import os, signal, sys
@@ -109,7 +114,7 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
             "count": 1,
         },
     )
-    _, batch = next(sample_lake.execution_tables(sample_lake.FIRST, "b:x"))
+    _, batch = next(sample_execution_tables.execution_tables(sample_experiments.FIRST, "b:x"))
     batch = from_columns(schemas.CIRCUIT_BATCHES, {n: [v] for n, v in {**batch[0], **head, "n_qubits": width}.items()})
     Lake(home).write(schemas.CIRCUIT_BATCHES, key, batch)
     Lake(home).write(schemas.QPU_RESULT_SETS, key, counts)
@@ -119,8 +124,10 @@ def test_bitstring_is_the_outcome_with_bit_zero_rightmost(home, width):
 
 
 def test_counts_without_their_batch_have_no_bitstring(home):
-    key = PartitionKey(experiment=sample_lake.FIRST.key, backend="local:auto")
-    table = dict(sample_lake.execution_tables(sample_lake.FIRST, "local:auto"))[schemas.QPU_RESULT_SETS]
+    key = PartitionKey(experiment=sample_experiments.FIRST.key, backend="local:auto")
+    table = dict(sample_execution_tables.execution_tables(sample_experiments.FIRST, "local:auto"))[
+        schemas.QPU_RESULT_SETS
+    ]
     Lake(home).write(
         schemas.QPU_RESULT_SETS,
         key,
@@ -140,10 +147,10 @@ def test_counts_stand_sorted_by_backend_experiment_and_point(filled):
 
 def test_one_verdict_per_execution_with_what_it_cost(filled):
     stored = rows(filled[0], "SELECT * FROM verdicts WHERE kind = 'optimisation' ORDER BY experiment, backend")
-    assert len(stored) == sum(len(sample.spec.backends) for sample in sample_lake.SAMPLES)
-    first = next(row for row in stored if row["experiment"] == sample_lake.FIRST.key)
+    assert len(stored) == sum(len(sample.spec.backends) for sample in sample_experiments.SAMPLES)
+    first = next(row for row in stored if row["experiment"] == sample_experiments.FIRST.key)
     assert (first["verdict"], first["decision"], first["cost_usd"]) == ("classical_better", "continue", 0.4)
-    assert first["next_experiment"] == sample_lake.SECOND.key
+    assert first["next_experiment"] == sample_experiments.SECOND.key
 
 
 def test_the_operations_log_says_what_ran(filled):
@@ -248,7 +255,7 @@ def test_the_energies_of_points_are_those_of_their_repetitions(filled):
     )
     stored = rows(filled[0], "FROM point_energies ORDER BY ALL")
     assert stored == [{**row, "mean_energy": pytest.approx(row["mean_energy"])} for row in rows(filled[0], merged)]
-    assert {row["repetitions"] for row in stored} == {sample_lake.REPETITIONS}
+    assert {row["repetitions"] for row in stored} == {sample_experiments.REPETITIONS}
 
 
 def test_each_step_of_the_ladder_has_its_own_time(filled):

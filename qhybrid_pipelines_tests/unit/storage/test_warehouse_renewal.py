@@ -15,7 +15,12 @@ from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.warehouse import LedgerCursor, LedgerDelta
-from qhybrid_pipelines_tests.support import sample_lake
+from qhybrid_pipelines_tests.support import (
+    sample_execution_tables,
+    sample_experiments,
+    sample_lake,
+    sample_ledger_tables,
+)
 
 
 class LedgerContent:
@@ -76,14 +81,14 @@ def from_nothing(home, ledger):
 def everything():
     """Return every table of the samples with its partition and rows."""
     parts = []
-    for sample in sample_lake.SAMPLES:
+    for sample in sample_experiments.SAMPLES:
         head = PartitionKey(experiment=sample.key)
         parts += [(table, head, rows) for table, rows in sample_lake.experiment_tables(sample)]
         for backend in sample.spec.backends:
             key = PartitionKey(experiment=sample.key, backend=backend)
-            parts += [(table, key, rows) for table, rows in sample_lake.execution_tables(sample, backend)]
-    parts.append((schemas.BACKEND_CAPABILITIES, PartitionKey(), [*sample_lake.capabilities()]))
-    parts.append((schemas.BACKEND_CALIBRATIONS, PartitionKey(), [*sample_lake.calibrations()]))
+            parts += [(table, key, rows) for table, rows in sample_execution_tables.execution_tables(sample, backend)]
+    parts.append((schemas.BACKEND_CAPABILITIES, PartitionKey(), [*sample_ledger_tables.capabilities()]))
+    parts.append((schemas.BACKEND_CALIBRATIONS, PartitionKey(), [*sample_ledger_tables.calibrations()]))
     return parts
 
 
@@ -243,8 +248,10 @@ def test_rows_of_another_partition_are_named_and_never_shown(home):
 def test_a_file_where_its_table_has_no_partition_is_still_shown(home):
     ledger = sample_lake.write(home)
     warehouse.publish(home, ledger)
-    stray = PartitionKey(experiment=sample_lake.FIRST.key)
-    table = dict(sample_lake.execution_tables(sample_lake.FIRST, "local:auto"))[schemas.QPU_RESULT_SETS]
+    stray = PartitionKey(experiment=sample_experiments.FIRST.key)
+    table = dict(sample_execution_tables.execution_tables(sample_experiments.FIRST, "local:auto"))[
+        schemas.QPU_RESULT_SETS
+    ]
     Lake(home).write(schemas.QPU_RESULT_SETS, stray, from_rows(schemas.QPU_RESULT_SETS, table))
     assert warehouse.publish(home, ledger).rebuild
     assert content(home) == from_nothing(home, ledger)

@@ -38,13 +38,13 @@ def workspace(tmp_path):
     return Workspace(Home(tmp_path / "home").make())
 
 
-def look_at(workspace, **options):
+def stat_files(workspace, **options):
     options = {"now": LATER} | options
     return findings(workspace.home, workspace.control_plane, workspace.specifications, **options)
 
 
 def failed_checks(workspace, now=LATER) -> dict[str, str]:
-    return {row["check"]: row["finding"] for row in look_at(workspace, now=now) if not row["ok"]}
+    return {row["check"]: row["finding"] for row in stat_files(workspace, now=now) if not row["ok"]}
 
 
 def test_a_fresh_home_is_well(workspace):
@@ -97,7 +97,7 @@ def test_many_jobs_make_a_short_row(workspace):
 def test_a_budget_of_the_policy_that_is_nearly_used_up(workspace, quote, well):
     (workspace.home.path / "policy.yaml").write_text("budgets: {usd: 1.0, provider: ionq}\n")
     write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:3], cost_quoted_usd=quote, budget_usd=1.0)
-    seen = {row["check"]: row for row in look_at(workspace)}["budgets of the policy"]
+    seen = {row["check"]: row for row in stat_files(workspace)}["budgets of the policy"]
     assert seen["ok"] is well
     assert seen["finding"].startswith(
         f"provider 'ionq' in 2026-05: ${quote:.2f} of $1.00 spent or reserved ({quote:.0%})"
@@ -117,7 +117,7 @@ def test_a_breaker_is_named_at_once_and_a_finding_after_an_hour(workspace):
         reason="no answer",
     )
     workspace.control_plane.ledger.save_breaker(opened)
-    seen = {row["check"]: row for row in look_at(workspace)}["breakers"]
+    seen = {row["check"]: row for row in stat_files(workspace)}["breakers"]
     assert seen["ok"]
     assert seen["finding"] == "ionq:simulator is open after 6 failures (no answer), tried again at 12:08:20 UTC"
     assert "breakers" in failed_checks(workspace, now=NOON + timedelta(hours=2))
@@ -130,7 +130,7 @@ def test_what_is_written_wrong_is_a_finding_and_hides_nothing(workspace, monkeyp
     assert "policy" in found
     assert "field 'rules'" in found["policy"]
     assert "QHYBRID_LOG=xml" in found["log and collector"]
-    assert len(look_at(workspace)) == len(look_at(Workspace(workspace.home))) > 15
+    assert len(stat_files(workspace)) == len(stat_files(Workspace(workspace.home))) > 15
 
 
 def test_prod_with_an_unsafe_setting(workspace, monkeypatch):
@@ -139,16 +139,16 @@ def test_prod_with_an_unsafe_setting(workspace, monkeypatch):
 
 
 def test_what_a_person_stopped_is_named_and_is_not_a_finding(workspace):
-    assert {row["check"]: row["finding"] for row in look_at(workspace)}["stopped experiments"] == "none"
+    assert {row["check"]: row["finding"] for row in stat_files(workspace)}["stopped experiments"] == "none"
     Stops(workspace.home).add(["toy-12345678"], principal="ada", now=LATER, reason="Ctrl-C")
-    (row,) = (row for row in look_at(workspace) if row["check"] == "stopped experiments")
+    (row,) = (row for row in stat_files(workspace) if row["check"] == "stopped experiments")
     assert row["ok"]
     assert row["finding"] == "toy-12345678 (by ada, Ctrl-C): `qhybrid run KEY` goes on with one"
 
 
 def test_a_held_lock_is_named(workspace):
     with FileLock(workspace.home.locks / "warehouse.lock"):
-        seen = {row["check"]: row["finding"] for row in look_at(workspace)}
+        seen = {row["check"]: row["finding"] for row in stat_files(workspace)}
     assert seen["locks"] == "held by running processes: warehouse"
 
 
@@ -168,12 +168,12 @@ def test_a_damaged_snapshot_is_named(workspace):
 def test_one_look_at_every_backend_when_asked_for(workspace, monkeypatch):
     monkeypatch.setenv("IONQ_API_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("IONQ_API_KEY", "planted-secret")
-    rows = {row["check"]: row for row in look_at(workspace, online=True)}
+    rows = {row["check"]: row for row in stat_files(workspace, online=True)}
     assert rows["ask local:auto"]["finding"].startswith("takes jobs")
     assert rows["ask ionq:simulator"]["ok"]
     assert rows["ask ionq:simulator"]["finding"].endswith("; no experiment names it")
     write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
-    rows = {row["check"]: row for row in look_at(workspace, online=True)}
+    rows = {row["check"]: row for row in stat_files(workspace, online=True)}
     assert not rows["ask ionq:simulator"]["ok"]
     assert "planted-secret" not in str(rows)
 
@@ -184,11 +184,11 @@ def test_a_key_that_the_cloud_does_not_accept_is_a_finding(workspace, tmp_path, 
         for name, value in emulator.environment.items():
             monkeypatch.setenv(name, value)
         write_job_history(workspace.control_plane.ledger, "j1", COMPLETE[:5])
-        rows = {row["check"]: row for row in look_at(workspace, online=True)}
+        rows = {row["check"]: row for row in stat_files(workspace, online=True)}
         assert rows["key of ionq"] == {"check": "key of ionq", "ok": True, "finding": "accepted"}
         for key, why in (("of-yesterday", "401"), ("", "there is no key")):
             monkeypatch.setenv("IONQ_API_KEY", key)
-            rows = {row["check"]: row for row in look_at(workspace, online=True)}
+            rows = {row["check"]: row for row in stat_files(workspace, online=True)}
             assert not rows["key of ionq"]["ok"]
             assert why in rows["key of ionq"]["finding"]
             assert "of-yesterday" not in str(rows)
@@ -250,7 +250,7 @@ def test_the_skew_to_a_provider_is_shown(workspace):
         assert re.search(
             r"the clock of this machine is 6[56]\d s ahead of the clock of provider 'ionq'", found["clock"]
         )
-        rows = {row["check"]: row for row in look_at(workspace, now=None, online=True)}
+        rows = {row["check"]: row for row in stat_files(workspace, now=None, online=True)}
         assert not rows["clock of ionq"]["ok"]
         assert "nothing is sent there" in rows["clock of ionq"]["finding"]
     finally:

@@ -13,9 +13,9 @@ from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.steps.on_demand.report_jobs import experiment_progress, job_contents
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines_tests.support import job_histories, sample_lake
+from qhybrid_pipelines_tests.support import job_histories, sample_experiments
 
-SPEC = sample_lake.specification("maxcut square", ("ionq:simulator",))
+SPEC = sample_experiments.specification("maxcut square", ("ionq:simulator",))
 KEY = experiment_key(SPEC)
 FAILED_WITH = {"error": "QuantumComputerError: the machine failed."}
 
