@@ -37,7 +37,7 @@ def wait(
 ) -> None:
     """Wait until an experiment is decided, or the first job of it has an event; the key of the caller is QHYBRID_SERVICE_KEY.
 
-    Exit code 0 when it came to that, 3 when the time is over or it is decided without such an event.
+    Exit code 0 when it came to that, 3 when the time is up or it is decided without such an event.
     """
     import httpx
 
@@ -131,5 +131,5 @@ def _retry_seconds(answer: httpx.Response) -> float:
 def _pause(seconds: float, until: float, why: str) -> None:
     left = until - time.monotonic()
     if left <= 0:
-        raise JobFailed(f"the time is over: {why}")
+        raise JobFailed(f"the time is up: {why}")
     time.sleep(min(seconds, left))
