@@ -84,7 +84,6 @@ for part, commands in COMMANDS.items():
 
 
 @app.callback()
-@app.callback()
 def common_options(
     version: Annotated[  # noqa: ARG001, FBT002 - an option of typer, whose callback ends the command
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST
-from qhybrid_pipelines.terminal_tables import format_cell, print_table, to_words
+from qhybrid_pipelines.terminal_tables import ELLIPSIS, format_cell, print_table, to_words
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.experiments.due_stages import Stage
@@ -34,9 +35,21 @@ VERDICT_STYLES = {
     "solved_by_reduction": "blue",
     "reduced_model_ceiling": "magenta",
     "inconclusive": "dim",
+    "better_than_uniform": "bold green",
+    "no_better_than_uniform": "bold red",
 }
+#: Columns in the order in which they give way where the terminal is too narrow: what tells lines apart, and the verdict, stay.
+LEARNING_DROPPED_FIRST = ("data", "by", "seconds", "best classical")
+SAMPLING_DROPPED_FIRST = ("classical sampler", "shots", "polarisation", "qubits", "fidelity")
+
+STATUS_DROPPED_FIRST = ("ended", "last_change", "open_shots", "calibrated")
 
 WATERFALL_WIDTH = 30
+#: Narrower terminals show numbers without bars.
+LEAST_WIDTH_WITH_BARS = 120
+#: What spinner, count, time and the gaps between them take beside a stage's name and its asset.
+PROGRESS_FIXED_WIDTH = 1 + 5 + 7 + 4
+LONGEST_ASSET = 24
 #: What each component of a job's latency looks like: ours are solid, the provider's are shaded.
 COMPONENT_MARKS = {"network": "▖", "orchestration": "█", "compile": "▚", "queue": "░", "execute": "▒", "fetch": "▄"}
 
@@ -64,7 +77,7 @@ def print_verdicts(lines: Sequence[Mapping[str, Any]], summary: str) -> None:
     """
     styles = {"verdict": VERDICT_STYLES, "noise": {"noise": "bold red"}}
     print_table([_without_empty(line, lines) for line in lines], styles=styles, given_up=DROPPED_FIRST)
-    Console(highlight=False, soft_wrap=True).print(Text(printable(summary), style="dim"))
+    _print_summary(summary)
 
 
 def _without_empty(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -137,7 +150,7 @@ def print_status(status: Status) -> None:
         console.print(Text.assemble(("budget       ", "bold"), (printable(sentence), style)))
     if status.backends:
         console.print()
-        print_table(status.backends, in_words=True)
+        print_table(status.backends, in_words=True, given_up=STATUS_DROPPED_FIRST)
     console.print()
     console.print(Text("next", style="bold"))
     for line in status.coming or ("nothing: everything is decided",):
@@ -145,17 +158,23 @@ def print_status(status: Status) -> None:
     console.print(Text(f"read at {status.now:%Y-%m-%d %H:%M:%S} UTC", style="dim"))
 
 
-def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print one line per verdict about a circuit: data, model, where it was measured, scores, gain, verdict, seconds."""
+def print_learning_verdicts(rows: Sequence[Mapping[str, Any]], summary: str = "") -> None:
+    """Print one line per verdict about a circuit: data, model, where it was measured, scores, gain, verdict, seconds.
+
+    Args:
+        rows: from `steps.learning.verdict_summary`.
+        summary: what it cost, and what to do next.
+    """
     display_rows = [
         {
+            **_experiment_of_several(row, rows),
             "data": row["dataset"],
             "model": row["model"],
             "measured on": f"{row['backend']}, {row['shots']} shots" if row["backend"] else "exact",
             row["metric"]: f"{row['model_mean']:.4f}",
             "best classical": "" if row["baseline_mean"] is None else f"{row['baseline_mean']:.4f}",
             "by": f"{row['baseline']}, {row['baseline_inputs']} features" if row["baseline"] else "",
-            "gain": "" if row["gain"] is None else f"{row['gain']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})",
+            "gain": "" if row["gain"] is None else f"{row['gain']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]",
             "verdict": row["verdict"],
             "seconds": round(row["seconds"], 1),
         }
@@ -164,15 +183,22 @@ def print_learning_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
     by_metric: dict[str, list[dict[str, Any]]] = {}
     for row, line in zip(rows, display_rows, strict=True):
         by_metric.setdefault(row["metric"], []).append(line)
-    for lines in by_metric.values():
-        print_table(lines)
+    for metric, lines in by_metric.items():
+        print_table(lines, styles={"verdict": VERDICT_STYLES}, given_up=(*LEARNING_DROPPED_FIRST, metric))
+    _print_summary(summary)
 
 
-def print_sampling_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print one line per circuit of a series: where it ran, fidelity and polarisation with their intervals, verdict."""
+def print_sampling_verdicts(rows: Sequence[Mapping[str, Any]], summary: str = "") -> None:
+    """Print one line per circuit of a series: where it ran, fidelity and polarisation with their intervals, verdict.
+
+    Args:
+        rows: from `steps.sampling.verdict_summary`.
+        summary: what it cost, and what to do next.
+    """
     print_table(
         [
             {
+                **_experiment_of_several(row, rows),
                 "circuit": row["circuit"],
                 "qubits": row["n_qubits"],
                 "backend": row["backend"],
@@ -183,8 +209,21 @@ def print_sampling_verdicts(rows: Sequence[Mapping[str, Any]]) -> None:
                 "classical sampler": "" if row["sampler_seconds"] is None else f"{row['sampler_seconds']:.2g} s",
             }
             for row in rows
-        ]
+        ],
+        styles={"verdict": VERDICT_STYLES},
+        given_up=SAMPLING_DROPPED_FIRST,
     )
+    _print_summary(summary)
+
+
+def _experiment_of_several(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the column that tells experiments apart; nothing where there is one."""
+    return {"experiment": row["experiment"]} if len({other.get("experiment") for other in rows}) > 1 else {}
+
+
+def _print_summary(summary: str) -> None:
+    if summary:
+        Console(highlight=False, soft_wrap=True).print(Text(printable(summary), style="dim"))
 
 
 def _bracketed(row: Mapping[str, Any], name: str) -> str:
@@ -231,10 +270,11 @@ class ProgressDisplay:
     def on_progress(self, stage: Stage, asset: str | None) -> None:
         """Show that a stage began (no asset), or that it wrote an asset."""
         if asset is not None:
-            self._bar.update(self._tasks[stage], advance=1, asset=asset)
+            self._bar.update(self._tasks[stage], advance=1, asset=self._fit_asset(asset))
             return
         label = f"{stage.experiment} {'on ' + stage.backend + ' ' if stage.backend else ''}({stage.job})"
-        self._tasks[stage] = self._current = self._bar.add_task(label, total=len(stage.assets), asset="")
+        shown = shorten_middle(label, self._label_width())
+        self._tasks[stage] = self._current = self._bar.add_task(shown, total=len(stage.assets), asset="")
         if not self._console.is_terminal:
             self._console.print(Text(f"{label} ..."))
 
@@ -246,17 +286,35 @@ class ProgressDisplay:
     def on_message(self, message: str) -> None:
         """Show what the running stage says; where nobody watches, it is in Dagster's log only."""
         if self._current is not None:
-            self._bar.update(self._current, asset=printable(message))
+            self._bar.update(self._current, asset=self._fit_asset(printable(message)))
+
+    def _label_width(self) -> int:
+        """Return how many characters a stage's name may have, so that count and time beside it stay whole."""
+        return self._console.width - PROGRESS_FIXED_WIDTH - min(self._console.width // 4, LONGEST_ASSET)
+
+    def _fit_asset(self, text: str) -> str:
+        width = self._console.width - PROGRESS_FIXED_WIDTH
+        labels = max((cell_len(task.description) for task in self._bar.tasks), default=0)
+        return shorten_middle(text, max(width - labels, width // 4))
+
+
+def shorten_middle(text: str, width: int) -> str:
+    """Return a text of at most so many characters: its beginning and its end, which tell keys and stages apart."""
+    if len(text) <= width:
+        return text
+    left = max(width - len(ELLIPSIS), 0)
+    return text[: left // 2] + ELLIPSIS + text[len(text) - (left - left // 2) :]
 
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[ProgressDisplay]:
     """Yield what shows the launcher's progress; nothing is shown when ``quiet``."""
     console = Console(stderr=True, quiet=quiet)
+    bars = (BarColumn(bar_width=24),) if console.width >= LEAST_WIDTH_WITH_BARS else ()
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+        *bars,
         MofNCompleteColumn(),
         TextColumn("{task.fields[asset]}", style="dim", markup=False),
         TimeElapsedColumn(),

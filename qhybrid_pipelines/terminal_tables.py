@@ -27,6 +27,8 @@ LONGEST_WORD = 48
 #: From here on a whole number gets separators; a year has none.
 FIRST_SEPARATED = 10_000
 ELLIPSIS = "…"
+#: A number and its interval stay on one line.
+_WITH_INTERVAL = re.compile(r"[-+]?\d\S* \[[^\[\]]+\]")
 _BOUND = re.compile(r"(> )?\d[\d,.]*")
 #: Width of what is written to a pipe or a file.
 UNLIMITED = 100_000
@@ -200,7 +202,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _wanted(heading: str, cells: Sequence[str]) -> ColumnWidth:
-    words = [word for cell in (heading, *cells) for word in cell.split()]
+    words = [
+        word for cell in (heading, *cells) for word in ([cell] if _WITH_INTERVAL.fullmatch(cell) else cell.split())
+    ]
     natural = max(map(cell_len, (heading, *cells)))
     longest_word = min(max(map(cell_len, words), default=0), LONGEST_WORD)
     return ColumnWidth(natural=natural, least=min(natural, max(longest_word, min(LEAST_FOLDED_WIDTH, natural))))

@@ -17,6 +17,9 @@ from qhybrid_pipelines.commands.common import (
 )
 from qhybrid_pipelines.core.errors import InvalidInput
 
+#: Columns in the order in which they give way where the terminal is too narrow.
+DROPPED_FIRST = ("round", "decision", "family", "backend")
+
 
 def schema(
     as_json: AsJson = False,
@@ -70,7 +73,12 @@ def experiments(
     rows = registered(workspace.lake, workspace.specifications, store, tag=tag, archived=archived)
     if tag is not None and not rows and tag not in known_tags(workspace):  # else those that have it are archived
         raise unusable_tag(workspace, tag, having=0)
-    print_json(rows) if as_json else print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES})
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        echo("No experiments are registered here. `qhybrid new` shows how to begin.", err=True)
+    print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES}, given_up=DROPPED_FIRST)
 
 
 def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None, as_json: AsJson = False) -> None:

@@ -34,6 +34,8 @@ ByOption = Annotated[
 ]
 LIST_COLUMNS = ("job_id", "experiment", "backend", "state", "age", "cost_usd")
 WIDE_COLUMNS = (*LIST_COLUMNS[:-1], "tier", "priority", "circuits", "shots", "cost_quoted_usd", "cost_usd", "error")
+#: Columns in the order in which they give way where the terminal is too narrow.
+DROPPED_FIRST = ("tier", "priority", "circuits", "cost_quoted_usd", "shots", "backend", "cost_usd", "age")
 LIST_LIMIT = 100
 STATE_STYLES = {
     "VERIFIED": "green",
@@ -92,7 +94,7 @@ def list_jobs(
         }
         for job in newest
     ]
-    print_table(rows, columns, in_words=True, styles={"state": STATE_STYLES})
+    print_table(rows, columns, in_words=True, styles={"state": STATE_STYLES}, given_up=DROPPED_FIRST)
     if len(newest) < number:
         echo(f"{len(newest)} of {number} jobs; --limit shows more", err=True)
 

@@ -61,7 +61,12 @@ def list_keys(home: Home = None, as_json: AsJson = False) -> None:
         }
         for key in KeyFile(HomeFolder(folder)).read()
     ]
-    print_json(rows) if as_json else print_table(rows)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        echo("No keys are registered here. `qhybrid keys create PRINCIPAL` makes one.", err=True)
+    print_table(rows)
 
 
 @app.command()

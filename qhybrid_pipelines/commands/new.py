@@ -15,7 +15,10 @@ from qhybrid_pipelines.core.errors import InvalidInput
 def new(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FAMILY] [FILE]", help="A family of problems, a problem file, or both."),
+        typer.Argument(
+            metavar="[FAMILY] [FILE]",
+            help="A family of problems, qml, sampling, a problem file, or a family and a file.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PAGE", help="Write it there instead of printing it.")
@@ -28,12 +31,17 @@ def new(
         typer.Option("--option", metavar="NAME=VALUE", help="A setting that the file does not hold; repeatable."),
     ] = None,
 ) -> None:
-    """Write a commented specification: of a file that is recognised, or an example of a family."""
+    """Write a commented specification: of a file that is recognised, or an example of a family, of learning or of sampling."""
+    from qhybrid_pipelines.core.commented_defaults import commented_learning_default, commented_sampling_default
     from qhybrid_pipelines.problems.new_page import page_of_family, page_of_file, recognise
     from qhybrid_pipelines.problems.registry import all_families
 
     files = [Path(word) for word in words or [] if Path(word).exists()]
     families = [word for word in words or [] if not Path(word).exists()]
+    without_problem = {
+        "qml": ("Learning: a trained circuit against classical models", commented_learning_default),
+        "sampling": ("Circuits as they are, against what should come out of them", commented_sampling_default),
+    }
     if len(files) > 1 or len(families) > 1:
         raise InvalidInput(
             "more than a family and a file are named",
@@ -43,9 +51,13 @@ def new(
     if not files and not families:
         for family in all_families().values():
             echo(f"{family.name:16} {family.title}")
+        for kind, (title, _) in without_problem.items():
+            echo(f"{kind:16} {title}")
         echo("\nqhybrid new FAMILY prints an example, qhybrid new FAMILY FILE a page for your own file.", err=True)
         return
-    if files:
+    if not files and families[0] in without_problem:
+        text = without_problem[families[0]][1]() + "\n"
+    elif files:
         found = recognise(
             files[0], family=families[0] if families else None, format_name=format_name, options=_options(options or [])
         )

@@ -82,7 +82,7 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     from qhybrid_pipelines.control.experiments.due_stages import NEEDS_A_PERSON
     from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
     from qhybrid_pipelines.steps.on_demand.circuit_variables import stored_variables
-    from qhybrid_pipelines.steps.on_demand.run_table import run_table
+    from qhybrid_pipelines.steps.on_demand.run_table import run_table, sum_charges
     from qhybrid_pipelines.steps.on_demand.summary import verdicts
     from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
     from qhybrid_pipelines.steps.sampling.verdict_summary import sampling_verdicts
@@ -120,13 +120,18 @@ def _run(launcher: Launcher, keys: list[str], *, as_json: bool, refused: list[In
     learning_rows, sampling_rows = (
         of(ran, workspace.lake, workspace.specifications) for of in (learning_verdicts, sampling_verdicts)
     )
-    lines = run_table(rows, workspace.specifications, workspace.control_plane.ledger.jobs()) if rows else []
+    charges = sum_charges(workspace.control_plane.ledger.jobs())
+    lines = run_table(rows, workspace.specifications, charges) if rows else []
+    charged: dict[str, float] = {}
+    for (key, _), usd in charges.items():
+        charged[key] = charged.get(key, 0.0) + usd
     print_outcome(
         rows,
         lines,
         learning_rows,
         sampling_rows,
         waiting,
+        charged=charged,
         problems=problems,
         failures=failures,
         refused=refused,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,16 @@ def print_outcome(
     sampling_rows: list[dict[str, Any]],
     waiting: Sequence[JobRecord],
     *,
+    charged: Mapping[str, float],
     problems: Sequence[str],
     failures: Sequence[StageFailure],
     refused: Sequence[InvalidInput],
     as_json: bool,
 ) -> None:
-    """Print verdicts, jobs that are still waiting, failures and refused files."""
+    """Print verdicts, jobs that are still waiting, failures and refused files.
+
+    ``charged`` is US dollars by experiment.
+    """
     from qhybrid_pipelines.steps.on_demand.run_table import totals
     from qhybrid_pipelines.terminal import (
         print_error,
@@ -57,15 +61,25 @@ def print_outcome(
             following = f"qhybrid {'compare' if len(keys) > 1 else 'answer'} {' '.join(keys[:MAX_COMPARED])}"
             print_verdicts(lines, f"{totals(lines)}. Next: {following}")
         if learning_rows:
-            print_learning_verdicts(learning_rows)
+            print_learning_verdicts(learning_rows, _summary(learning_rows, "verdict", charged))
         if sampling_rows:
-            print_sampling_verdicts(sampling_rows)
+            print_sampling_verdicts(sampling_rows, _summary(sampling_rows, "circuit", charged))
         if waiting:
             echo(waiting_message(waiting), err=True)
         for failure in failures:
             echo(f"failed: {failure.what}: {failure.message}", err=True)
         for error in refused:
             print_error(error, as_json=False)
+
+
+def _summary(rows: Sequence[Mapping[str, Any]], what: str, charged: Mapping[str, float]) -> str:
+    """Return how many lines there are, what their experiments were charged, and the command to go on with."""
+    keys = list(dict.fromkeys(row["experiment"] for row in rows))
+    usd = sum(charged.get(key, 0.0) for key in keys)
+    return (
+        f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}: ${usd:,.2f}. "
+        f"Next: qhybrid report {' '.join(keys[:MAX_COMPARED])}"
+    )
 
 
 def waiting_message(jobs: Sequence[JobRecord]) -> str:

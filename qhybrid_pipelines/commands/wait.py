@@ -98,11 +98,15 @@ def _get(client: httpx.Client, path: str, query: dict[str, Any], until: float) -
     """
     import httpx
 
+    told = False
     while True:
         try:
             answer = client.get(path, params=query)
         except httpx.TransportError as error:
             seconds, said = 2.0, f"the service cannot be reached ({type(error).__name__})"
+            if not told:  # who has mistyped the address must not sit in silence until the time is over
+                echo(f"{said} at {client.base_url}; it is tried again. Start it with `qhybrid serve`.", err=True)
+                told = True
         else:
             if answer.status_code == httpx.codes.OK:
                 found: dict[str, Any] = answer.json()

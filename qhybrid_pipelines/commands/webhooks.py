@@ -75,6 +75,8 @@ def list_endpoints(home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
+    if not rows:
+        echo("No endpoints are registered here. `qhybrid webhooks add URL` registers one.", err=True)
     shown = ("endpoint", "principal", "kind", "url", "state", "position", "failures", "problem")
     print_table([{name: row[name] for name in shown} for row in rows])
 

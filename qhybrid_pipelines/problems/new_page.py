@@ -49,7 +49,7 @@ repetitions: 10            # a verdict rests on these; below ten it stays open
 backends: ["local:auto"]   # others: qhybrid backends; every backend gets its own verdict
 # budget: {{usd: 10.0}}      # needed for a backend that costs something
 # vary: {{ansatz.layers: [1, 2, 3]}}
-# owner: {{your name}}
+# owner: ada
 """
 
 

@@ -118,12 +118,12 @@ class Specifications:
         if isinstance(spec, SamplingSpec):
             raise InvalidInput(
                 f"experiment {key} is a sampling experiment (kind: sampling)",
-                remedy="Its tables are those of the group `sample`; name an optimisation here.",
+                remedy=f"`qhybrid report {key}` shows what came out, in the tables of the group `sample`; name an optimisation here.",
             )
         if isinstance(spec, LearningSpec):
             raise InvalidInput(
                 f"experiment {key} is a learning experiment (kind: qml)",
-                remedy="Its tables are those of the group `learn`; name an optimisation here.",
+                remedy=f"`qhybrid report {key}` shows what came out, in the tables of the group `learn`; name an optimisation here.",
             )
         return spec
 

@@ -32,18 +32,19 @@ _CIRCUIT = "problem.circuit"
 _FILES = (_CIRCUIT, "sweep.file")
 
 
-def run_table(rows: Sequence[Row], specifications: Specifications, jobs: Iterable[JobRecord]) -> list[Row]:
+def run_table(
+    rows: Sequence[Row], specifications: Specifications, charged: Mapping[tuple[str, str], float]
+) -> list[Row]:
     """Return one line per execution, in the order given.
 
     Args:
         rows: from `steps.on_demand.summary.verdicts`.
         specifications: of their experiments.
-        jobs: of the ledger; what they were charged is summed up per execution.
+        charged: US dollars by (experiment, backend), from `sum_charges`.
     """
     specs = {row["experiment"]: specifications.load(row["experiment"]) for row in rows}
     settings = [dict(_settings(specs[row["experiment"]])) for row in rows]
     differing = _differing(settings)
-    charged = sum_charges(jobs)
     several = {name: len({row[name] for row in rows}) > 1 for name in ("backend", "round", "instance", "family")}
     about_several = several["instance"] or several["family"]
     repeated = len({(specs[row["experiment"]].name, *(row[name] for name in several)) for row in rows}) < len(rows)

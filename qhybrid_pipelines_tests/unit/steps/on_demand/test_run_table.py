@@ -44,7 +44,7 @@ def outcome(registered, *, name="sweep", row=None, **fields):
 
 def test_only_what_differs_is_shown(registered):
     rows = [outcome(registered, ansatz={"layers": p}, shots=s) for p in (1, 3) for s in (128, 1024)]
-    lines = run_table(rows, registered, [])
+    lines = run_table(rows, registered, {})
     assert [(line["experiment"], line["layers"], line["shots"]) for line in lines] == [
         ("sweep", 1, 128),
         ("sweep", 1, 1024),
@@ -55,31 +55,31 @@ def test_only_what_differs_is_shown(registered):
 
 
 def test_a_single_line_says_what_it_was(registered):
-    (line,) = run_table([outcome(registered)], registered, [])
+    (line,) = run_table([outcome(registered)], registered, {})
     assert (line["problem"], line["backend"]) == ("maxcut/petersen", "local:auto")
     assert totals([line]) == "1 execution: $0.00, 1.2 s"
 
 
 def test_the_same_question_on_two_backends_and_in_two_rounds(registered):
     first = outcome(registered)
-    lines = run_table([first, {**first, "backend": "ionq:simulator", "round": 2}], registered, [])
+    lines = run_table([first, {**first, "backend": "ionq:simulator", "round": 2}], registered, {})
     assert [(line["backend"], line["round"]) for line in lines] == [("local:auto", 1), ("ionq:simulator", 2)]
 
 
 def test_lines_that_nothing_else_tells_apart_have_their_keys(registered):
     row = outcome(registered)
-    assert [line["experiment"] for line in run_table([row, dict(row)], registered, [])] == [row["experiment"]] * 2
+    assert [line["experiment"] for line in run_table([row, dict(row)], registered, {})] == [row["experiment"]] * 2
 
 
 def test_noise_and_a_target_that_was_never_reached(registered):
     row = outcome(registered, row={"noise_like": True, "target_reached": False, "shots_to_target_99": 19_644.0})
-    (line,) = run_table([row], registered, [])
+    (line,) = run_table([row], registered, {})
     assert (line["noise"], line["shots to 99 %"]) == ("noise", "> 19,644")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
 def test_columns_give_way_in_the_stated_order(registered, monkeypatch, capsys, width):
-    lines = run_table([outcome(registered, shots=s) for s in (128, 1024)], registered, [])
+    lines = run_table([outcome(registered, shots=s) for s in (128, 1024)], registered, {})
     monkeypatch.setattr(terminal_tables, "_console", lambda: Console(width=width, highlight=False))
     print_table(lines, given_up=DROPPED_FIRST)
     heading = capsys.readouterr().out.splitlines()[0]
