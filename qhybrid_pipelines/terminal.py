@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -49,7 +48,7 @@ WATERFALL_WIDTH = 30
 LEAST_WIDTH_WITH_BARS = 120
 #: What spinner, count, time and the gaps between them take beside a stage's name and its asset.
 PROGRESS_FIXED_WIDTH = 1 + 5 + 7 + 4
-LONGEST_ASSET = 24
+BAR_WIDTH, LONGEST_ASSET = 24, 21
 #: What each component of a job's latency looks like: ours are solid, the provider's are shaded.
 COMPONENT_MARKS = {"network": "▖", "orchestration": "█", "compile": "▚", "queue": "░", "execute": "▒", "fetch": "▄"}
 
@@ -270,10 +269,10 @@ class ProgressDisplay:
     def on_progress(self, stage: Stage, asset: str | None) -> None:
         """Show that a stage began (no asset), or that it wrote an asset."""
         if asset is not None:
-            self._bar.update(self._tasks[stage], advance=1, asset=self._fit_asset(asset))
+            self._bar.update(self._tasks[stage], advance=1, asset=shorten_middle(asset, self._widths()[1]))
             return
         label = f"{stage.experiment} {'on ' + stage.backend + ' ' if stage.backend else ''}({stage.job})"
-        shown = shorten_middle(label, self._label_width())
+        shown = shorten_middle(label, self._widths()[0])
         self._tasks[stage] = self._current = self._bar.add_task(shown, total=len(stage.assets), asset="")
         if not self._console.is_terminal:
             self._console.print(Text(f"{label} ..."))
@@ -286,16 +285,15 @@ class ProgressDisplay:
     def on_message(self, message: str) -> None:
         """Show what the running stage says; where nobody watches, it is in Dagster's log only."""
         if self._current is not None:
-            self._bar.update(self._current, asset=self._fit_asset(printable(message)))
+            self._bar.update(self._current, asset=shorten_middle(printable(message), self._widths()[1]))
 
-    def _label_width(self) -> int:
-        """Return how many characters a stage's name may have, so that count and time beside it stay whole."""
-        return self._console.width - PROGRESS_FIXED_WIDTH - min(self._console.width // 4, LONGEST_ASSET)
-
-    def _fit_asset(self, text: str) -> str:
-        width = self._console.width - PROGRESS_FIXED_WIDTH
-        labels = max((cell_len(task.description) for task in self._bar.tasks), default=0)
-        return shorten_middle(text, max(width - labels, width // 4))
+    def _widths(self) -> tuple[int, int]:
+        """Return how wide a stage's name and its asset may be, so that count and time beside them stay whole."""
+        room = self._console.width - PROGRESS_FIXED_WIDTH
+        if self._console.width >= LEAST_WIDTH_WITH_BARS:
+            room -= BAR_WIDTH + 1
+        asset = min(max(LONGEST_ASSET, room // 3), room // 2)
+        return room - asset, asset
 
 
 def shorten_middle(text: str, width: int) -> str:
@@ -310,7 +308,7 @@ def shorten_middle(text: str, width: int) -> str:
 def progress(*, quiet: bool) -> Iterator[ProgressDisplay]:
     """Yield what shows the launcher's progress; nothing is shown when ``quiet``."""
     console = Console(stderr=True, quiet=quiet)
-    bars = (BarColumn(bar_width=24),) if console.width >= LEAST_WIDTH_WITH_BARS else ()
+    bars = (BarColumn(bar_width=BAR_WIDTH),) if console.width >= LEAST_WIDTH_WITH_BARS else ()
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

@@ -57,13 +57,13 @@ def fit_columns(columns: Sequence[ColumnWidth], width: int, given_up: Sequence[i
     centre = (len(columns) - 1) / 2
     middle = sorted(range(1, len(columns) - 1), key=lambda i: abs(i - centre))
     for index in [*given_up, *(index for index in middle if index not in given_up)]:
-        if _total(columns, visible) <= width:
+        if _total(columns, visible, ellipsis=not given_up) <= width:
             break
         visible.remove(index)
     widths: list[int | None] = [None] * len(columns)
     for index in visible:
         widths[index] = columns[index].least
-    spare = width - _total(columns, visible)
+    spare = width - _total(columns, visible, ellipsis=not given_up)
     for index in visible:  # what is left goes to the first that needs it
         more = max(0, min(spare, columns[index].natural - columns[index].least))
         widths[index] = columns[index].least + more
@@ -71,10 +71,10 @@ def fit_columns(columns: Sequence[ColumnWidth], width: int, given_up: Sequence[i
     return widths
 
 
-def _total(columns: Sequence[ColumnWidth], visible: Sequence[int]) -> int:
-    """Return the width of a table of some columns, an ellipsis in place of the others."""
-    drawn = len(visible) + (len(visible) < len(columns))
-    return sum(columns[i].least for i in visible) + (len(visible) < len(columns)) + GAP * (drawn - 1)
+def _total(columns: Sequence[ColumnWidth], visible: Sequence[int], *, ellipsis: bool) -> int:
+    """Return the width of a table of some columns, with an ellipsis in place of the others where one is drawn."""
+    marks = ellipsis and len(visible) < len(columns)
+    return sum(columns[i].least for i in visible) + marks + GAP * (len(visible) + marks - 1)
 
 
 def print_table(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PAGE_WIDTH, LABEL_WIDTH = 80, 12
 #: More events than this leave no room for the rest; the first ones and the last ones are shown.
-MAX_EVENTS = 11
+MAX_EVENTS = 10
 LEADING_EVENTS = 4
 BAR_WIDTH = 34
 COMPONENTS = ("network", "orchestration", "compile", "queue", "execute", "fetch")

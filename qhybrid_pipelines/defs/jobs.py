@@ -27,7 +27,7 @@ from qhybrid_pipelines.control.experiments.due_stages import (
 from qhybrid_pipelines.defs.owners import OWNERS
 
 #: Assets beside a verdict; they are not tables, so a stage is never due because one is missing.
-REPORT, LEARNING_REPORT = "report", "qml_report"
+REPORT, LEARNING_REPORT, SAMPLING_REPORT = "report", "qml_report", "sampling_report"
 
 
 class StageJob(NamedTuple):
@@ -81,10 +81,10 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
         ),
         "sample": StageJob(
             "sample_2_sample",
-            SAMPLE,
+            (*SAMPLE, SAMPLING_REPORT),
             "Sampling: from circuits to scores and verdicts, on a backend that answers at once.",
         ),
-        "score": StageJob("sample_3_score", SCORE, "Sampling: from settled jobs to scores and verdicts."),
+        "score": StageJob("sample_3_score", (*SCORE, SAMPLING_REPORT), "Sampling: from settled jobs to scores and verdicts."),
         "calibrate": StageJob("operate_calibrate", ("backend_calibrations",), "Reads the calibration of every device."),
         "publish": StageJob(
             "operate_publish",

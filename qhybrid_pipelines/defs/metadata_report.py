@@ -1,4 +1,4 @@
-"""What the assets `report` and `qml_report` say: what came out, what it cost, and where its page is.
+"""What the assets `report`, `qml_report` and `sampling_report` say: what came out, what it cost, and where its page is.
 
 Nothing is drawn here. The page is made when somebody opens it, from the same tables.
 """
@@ -6,6 +6,7 @@ Nothing is drawn here. The page is made when somebody opens it, from the same ta
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,6 +73,41 @@ def learning_report(verdicts: pa.Table, keys: Sequence[str], charged: Mapping[tu
         "reason": markdown_paragraphs(verdicts["reason"], width=NARROW),
         **_way_to_the_page(keys),
         "verdicts": table_metadata(verdicts, columns),
+    }
+
+
+def sampling_report(
+    verdicts: pa.Table, executions: Sequence[tuple[str, str]], charged: Mapping[tuple[str, str], float]
+) -> Metadata:
+    """Return the verdicts about the circuits of a series, what they cost, and the way to the page.
+
+    Args:
+        verdicts: table sampling_verdicts.
+        executions: (backend, experiment) of each partition.
+        charged: US dollars by (experiment, backend).
+    """
+    rows = [
+        {
+            "backend": row["backend"],
+            "circuit": row["circuit"],
+            "verdict": row["verdict"],
+            **{
+                name: ""
+                if row[name] is None
+                else f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+                for name in ("fidelity", "polarisation")
+            },
+        }
+        for row in verdicts.to_pylist()
+    ]
+    counted = Counter(row["verdict"] for row in rows)
+    return {
+        "verdict": ", ".join(f"{number} {verdict}" for verdict, number in counted.most_common()) or "none",
+        "state": "decided",
+        "cost_usd": float(sum(charged.get((experiment, backend), 0.0) for backend, experiment in executions)),
+        "reason": markdown_paragraphs(verdicts["reason"], width=NARROW),
+        **_way_to_the_page([experiment for _, experiment in executions]),
+        "circuits": table_metadata(pa.Table.from_pylist(rows), list(rows[0])) if rows else 0,
     }
 
 

@@ -111,7 +111,9 @@ def test_tables_have_their_new_names_only(repository):
 
 
 def test_an_asset_its_table_and_its_description_share_one_name():
-    assert {*schemas.BY_NAME, "warehouse", "qpu_completions", "report", "qml_report"} == set(GRAPH["assets"])
+    assert {*schemas.BY_NAME, "warehouse", "qpu_completions", "report", "qml_report", "sampling_report"} == set(
+        GRAPH["assets"]
+    )
     assert {name: table.name for name, table in schemas.BY_NAME.items()} == {name: name for name in schemas.BY_NAME}
     assert set(schemas.BY_NAME) <= set(RELATIONS)
 

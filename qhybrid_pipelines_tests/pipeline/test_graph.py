@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.jobs import LEARNING_REPORT, REPORT
+from qhybrid_pipelines.defs.jobs import LEARNING_REPORT, REPORT, SAMPLING_REPORT
 from qhybrid_pipelines.defs.partitions import BACKEND_PARTITIONS, EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas
@@ -81,7 +81,13 @@ def test_the_graph_is_the_one_that_is_written_down(tmp_path):
 
 def test_every_table_of_the_lake_is_an_asset_with_a_check_of_its_schema(tmp_path):
     assets = graph_of(build(tmp_path))["assets"]
-    assert set(assets) == set(schemas.BY_NAME) | {"warehouse", "qpu_completions", REPORT, LEARNING_REPORT}
+    assert set(assets) == set(schemas.BY_NAME) | {
+        "warehouse",
+        "qpu_completions",
+        REPORT,
+        LEARNING_REPORT,
+        SAMPLING_REPORT,
+    }
     assert all("schema" in assets[name]["checks"] for name in schemas.BY_NAME)
 
 
@@ -94,7 +100,7 @@ def test_partitioned_assets_take_many_partitions_in_one_run(tmp_path):
         if assets.get(key).is_partitioned and assets.get(key).is_materializable
     ]
     tables = [table.name for table in schemas.LAKE_TABLES if "experiment" in table.key]
-    assert {node.key.path[-1] for node in partitioned} == {*tables, REPORT, LEARNING_REPORT}
+    assert {node.key.path[-1] for node in partitioned} == {*tables, REPORT, LEARNING_REPORT, SAMPLING_REPORT}
     assert all(node.backfill_policy == dg.BackfillPolicy.single_run() for node in partitioned)
 
 

@@ -5,11 +5,13 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from qhybrid_pipelines.defs import metadata_report
 from qhybrid_pipelines.defs import metadata_sampling as metadata
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_tags import add_tags, verdict_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset, table_output
+from qhybrid_pipelines.steps.on_demand.run_table import sum_charges
 from qhybrid_pipelines.steps.sampling import circuits as circuits_step
 from qhybrid_pipelines.steps.sampling import scores as scores_step
 
@@ -87,9 +89,22 @@ def sampling_verdicts(
         qpu_submissions=qpu_submissions,
         dispatcher=workspace.open().control_plane.dispatcher,
     )
-    add_tags(context, verdict_tags(table["verdict"].to_pylist()))
     context.add_output_metadata(metadata.verdicts(table), output_name=RESULT)
     return table
 
 
-ASSETS = (planned, sampling_baselines, sampling_scores, sampling_verdicts)
+@table_asset(**{**common, "kinds": {"html"}}, partitions_def=EXECUTIONS)
+def sampling_report(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, sampling_verdicts: pa.Table
+) -> None:
+    """What came out, in a few lines, and the link to the page about it; figures are drawn when somebody opens that."""
+    jobs = workspace.open().control_plane.ledger.jobs
+    executions = get_executions(context)
+    charged = sum_charges(job for key in {key for _, key in executions} for job in jobs(experiment=key))
+    add_tags(context, verdict_tags(sampling_verdicts["verdict"].to_pylist()))
+    context.add_output_metadata(
+        metadata_report.sampling_report(sampling_verdicts, executions, charged), output_name=RESULT
+    )
+
+
+ASSETS = (planned, sampling_baselines, sampling_scores, sampling_verdicts, sampling_report)
