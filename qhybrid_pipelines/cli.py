@@ -6,6 +6,7 @@ failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 import typer
@@ -38,6 +39,7 @@ from qhybrid_pipelines.commands.output_streams import prepare_streams
 from qhybrid_pipelines.core.stop_request import watch_stop_signals
 from qhybrid_pipelines.emulator import command as emulator
 
+ALLOCATIONS_PER_COLLECTION = 20_000
 #: Parts of the help, each with its commands in the order in which they are shown.
 COMMANDS = {
     "Experiments": (
@@ -95,6 +97,9 @@ def common_options(
 
 def main() -> None:
     """Run the command line; errors of this package become one sentence and an exit code, never a traceback."""
+    # Imports make some hundred thousand objects that live as long as the process: looking through them again and again
+    # for cycles is a tenth and more of what a short command costs.
+    gc.set_threshold(ALLOCATIONS_PER_COLLECTION)
     prepare_streams()
     watch_stop_signals()
     run_to_end(app)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +17,8 @@ from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST
 from qhybrid_pipelines.terminal_tables import ELLIPSIS, format_cell, print_table, to_words
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from qhybrid_pipelines.control.experiments.due_stages import Stage
     from qhybrid_pipelines.core.errors import QHybridError
     from qhybrid_pipelines.problems.named_answer import NamedAnswer
@@ -307,6 +308,8 @@ def shorten_middle(text: str, width: int) -> str:
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[ProgressDisplay]:
     """Yield what shows the launcher's progress; nothing is shown when ``quiet``."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True, quiet=quiet)
     bars = (BarColumn(bar_width=BAR_WIDTH),) if console.width >= LEAST_WIDTH_WITH_BARS else ()
     bar = Progress(

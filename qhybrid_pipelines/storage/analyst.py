@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested, stop_requested
-from qhybrid_pipelines.storage import ddl
+from qhybrid_pipelines.storage.sql_text import text
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,7 +56,7 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     # the first one's old snapshot. Attached to an instance of its own, every reader gets the file that is there now.
     connection = duckdb.connect(":memory:", config={"temp_directory": str(_spill_folder())})
     try:
-        connection.execute(f"ATTACH {ddl.text(str(home.warehouse))} AS warehouse (READ_ONLY)")
+        connection.execute(f"ATTACH {text(str(home.warehouse))} AS warehouse (READ_ONLY)")
     except duckdb.Error as error:
         connection.close()
         if _is_checksum_mismatch(error):

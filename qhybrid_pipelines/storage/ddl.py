@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from qhybrid_pipelines.storage.schemas import Column, Table, comment
+from qhybrid_pipelines.storage.sql_text import name, text
 
 _SCALARS = {
     pa.string(): "VARCHAR",
@@ -18,16 +19,6 @@ _SCALARS = {
     pa.binary(): "BLOB",
     pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
 }
-
-
-def name(identifier: str) -> str:
-    """Return an identifier in double quotes, so that no name can be anything but a name."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """Return a text in single quotes."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def type_name(type_: pa.DataType) -> str:

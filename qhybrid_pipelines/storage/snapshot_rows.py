@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import CorruptFile, MissingUpstream
-from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables
+from qhybrid_pipelines.storage import schemas, sql_text, warehouse_tables
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.ledger_delta import LedgerRows
 from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEDGER_TABLES, Table
@@ -119,7 +119,7 @@ def fill_ledger(connection: Any, pages: Iterable[LedgerRows], jobs: Sequence[str
     """
     for table in LEDGER_TABLES:
         if jobs is None:
-            connection.execute(f"DELETE FROM {ddl.name(table.name)}")  # noqa: S608  quoted name
+            connection.execute(f"DELETE FROM {sql_text.name(table.name)}")  # noqa: S608  quoted name
         else:
             _remove(connection, table.name, pa.table({"job_id": pa.array(jobs, pa.string())}), "a.job_id = b.job_id")
     tables = {table.name: table for table in LEDGER_TABLES}
@@ -166,7 +166,7 @@ def _remove_partitions(connection: Any, table: Table, keys: Sequence[PartitionKe
     """Remove the rows of some partitions; those of a table without partitions are one."""
     columns = table.partition_columns
     if keys and not columns:
-        connection.execute(f"DELETE FROM {ddl.name(table.name)}")  # noqa: S608  quoted name
+        connection.execute(f"DELETE FROM {sql_text.name(table.name)}")  # noqa: S608  quoted name
     elif keys:
         _remove(connection, table.name, _rows(table, keys), " AND ".join(f"a.{name} = b.{name}" for name in columns))
 
@@ -181,7 +181,7 @@ def _remove(connection: Any, table: str, rows: pa.Table, condition: str) -> None
     if not rows.num_rows:
         return
     connection.register("leaving", rows)
-    connection.execute(f"DELETE FROM {ddl.name(table)} AS a USING leaving AS b WHERE {condition}")  # noqa: S608  our own names
+    connection.execute(f"DELETE FROM {sql_text.name(table)} AS a USING leaving AS b WHERE {condition}")  # noqa: S608  our own names
     connection.unregister("leaving")
 
 
@@ -236,7 +236,7 @@ def insert(connection: Any, table: Table, batches: Iterable[pa.RecordBatch]) -> 
     import duckdb
 
     stored = [c for c in table.columns if c.name not in warehouse_tables.GENERATED.get(table.name, {})]
-    names = ", ".join(ddl.name(c.name) for c in stored)
+    names = ", ".join(sql_text.name(c.name) for c in stored)
     schema = pa.schema([pa.field(c.name, c.type) for c in stored])
     failures: list[Exception] = []
 
@@ -250,7 +250,7 @@ def insert(connection: Any, table: Table, batches: Iterable[pa.RecordBatch]) -> 
 
     connection.register("incoming", pa.RecordBatchReader.from_batches(schema, incoming()))
     try:
-        connection.execute(f"INSERT INTO {ddl.name(table.name)} ({names}) SELECT {names} FROM incoming")  # noqa: S608  quoted names
+        connection.execute(f"INSERT INTO {sql_text.name(table.name)} ({names}) SELECT {names} FROM incoming")  # noqa: S608  quoted names
     except duckdb.Error:
         if failures:  # DuckDB hides our own error in the text of its own
             raise failures[0] from None

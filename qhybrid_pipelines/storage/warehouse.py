@@ -27,7 +27,7 @@ from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
-from qhybrid_pipelines.storage import ddl, schemas, warehouse_tables, warehouse_views
+from qhybrid_pipelines.storage import ddl, schemas, sql_text, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.checksum import checksum
 from qhybrid_pipelines.storage.decision_database import warehouse_rows
 from qhybrid_pipelines.storage.lake import Lake
@@ -173,7 +173,7 @@ def lake_has_changed(home: Home) -> bool:
 
     with duckdb.connect(":memory:") as connection:
         try:
-            connection.execute(f"ATTACH {ddl.text(str(home.warehouse))} AS warehouse (READ_ONLY)")
+            connection.execute(f"ATTACH {sql_text.text(str(home.warehouse))} AS warehouse (READ_ONLY)")
             columns = ", ".join(column.name for column in warehouse_tables.LAKE_FILES.columns)
             query = f"SELECT {columns} FROM warehouse.{warehouse_tables.LAKE_FILES.name}"  # noqa: S608  names of ours
             recorded = connection.execute(query).fetchall()
@@ -288,7 +288,7 @@ def _schema_statements() -> Iterator[str]:
     for table in warehouse_tables.TABLES:
         yield ddl.create_table(table, warehouse_tables.GENERATED.get(table.name, {}))
     for view in warehouse_views.VIEWS:
-        yield f"CREATE VIEW {ddl.name(view.name)} AS {view.sql}"
+        yield f"CREATE VIEW {sql_text.name(view.name)} AS {view.sql}"
     for table in warehouse_tables.TABLES:
         yield from ddl.comments("TABLE", table.name, table.meaning, ddl.column_comments(table))
     for view in warehouse_views.VIEWS:
@@ -302,4 +302,4 @@ def _schema_sha256() -> str:
 
 
 def _count(connection: Any, table: Table) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM {ddl.name(table.name)}").fetchall()[0][0])  # noqa: S608  quoted name
+    return int(connection.execute(f"SELECT count(*) FROM {sql_text.name(table.name)}").fetchall()[0][0])  # noqa: S608  quoted name

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.files import promote, scratch_folder
-from qhybrid_pipelines.storage import ddl, warehouse_tables, warehouse_views
+from qhybrid_pipelines.storage import sql_text, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.analyst import connect
 from qhybrid_pipelines.storage.layout import Home
 
@@ -101,10 +101,10 @@ def export_warehouse(home: Home, folder: Path, form: Form) -> list[ExportedTable
 def _export_one(
     connection: duckdb.DuckDBPyConnection, name: str, order: tuple[str, ...], folder: Path, form: Form
 ) -> ExportedTable:
-    columns = connection.execute(f"DESCRIBE {ddl.name(name)}").fetchall()
-    chosen = [_as_text(column, kind) if form == "csv" else ddl.name(column) for column, kind, *_ in columns]
-    keys = ", ".join(map(ddl.name, order)) or "ALL"
-    sql = f"SELECT {', '.join(chosen)} FROM {ddl.name(name)} ORDER BY {keys}"  # noqa: S608  our own names
+    columns = connection.execute(f"DESCRIBE {sql_text.name(name)}").fetchall()
+    chosen = [_as_text(column, kind) if form == "csv" else sql_text.name(column) for column, kind, *_ in columns]
+    keys = ", ".join(map(sql_text.name, order)) or "ALL"
+    sql = f"SELECT {', '.join(chosen)} FROM {sql_text.name(name)} ORDER BY {keys}"  # noqa: S608  our own names
     reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
     path = folder / f"{name}.{form}"
     rows = _write_parquet(reader, path) if form == "parquet" else _write_csv(reader, path)
@@ -114,7 +114,7 @@ def _export_one(
 
 def _as_text(column: str, kind: str) -> str:
     """Return the SQL of a column for CSV, which has neither lists nor bytes."""
-    quoted = ddl.name(column)
+    quoted = sql_text.name(column)
     if kind.endswith("[]") or kind.startswith(("STRUCT", "MAP")):
         return f"to_json({quoted})::VARCHAR AS {quoted}"
     return f"hex({quoted}) AS {quoted}" if kind == "BLOB" else quoted

@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.bits import bitstring
 from qhybrid_pipelines.core.labels import Labels
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.quantum.qasm import draw_circuit
-from qhybrid_pipelines.steps.sampling.scores import count_verdicts
+from qhybrid_pipelines.steps.sampling.verdict_summary import count_verdicts
 from qhybrid_pipelines.steps.values_from_rows import (
     SAMPLING_FAMILY,
     ExecutionKey,

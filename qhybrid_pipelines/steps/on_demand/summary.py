@@ -12,8 +12,7 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
-from qhybrid_pipelines.steps.sampling.scores import count_verdicts
-from qhybrid_pipelines.steps.sampling.verdict_summary import sampling_verdicts
+from qhybrid_pipelines.steps.sampling.verdict_summary import count_verdicts, sampling_verdicts
 from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, SAMPLING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels

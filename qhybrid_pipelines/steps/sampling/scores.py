@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from qhybrid_pipelines.control.dispatcher import Dispatcher
-from qhybrid_pipelines.core.verdicts import SamplingVerdict
 from qhybrid_pipelines.sampling.baselines import SAMPLER, UNIFORM
 from qhybrid_pipelines.sampling.counts import Aligned, align_counts
 from qhybrid_pipelines.sampling.reference import Reference
@@ -107,14 +106,6 @@ def sampling_verdicts(
                 }
             )
     return from_rows(schemas.SAMPLING_VERDICTS, rows)
-
-
-def count_verdicts(rows: Iterable[Row]) -> str:
-    """Return how many circuits have which verdict, in a few words."""
-    words = [row["verdict"] for row in rows]
-    if len(words) == 1:
-        return str(words[0])
-    return ", ".join(f"{words.count(word)} {word.value}" for word in SamplingVerdict if word in words)
 
 
 def _aligned(counts: pa.Table, point: int, reference: Reference) -> Aligned | None:
