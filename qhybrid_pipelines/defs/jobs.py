@@ -84,7 +84,9 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
             (*SAMPLE, SAMPLING_REPORT),
             "Sampling: from circuits to scores and verdicts, on a backend that answers at once.",
         ),
-        "score": StageJob("sample_3_score", (*SCORE, SAMPLING_REPORT), "Sampling: from settled jobs to scores and verdicts."),
+        "score": StageJob(
+            "sample_3_score", (*SCORE, SAMPLING_REPORT), "Sampling: from settled jobs to scores and verdicts."
+        ),
         "calibrate": StageJob("operate_calibrate", ("backend_calibrations",), "Reads the calibration of every device."),
         "publish": StageJob(
             "operate_publish",
