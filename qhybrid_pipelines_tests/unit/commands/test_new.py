@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.registry import all_families
 
 
@@ -24,10 +26,17 @@ def graph(tmp_path: Path) -> Path:
     return file
 
 
-def test_without_words_the_families_are_listed() -> None:
+def test_without_words_the_families_are_listed_and_the_tasks_without_a_problem() -> None:
     result = invoke()
     assert result.exit_code == 0
-    assert [line.split()[0] for line in result.stdout.splitlines()] == list(all_families())
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [*all_families(), "qml", "sampling"]
+
+
+@pytest.mark.parametrize(("word", "kind"), [("qml", LearningSpec), ("sampling", SamplingSpec)])
+def test_a_task_without_a_problem_has_a_page_that_is_a_specification(word: str, kind: type) -> None:
+    result = invoke(word)
+    assert result.exit_code == 0
+    assert isinstance(kind.model_validate(yaml.safe_load(result.stdout)), kind)
 
 
 def test_a_page_names_its_file_from_where_it_lies(graph: Path) -> None:
