@@ -23,7 +23,7 @@ SPECIFICATIONS = (
         "unknown inner field",
         named(KARATE + "sweep:\n  strategy: ramp\n  pionts: 4\n"),
         "unknown field",
-        "Known here: strategy, file, points, objective, alpha, center, spread",
+        "Known here: strategy, optimiser, steps, file, points, objective, alpha, center, spread",
         line=5,
         field="sweep.pionts",
     ),
@@ -79,7 +79,7 @@ SPECIFICATIONS = (
     specification(
         "an objective without a search",
         named(KARATE + "sweep: {strategy: ramp, objective: cvar}\n"),
-        "objective and alpha are only used by strategy 'auto'",
+        "objective and alpha are only used by the strategies 'auto' and 'optimise'",
         line=3,
         field="sweep",
     ),
@@ -307,7 +307,7 @@ SPECIFICATIONS = (
     specification(
         "center without refine",
         named(KARATE + "sweep: {strategy: ramp, center: [0.1, 0.2, 0.3, 0.4]}\n"),
-        "only used by strategy 'refine'",
+        "center is only used by the strategies 'refine' and 'optimise'",
         line=3,
         field="sweep",
     ),
