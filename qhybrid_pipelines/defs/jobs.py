@@ -44,6 +44,7 @@ class StageJob(NamedTuple):
     description: str
 
 
+#: In the order of their names, which is that of the stages.
 STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
     {
         "prepare": StageJob(
@@ -74,6 +75,12 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
             (*EVALUATE, LEARNING_REPORT),
             "Learning: scores, intervals and verdicts, and the records in MLflow.",
         ),
+        "calibrate": StageJob("operate_calibrate", ("backend_calibrations",), "Reads the calibration of every device."),
+        "publish": StageJob(
+            "operate_publish",
+            ("backend_capabilities", "backend_calibrations", "warehouse"),
+            "A new snapshot for analysts.",
+        ),
         "plan": StageJob(
             "sample_1_plan",
             PLAN,
@@ -86,12 +93,6 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
         ),
         "score": StageJob(
             "sample_3_score", (*SCORE, SAMPLING_REPORT), "Sampling: from settled jobs to scores and verdicts."
-        ),
-        "calibrate": StageJob("operate_calibrate", ("backend_calibrations",), "Reads the calibration of every device."),
-        "publish": StageJob(
-            "operate_publish",
-            ("backend_capabilities", "backend_calibrations", "warehouse"),
-            "A new snapshot for analysts.",
         ),
     }
 )

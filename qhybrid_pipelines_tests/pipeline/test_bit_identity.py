@@ -9,7 +9,7 @@ from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.defs.partitions import add_partitions
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEARNING_TABLES, SAMPLING_TABLES
+from qhybrid_pipelines.storage.schemas import LAKE_TABLES, LEARNING_TABLES, OPTIMISER_STEPS, SAMPLING_TABLES
 from qhybrid_pipelines_tests.support import experiment_homes
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
@@ -31,6 +31,12 @@ SPECS = [
         "name": "matrix",
         "reduce": {"max_qubits": 6},
         "problem": {"family": "qubo", "source": {"generator": "random", "variables": 24, "density": 0.8, "seed": 1}},
+    },
+    {
+        **SMALL,
+        "name": "loop",
+        "problem": {"family": "maxcut", "source": "networkx:cubical"},
+        "sweep": {"strategy": "optimise", "optimiser": "spsa", "steps": 2, "points": 2},
     },
 ]
 #: What these experiments have; those that learn have tables of their own.
@@ -72,7 +78,7 @@ def test_one_run_and_many_runs_write_the_same(two_homes, table):
     same = [column.name for column in table.columns if not column.measured]
     for key in keys:
         left, right = (lake.read(table, key).select(same) for lake in two_homes)
-        assert left.num_rows > 0
+        assert left.num_rows > 0 or (table == OPTIMISER_STEPS and not key.experiment.startswith("loop-"))
         assert left.equals(right)
         if len(same) == len(table.columns):
             digests = {hashlib.sha256(lake.path(table, key).read_bytes()).hexdigest() for lake in two_homes}
