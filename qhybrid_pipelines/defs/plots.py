@@ -10,13 +10,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
+def date_locator() -> Any:
+    """Return where the ticks of a time axis stand.
+
+    With fewer than 8 there is a gap: between 60 hours and 5 days, for instance, no interval of Matplotlib's fits, and it warns.
+    """
+    from matplotlib.dates import AutoDateLocator
+
+    return AutoDateLocator(minticks=3, maxticks=8)
+
+
 def drift_plot(calibrations: pa.Table) -> Any:
     """Return the errors of two-qubit gates and of reading over time, as Markdown with a PNG.
 
     A device of which only one calibration is known is a dotted line: years may lie between it and the others, and it
     says nothing about drift.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.dates import ConciseDateFormatter
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.2), dpi=100, layout="constrained")
@@ -43,7 +53,7 @@ def drift_plot(calibrations: pa.Table) -> Any:
         if axes.lines:
             axes.set_yscale("log")
         if any(line.get_linestyle() == "-" for line in axes.lines):
-            locator = AutoDateLocator(maxticks=6)
+            locator = date_locator()
             axes.xaxis.set_major_locator(locator)
             axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
             axes.xaxis.get_offset_text().set_fontsize(7)
