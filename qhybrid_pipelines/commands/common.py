@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import JobRecord
     from qhybrid_pipelines.core.stop_request import StopRequested
     from qhybrid_pipelines.launch import Launcher
-    from qhybrid_pipelines.steps.on_demand.estimates import Preview
+    from qhybrid_pipelines.steps.on_demand.estimate_preview import Preview
     from qhybrid_pipelines.steps.workspace import Workspace
 
 Home = Annotated[

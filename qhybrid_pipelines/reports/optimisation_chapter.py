@@ -9,7 +9,7 @@ from qhybrid_pipelines.core.loop_words import loop_sentence
 from qhybrid_pipelines.core.verdicts import Verdict as VerdictWord
 from qhybrid_pipelines.reports.blocks import Chapter, Section, Verdict, records_table, transposed_table
 from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
-from qhybrid_pipelines.reports.content import AnswerContent, ExecutionContent, OptimisationContent, Row, SolverSeries
+from qhybrid_pipelines.reports.content import AnswerContent, ExecutionContent, OptimisationContent, SolverSeries
 from qhybrid_pipelines.reports.figures.best_of_shots import best_of_shots
 from qhybrid_pipelines.reports.figures.loop import loop_trace
 from qhybrid_pipelines.reports.figures.objectives import objective_histogram
@@ -17,6 +17,7 @@ from qhybrid_pipelines.reports.figures.outcomes import top_outcomes
 from qhybrid_pipelines.reports.figures.solver_results import row_name, solver_results
 from qhybrid_pipelines.reports.figures.style import Drawing
 from qhybrid_pipelines.reports.figures.sweep import sweep
+from qhybrid_pipelines.reports.optimisation_sentences import expectation_sentence, gain_sentence
 from qhybrid_pipelines.reports.record_sections import (
     calibration_section,
     circuit_section,
@@ -117,26 +118,6 @@ def merge_verdicts(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         places.setdefault(replace(verdict, place=""), []).append(verdict.place)
     for verdict, named in places.items():
         yield replace(verdict, place=listing(named))
-
-
-def expectation_sentence(comparison: Row) -> str:
-    """Return what the optimised angles of this depth are worth without noise and what was measured, or nothing."""
-    best, reached = comparison["optimised_expectation"], comparison["reached_expectation"]
-    if best is None or reached is None:
-        return ""
-    depth = "" if comparison["depth_reason"] is None else f" Depth: {comparison['depth_reason']}."
-    return f"The best angles of this depth have the mean energy {show(best)} without noise; {show(reached)} was measured.{depth}"
-
-
-def gain_sentence(comparison: Row, unit: str) -> str:
-    """Return the mean gain over the best baseline with its interval, or nothing where there is none."""
-    if comparison["gain"] is None:
-        return ""
-    return (
-        f"Mean gain over `{comparison['best_solver']}`: {show(comparison['gain'])} {unit} (95 % interval "
-        f"{show_interval(comparison['gain_low'], comparison['gain_high'])}, {count(comparison['runs'], 'paired run')}; more than "
-        f"{show(comparison['margin'])} counts as better)."
-    )
 
 
 def _results(content: OptimisationContent) -> Section | None:

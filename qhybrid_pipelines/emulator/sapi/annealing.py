@@ -1,7 +1,7 @@
 """Sampling as an annealer might: classical simulated annealing on the qubit graph, driven inexactly.
 
 Fields and couplings miss their values by a Gaussian error that one programming fixes for all its reads, so that reads of one
-problem are not independent runs, and weak chains break. Sweeps follow the annealing time. This is no model of quantum annealing.
+problem are not independent runs, and weak chains break. Sweeps follow the annealing time. This does not model quantum annealing.
 """
 
 from __future__ import annotations

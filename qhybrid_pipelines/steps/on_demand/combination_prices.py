@@ -10,7 +10,7 @@ from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.named_files import with_absolute_paths
 from qhybrid_pipelines.core.variations import TooManyCombinations
-from qhybrid_pipelines.steps.on_demand.estimates import Preview
+from qhybrid_pipelines.steps.on_demand.estimate_preview import Preview
 
 
 def price_combinations(

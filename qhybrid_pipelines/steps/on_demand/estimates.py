@@ -6,7 +6,7 @@ Nothing is registered and nothing is written: an experiment that is only asked a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sens
 from qhybrid_pipelines.steps.execute.qpu_submissions import planned_steps
 from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
 from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables, assign_variables
+from qhybrid_pipelines.steps.on_demand.estimate_preview import REFUSED, Preview
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import MOST_QUBITS_OF_AN_ESTIMATE, parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
@@ -41,61 +42,12 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
-#: What a row says instead of the policy's word; the reason is among the problems.
-REFUSED = "refused"
-
 #: Backend, what is run there, its qubits, and the batch; None where there is nothing to run.
 PlannedBatch = tuple[str, str, int, CircuitBatch | None]
 #: Sensitivities that are computed for one estimate: of thousands of variations nobody reads them.
 MOST_SENSITIVITIES = 20
 #: What is said in place of a sensitivity where the estimate did without the search.
 _ANGLES_LATER = f"the angles are optimised by the run, above {MOST_QUBITS_OF_AN_ESTIMATE} qubits not for an estimate: their price is the same"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """What several experiments would cost together.
-
-    Attributes:
-        rows: one per experiment and backend, for learning experiments also per circuit and shots.
-        problems: why some of them would not go now.
-        epochs: for learning experiments, what one pass of training on a backend would be; nobody has to buy it.
-        circuits: for experiments with a circuit of their own, which variable each of its qubits is.
-        sensitivities: for circuits of QAOA, what their angles do to the mean energy and what gate errors take, in a sentence.
-        depths: for experiments that leave the depth to the backend's gate errors, which it is now, and why.
-    """
-
-    rows: list[Row]
-    problems: list[QHybridError]
-    epochs: list[Row] = field(default_factory=list)
-    circuits: list[CircuitVariables] = field(default_factory=list)
-    depths: list[Row] = field(default_factory=list)
-    sensitivities: list[Row] = field(default_factory=list)
-
-    @property
-    def totals(self) -> Row:
-        """Sums over the rows that would go; money is what is still to be paid.
-
-        `without_price` counts the rows whose price nobody could tell, `refused` those that policy, limits or budget keep
-        from going: they are in no sum.
-        """
-        names = ("jobs", "jobs_paid", "circuits", "shots", "low_usd", "high_usd")
-        going = [row for row in self.rows if row["policy"] != REFUSED]
-        sums = {name: sum(row[name] or 0 for row in going) for name in names}
-        without_price = sum(row["high_usd"] is None for row in going)
-        return sums | {"without_price": without_price, "refused": len(self.rows) - len(going)}
-
-    def sentences(self) -> Iterator[str]:
-        """Yield what is said of depths and angles, for people."""
-        for row in self.depths:
-            yield f"{row['experiment']}: {row['depth']}"
-        for row in self.sensitivities:
-            yield f"{row['experiment']} on {row['backend']}: {row['sensitivity']}"
-
-    @property
-    def exit_code(self) -> int:
-        """0, or the code of the worst problem."""
-        return max((problem.exit_code for problem in self.problems), default=0)
 
 
 def estimates(

@@ -19,7 +19,8 @@ from qhybrid_pipelines.reports.content import (
     SolverSeries,
     TopOutcome,
 )
-from qhybrid_pipelines.reports.optimisation_chapter import TONES, expectation_sentence
+from qhybrid_pipelines.reports.optimisation_chapter import TONES
+from qhybrid_pipelines.reports.optimisation_sentences import expectation_sentence
 from qhybrid_pipelines.reports.page import anchor, chapters, render_page
 from qhybrid_pipelines_tests.support.report_pages import ReportPage
 
