@@ -13,8 +13,8 @@ from qhybrid_pipelines.storage.layout import Home
 if TYPE_CHECKING:  # who only reads the ledger needs no providers
     import pyarrow as pa
 
-    from qhybrid_pipelines.control.dispatcher import Dispatcher
     from qhybrid_pipelines.control.home_identity import HomeGuard
+    from qhybrid_pipelines.control.job_dispatcher import Dispatcher
     from qhybrid_pipelines.control.ledger.port import Ledger
     from qhybrid_pipelines.control.policy.rules import Policy
     from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
@@ -113,8 +113,8 @@ class ControlPlane:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """The only caller of a provider."""
-        from qhybrid_pipelines.control.dispatcher import Dispatcher
         from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limits
+        from qhybrid_pipelines.control.job_dispatcher import Dispatcher
         from qhybrid_pipelines.storage.content_store import RawStore
         from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 

@@ -10,7 +10,7 @@ from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitReq
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.limits import check_budget
-from qhybrid_pipelines.control.jobs.submit_once import next_job_id
+from qhybrid_pipelines.control.jobs.submission_protocol import next_job_id
 from qhybrid_pipelines.control.jobs.submitter import Submitter
 from qhybrid_pipelines.control.jobs.token_search import other_homes_job
 from qhybrid_pipelines.control.ledger.lifecycle import Event, next_state

@@ -20,7 +20,7 @@ from qhybrid_pipelines.control.experiments.registration import CheckedExperiment
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.service.network_intake import SPECIFICATION
+from qhybrid_pipelines.service.network_request import SPECIFICATION
 from qhybrid_pipelines.service.problem_documents import Problem, problem_of
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home

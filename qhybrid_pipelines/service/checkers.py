@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from qhybrid_pipelines.service.network_intake import NetworkRequest
+from qhybrid_pipelines.service.network_request import NetworkRequest
 from qhybrid_pipelines.service.problem_documents import ProblemError, invalid, overloaded
 
 _PROCESS_MODULE = "qhybrid_pipelines.service.check_process"

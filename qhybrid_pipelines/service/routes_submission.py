@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from qhybrid_pipelines.service.callers import Caller
 from qhybrid_pipelines.service.money_quota import refuse_if_spent
-from qhybrid_pipelines.service.network_intake import FILES, UPLOAD, NetworkRequest, read_request
+from qhybrid_pipelines.service.network_request import FILES, UPLOAD, NetworkRequest, read_request
 from qhybrid_pipelines.service.preferences import wanted_seconds
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, bad_request, invalid, overloaded
 from qhybrid_pipelines.service.request_store import (

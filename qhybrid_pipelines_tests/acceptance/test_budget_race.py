@@ -26,7 +26,7 @@ PRICE_USD, BUDGET_USD = 0.3, 3.9  # 13 of the 48 jobs that are wanted
 SPENDER = """
 import sys
 from pathlib import Path
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import parse_policy

@@ -1,6 +1,6 @@
 """Cancellation against completion over HTTP, two hundred times: our end is the vendor's end, and a result that came is kept.
 
-The emulator's book is the judge. The same race with a vendor that only takes requests is unit/control/test_dispatcher_races.py.
+The emulator's book is the judge. The same race with a vendor that only takes requests is unit/control/test_job_dispatcher_races.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.sql import SqlLedger

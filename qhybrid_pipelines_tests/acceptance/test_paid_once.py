@@ -1,7 +1,7 @@
 """No job lost, none paid twice, none guessed: real processes killed at random moments, judged by the provider's own book.
 
 The benchmark of the same name is run with fewer kills; its figures for thousands stand in docs/benchmarks.md. The exhaustive
-matrix of named places, faults and kinds of dedupe is unit/control/test_dispatcher_crashes.py. A failure is repeated by its seed.
+matrix of named places, faults and kinds of dedupe is unit/control/test_job_dispatcher_crashes.py. A failure is repeated by its seed.
 """
 
 from __future__ import annotations

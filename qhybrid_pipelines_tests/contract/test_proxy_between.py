@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.job_states import JobState

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.providers.local import LocalProvider

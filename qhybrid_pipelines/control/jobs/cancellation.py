@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.jobs.deadlines import is_overdue
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
 from qhybrid_pipelines.control.jobs.status_changes import last_wish
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller, group_by_provider
-from qhybrid_pipelines.control.jobs.submit_once import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers

@@ -15,7 +15,7 @@ from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import deadline_for, is_overdue
 from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.spending import WARNING, budget_warning, check_quotes
-from qhybrid_pipelines.control.jobs.submit_once import (
+from qhybrid_pipelines.control.jobs.submission_protocol import (
     SubmissionProtocol,
     error_detail,
     job_id_for,

@@ -22,7 +22,7 @@ from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.service.callers import Caller
 from qhybrid_pipelines.service.decisions.decider import Decider, Found
 from qhybrid_pipelines.service.decisions.decision_records import DecisionRecord
-from qhybrid_pipelines.service.network_intake import FILES, SPECIFICATION, NetworkRequest
+from qhybrid_pipelines.service.network_request import FILES, SPECIFICATION, NetworkRequest
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
 from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, OwnedByOther, StoreBusy
 from qhybrid_pipelines.storage import schemas

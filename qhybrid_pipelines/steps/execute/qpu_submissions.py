@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.sampling_specification import AnySpec

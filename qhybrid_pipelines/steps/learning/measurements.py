@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.table_rows import MeasurementRow

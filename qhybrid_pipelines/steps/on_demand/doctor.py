@@ -39,7 +39,7 @@ from qhybrid_pipelines.storage.warehouse import matches_published_checksum
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.control_plane import ControlPlane
-    from qhybrid_pipelines.control.dispatcher import Dispatcher
+    from qhybrid_pipelines.control.job_dispatcher import Dispatcher
     from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
     from qhybrid_pipelines.steps.values_from_rows import Row
     from qhybrid_pipelines.storage.layout import Home

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error, two_qubit_error_if_known
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import QHybridError, Refused

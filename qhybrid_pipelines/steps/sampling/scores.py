@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.sampling.baselines import SAMPLER, UNIFORM
 from qhybrid_pipelines.sampling.counts import Aligned, align_counts
 from qhybrid_pipelines.sampling.reference import Reference

@@ -23,8 +23,8 @@ import httpx
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.home_identity import HomeGuard
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.control.ledger.sql import SqlLedger

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.storage.content_store import RawStore

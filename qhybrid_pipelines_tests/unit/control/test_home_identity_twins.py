@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
 from qhybrid_pipelines.control.home_identity import HomeGuard, read_question
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.clock import Clock

@@ -10,7 +10,7 @@ import pytest
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.service.checkers import Checkers, Limits
-from qhybrid_pipelines.service.network_intake import NetworkRequest
+from qhybrid_pipelines.service.network_request import NetworkRequest
 from qhybrid_pipelines.service.problem_documents import ProblemError
 from qhybrid_pipelines.storage.layout import Home
 

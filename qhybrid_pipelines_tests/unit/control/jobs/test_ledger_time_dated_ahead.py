@@ -14,7 +14,7 @@ from email.utils import formatdate
 import pytest
 
 from qhybrid_pipelines.control.backends.health import BackendHealth
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.policy.rules import BreakerRules

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Unavailable
 from qhybrid_pipelines.core.job_states import JobState

@@ -1,7 +1,7 @@
 """The one door to the providers: submit, poll, collect, cancel, each step written to the ledger.
 
 Everything here may be killed at any moment and called again. What happens behind the door: `control.jobs.admission` (whether,
-where, for how much), `control.jobs.submitter` (plans and reservations), `control.jobs.submit_once` (each job once), `control.jobs.status_poller`
+where, for how much), `control.jobs.submitter` (plans and reservations), `control.jobs.submission_protocol` (each job once), `control.jobs.status_poller`
 and `control.jobs.poll_schedule` (what became of them), `control.jobs.result_collector` (results), `control.jobs.cancellation` (taking a job back), `control.job_decisions` (what persons decide).
 """
 
@@ -24,7 +24,7 @@ from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, Ledger
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
 from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, RawStore, ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller
-from qhybrid_pipelines.control.jobs.submit_once import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.jobs.submitter import Preview, Submitter
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger

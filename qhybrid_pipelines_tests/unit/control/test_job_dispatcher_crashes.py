@@ -283,7 +283,7 @@ def test_without_the_wish_in_the_ledger_nobody_knows_who_asked(run_process, tmp_
 
 
 def test_the_naive_protocol_pays_twice_in_the_same_harness(run_process, tmp_path: Path) -> None:
-    """The negative control; that of the quarantine stands in test_dispatcher."""
+    """The negative control; that of the quarantine stands in test_job_dispatcher."""
     vendor = KINDS["none"]
     assert run_process("naive", tmp_path, vendor=vendor, failpoint="naive.accepted") == [KILLED]
     assert run_process("naive", tmp_path, vendor=vendor) == [0]

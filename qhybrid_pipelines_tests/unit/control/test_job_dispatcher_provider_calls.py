@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 import qhybrid_pipelines
-from qhybrid_pipelines.control import dispatcher as dispatcher_module
 from qhybrid_pipelines.control import home_identity
+from qhybrid_pipelines.control import job_dispatcher as dispatcher_module
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger import port as ledger_port
 from qhybrid_pipelines.control.policy import rules
 from qhybrid_pipelines.core import jobs

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.errors import Refused

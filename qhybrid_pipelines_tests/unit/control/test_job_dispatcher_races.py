@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.dispatcher import Dispatcher
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.job_states import JobState
