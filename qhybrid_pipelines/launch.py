@@ -19,10 +19,9 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.core import errors, files
 from qhybrid_pipelines.core.clock import boot_seconds
-from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.stop_request import StopRequested, raise_if_stop_requested
 from qhybrid_pipelines.settings import Settings
-from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
+from qhybrid_pipelines.steps.interpret.next_rounds import register_following
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
@@ -202,18 +201,14 @@ class Launcher:
 
     def with_next_rounds(self, keys: Iterable[str], damage: Damage | None = None) -> list[str]:
         """Return ``keys`` and the rounds that follow from them, whether registered now or before a crash."""
-        known, damage = list(keys), damage or Damage()
-        specifications = self.workspace.specifications
-        while True:
-            readable = load_readable(specifications, known, damage)
-            register_next_rounds(readable, self.workspace.lake, self.workspace.registration, damage)
-            others = load_readable(specifications, (key for key in specifications if key not in known), damage)
-            following = [
-                key for key, spec in others if isinstance(spec, ExperimentSpec) and spec.lineage.parent in known
-            ]
-            if not following:
-                return known
-            known += following
+        known, damage, workspace = dict.fromkeys(keys), damage or Damage(), self.workspace
+        new = list(known)
+        while new:
+            readable = load_readable(workspace.specifications, new, damage)
+            following = register_following(readable, workspace.lake, workspace.registration, damage)
+            new = [one.key for rounds in following.values() for one in rounds if one.key not in known]
+            known |= dict.fromkeys(new)
+        return list(known)
 
 
 class _RunLoop:

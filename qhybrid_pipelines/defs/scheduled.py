@@ -30,7 +30,7 @@ def scheduled_experiments(
     outcomes = register_due_runs(
         ScheduleStore(open_workspace.home),
         open_workspace.registration,
-        open_workspace.control_plane.ledger.jobs,
+        open_workspace.control_plane.ledger,
         now=datetime.now(UTC),
     )
     for outcome in outcomes:

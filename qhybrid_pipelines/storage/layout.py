@@ -202,6 +202,11 @@ class Home:
         return self.path / "spans.position"
 
     @property
+    def job_seconds(self) -> Path:
+        """How long jobs took, counted up to an event of the ledger; it can be removed at any time."""
+        return self.path / "job_seconds.json"
+
+    @property
     def tmp(self) -> Path:
         """Unfinished files, on the same file system as everything else so that a rename is atomic."""
         return self.path / "tmp"

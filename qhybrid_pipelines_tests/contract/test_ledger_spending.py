@@ -197,6 +197,14 @@ def compare_with_sums_by_hand(ledger: Ledger, limits, jobs) -> None:
         else:
             assert fits
             accepted.append((Decimal(str(usd)), provider, f"{at:%Y-%m-%d}", principal))
-    for used in spending(limits, ledger.jobs(), NOW):
-        assert used.committed_usd == pytest.approx(ledger.committed_usd(used.limit, NOW), abs=1e-9)
+    for used in spending(limits, ledger, NOW):
+        days = {"day": f"{NOW:%Y-%m-%d}", "month": f"{NOW:%Y-%m}", "ever": ""}
+        by_hand = sum(
+            usd
+            for usd, provider, day, who in accepted
+            if used.limit.provider in (None, provider)
+            and used.limit.principal in (None, who)
+            and day.startswith(days[used.limit.per])
+        )
+        assert used.committed_usd == pytest.approx(float(by_hand), abs=1e-9)
         assert used.committed_usd <= used.limit.limit_usd + 1e-9

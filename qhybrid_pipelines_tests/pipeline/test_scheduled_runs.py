@@ -61,7 +61,7 @@ def test_other_labels_and_schedules_pay_nothing_and_a_month_pays_no_more_than_it
         return [job["id"] for job in httpx.get(f"{cloud.admin_url}/jobs", timeout=30).json()["jobs"]]
 
     def due(now: datetime) -> list[str]:
-        outcomes = register_due_runs(store, workspace.registration, ledger.jobs, now=now)
+        outcomes = register_due_runs(store, workspace.registration, ledger, now=now)
         return [key for outcome in outcomes for key in outcome.registered]
 
     first = register(PAGE.format(limit=1))

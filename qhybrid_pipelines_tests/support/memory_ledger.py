@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from qhybrid_pipelines.control.ledger import event_chain
@@ -36,6 +37,7 @@ from qhybrid_pipelines.control.ledger.records import (
 from qhybrid_pipelines.control.ledger.row_audit import rebuild
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json, to_microseconds
+from qhybrid_pipelines.control.ledger.totals import BudgetTotals, JobTotals
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Calibration
@@ -172,10 +174,58 @@ class MemoryLedger:
         """Return what some experiments may spend and have spent."""
         return {name: account for name in experiments if (account := self.account(name)) is not None}
 
-    def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
+    def committed_usd(self, limit: SpendingLimit, at: datetime, *, without: str = "") -> float:
         """Return how much of a limit is used."""
         with self._tables.read_lock():
-            return float(self._tables.committed(limit, at, without=""))
+            return float(self._tables.committed(limit, at, without=without))
+
+    def job_totals(self, *, without: str | None = None, since: datetime | None = None) -> list[JobTotals]:
+        """Return how many jobs there are by backend and state, summed one after the other."""
+        groups: dict[tuple[str, JobState], list[JobRecord]] = {}
+        for job in self.jobs():
+            if job.experiment != without:
+                groups.setdefault((job.backend, job.state), []).append(job)
+        return [
+            JobTotals(
+                backend=backend,
+                state=state,
+                jobs=len(jobs),
+                shots=sum(job.shots for job in jobs),
+                attempts=sum(job.attempt for job in jobs),
+                oldest_created_at=min(job.created_at for job in jobs),
+                last_updated_at=max(job.updated_at for job in jobs),
+                quoted_usd=_sum_usd(job.cost_quoted_usd for job in jobs),
+                reported_usd=_sum_usd(job.cost_usd for job in jobs),
+                charged_usd=_sum_usd(job.cost_settled_usd for job in jobs),
+                charged_lately_usd=_sum_usd(
+                    job.cost_settled_usd for job in jobs if since is not None and job.updated_at >= since
+                ),
+            )
+            for (backend, state), jobs in sorted(groups.items())
+        ]
+
+    def budget_totals(self) -> BudgetTotals:
+        """Return the budgets of all experiments together."""
+        with self._tables.read_lock():
+            accounts = list(self._tables.accounts.values())
+        return BudgetTotals(
+            limit_usd=_sum_usd(account.limit_usd for account in accounts),
+            reserved_usd=_sum_usd(account.reserved_usd for account in accounts),
+            settled_usd=_sum_usd(account.settled_usd for account in accounts),
+        )
+
+    def principals(self) -> set[str]:
+        """Return who asked for the jobs."""
+        return {job.principal for job in self.jobs()}
+
+    def newest_accepted(self, backend: str, *, planned_before: datetime, limit: int) -> list[str]:
+        """Return the provider's ids of the jobs of a backend that changed last."""
+        accepted = [
+            (job.updated_at, job.provider_job_id)
+            for job in self.jobs()
+            if job.backend == backend and job.provider_job_id is not None and job.created_at <= planned_before
+        ]
+        return [name for _, name in sorted(accepted, reverse=True)[:limit]]
 
     def breaker(self, backend: str) -> Breaker | None:
         """Return the breaker of a backend, or None."""
@@ -305,6 +355,10 @@ class MemoryLedger:
             return self._tables.write_transition(transition)
         except StaleJob:
             return self._tables.jobs.get(transition.job.job_id)
+
+
+def _sum_usd(values: Iterable[float | None]) -> float:
+    return float(sum((Decimal(str(usd)) for usd in values if usd is not None), Decimal(0)))
 
 
 def _job_row(job: JobRecord) -> dict[str, Any]:

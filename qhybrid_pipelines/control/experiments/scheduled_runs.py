@@ -6,7 +6,7 @@ is run, once. Who asks again finds the same key, so that asking twice runs nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limits
 from qhybrid_pipelines.control.jobs.spending import spending
-from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.schedules import FIELD, Schedule, dated_slug
@@ -43,14 +43,14 @@ class ScheduledRun:
 
 
 def register_due_runs(
-    store: ScheduleStore, registration: Registration, jobs: Callable[[], Iterable[JobRecord]], *, now: datetime
+    store: ScheduleStore, registration: Registration, ledger: Ledger, *, now: datetime
 ) -> list[ScheduledRun]:
     """Register what is due under its date, and say what came of it; one wrong page keeps no other from running.
 
     Args:
         store: the pages.
         registration: the door.
-        jobs: those of the ledger; asked where a schedule has a limit.
+        ledger: asked where a schedule has a limit.
         now: the present.
     """
     outcomes = []
@@ -62,7 +62,7 @@ def register_due_runs(
             if due is None:
                 continue
             runs = _dated(written, due)
-            problem = _used_up(store, runs, jobs, now)
+            problem = _used_up(store, runs, ledger, now)
             registered = (
                 []
                 if problem
@@ -143,7 +143,7 @@ def _dated(written: list[WrittenExperiment], due: datetime) -> list[tuple[Writte
 def _used_up(
     store: ScheduleStore,
     runs: Iterable[tuple[WrittenExperiment, Schedule]],
-    jobs: Callable[[], Iterable[JobRecord]],
+    ledger: Ledger,
     now: datetime,
 ) -> str | None:
     """Note the limits of some runs, before anything of them can be sent; return which of them is used up already."""
@@ -151,7 +151,7 @@ def _used_up(
         key = experiment_key(one.specification)
         store.note_limit(dated_slug(key) or "", schedule.max_usd_per_month)
         limits = scheduled_limits(store, key)
-        for used in spending(limits, jobs() if limits else (), now):
+        for used in spending(limits, ledger, now):
             if used.limit.limit_usd and used.committed_usd >= used.limit.limit_usd:
                 return f"passed over, {used}"
     return None

@@ -72,8 +72,7 @@ def check_budget(
         Refused: it does not.
     """
     if limits:
-        others = (other for other in ledger.jobs() if other.job_id != job.job_id)
-        check_quotes(limits, others, {backend: quote_usd}, now)
+        check_quotes(limits, ledger, {backend: quote_usd}, now, without=job.job_id)
     account = ledger.account(job.experiment)
     if account is not None:
         released_usd = job.cost_quoted_usd if job.cost_settled_usd is None else 0.0

@@ -140,7 +140,7 @@ class Submitter:
         self._admit(items)
         new = [item for item in items if item.job is None or item.job.state in ENDED_WITHOUT_RESULT]
         if limits := self._limits(items):
-            check_quotes(limits, self._ledger.jobs(), _quotes(new), self._context.clock.now())
+            check_quotes(limits, self._ledger, _quotes(new), self._context.clock.now())
         return [Preview(job=item.job, admission=item.admission) for item in items]
 
     def latest_job(self, batch: CircuitBatch) -> JobRecord | None:
@@ -230,7 +230,7 @@ class Submitter:
             return
         failpoint("submit.before_intent")
         now, limits = self._context.clock.now(), self._limits(new)
-        warning = budget_warning(limits, self._ledger.jobs(), _quotes(new), now) if limits else None
+        warning = budget_warning(limits, self._ledger, _quotes(new), now) if limits else None
         planned = self._ledger.plan_all([self._make_plan(item, warning) for item in new])
         failpoint("submit.planned")
         for item, job in zip(new, planned, strict=True):

@@ -122,12 +122,7 @@ class TokenSearch:
         """Return the provider's ids of our newest jobs on a backend, of which the list must show one by now."""
         lag = timedelta(seconds=LISTING_LAG_FACTOR * self._context.capabilities(job.backend).listing_lag_seconds)
         latest: datetime = self._context.time.present() - lag
-        accepted = [
-            (other.updated_at, other.provider_job_id)
-            for other in self._context.ledger.jobs()
-            if other.backend == job.backend and other.provider_job_id is not None and other.created_at <= latest
-        ]
-        return [str(provider_job_id) for _, provider_job_id in sorted(accepted, reverse=True)[:MAX_KNOWN_JOBS]]
+        return self._context.ledger.newest_accepted(job.backend, planned_before=latest, limit=MAX_KNOWN_JOBS)
 
 
 def other_homes_job(events: Sequence[EventRecord]) -> str | None:

@@ -43,6 +43,7 @@ from qhybrid_pipelines.control.ledger.records import (
     correlation_id_for,
 )
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
+from qhybrid_pipelines.control.ledger.totals import BudgetTotals, JobTotals
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Calibration
 
@@ -184,8 +185,37 @@ class Ledger(Protocol):
     def accounts(self, experiments: Collection[str]) -> dict[str, Account]:
         """Return what some experiments may spend and have spent; those without a job are left out."""
 
-    def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
-        """Return how much of a limit is used on the day, or in the month, of a moment, in US dollars."""
+    def committed_usd(self, limit: SpendingLimit, at: datetime, *, without: str = "") -> float:
+        """Return how much of a limit is used on the day, or in the month, of a moment, in US dollars.
+
+        Args:
+            limit: says which jobs count.
+            at: says the day or the month.
+            without: id of a job that is left out.
+        """
+
+    def job_totals(self, *, without: str | None = None, since: datetime | None = None) -> list[JobTotals]:
+        """Return how many jobs there are by backend and state, with their sums; no job is read.
+
+        Args:
+            without: the jobs of this experiment are left out.
+            since: what was charged to jobs that changed since then is summed apart.
+        """
+
+    def budget_totals(self) -> BudgetTotals:
+        """Return the budgets of all experiments together."""
+
+    def principals(self) -> set[str]:
+        """Return who asked for the jobs, each once."""
+
+    def newest_accepted(self, backend: str, *, planned_before: datetime, limit: int) -> list[str]:
+        """Return the provider's ids of the jobs of a backend that changed last, newest first.
+
+        Args:
+            backend: where they run or ran.
+            planned_before: only jobs that were written down at this moment or before.
+            limit: at most so many.
+        """
 
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from submitting this job; given back when the holder dies.

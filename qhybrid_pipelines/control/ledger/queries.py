@@ -24,11 +24,12 @@ from qhybrid_pipelines.core.job_states import JobState
 #: A statement with more values than this is slow to prepare, and databases have limits.
 VALUES_PER_STATEMENT = 500
 
-_LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)
+#: How a job finds its attempt that counts.
+LAST_ATTEMPT = and_(tables.attempt.c.job_id == tables.job.c.job_id, tables.attempt.c.number == tables.job.c.attempt)
 _JOB = select(
     *(column.label(column.key) for column in tables.job.c),
     *(tables.attempt.c[name] for name in ("token", "provider_job_id", "outcome")),
-).select_from(tables.job.join(tables.attempt, _LAST_ATTEMPT))
+).select_from(tables.job.join(tables.attempt, LAST_ATTEMPT))
 
 
 #: Backends of jobs in the order of their names, one at a time.

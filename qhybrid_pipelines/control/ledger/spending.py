@@ -7,7 +7,6 @@ counts in the day and month, UTC, in which it was written down. Pure.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -46,12 +45,6 @@ class SpendingLimit:
     def key_pattern(self) -> str | None:
         """The keys of a schedule's experiments as SQL's LIKE says it; None where all experiments count."""
         return None if self.schedule is None else f"{self.schedule}-____-__-__-%"
-
-    def counts_experiment(self, key: str) -> bool:
-        """Tell whether jobs of an experiment count, as `key_pattern` says it."""
-        if self.schedule is None:
-            return True
-        return re.fullmatch(rf"{re.escape(self.schedule)}-.{{4}}-.{{2}}-.{{2}}-.*", key) is not None
 
     def period(self, at: datetime) -> tuple[datetime, datetime] | None:
         """Return the day or month of a moment, its first moment and that of the next one, UTC; None for all time."""

@@ -32,7 +32,7 @@ from qhybrid_pipelines.control.ledger import (
     tables,
 )
 from qhybrid_pipelines.control.ledger.budget import Account
-from qhybrid_pipelines.control.ledger.budget_rows import get_account, get_accounts, select_committed_usd
+from qhybrid_pipelines.control.ledger.budget_rows import get_account, get_accounts
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable, StaleJob
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.records import (
@@ -46,7 +46,7 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
     Transition,
 )
-from qhybrid_pipelines.control.ledger.spending import SpendingLimit
+from qhybrid_pipelines.control.ledger.sql_totals import SqlTotals
 from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.control.ledger.statements import write_plan, write_transition
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -65,7 +65,7 @@ class NamedLocks(Protocol):
         """Hold the lock ``name`` for the length of a ``with`` block, or raise `LockBusy`."""
 
 
-class SqlLedger:
+class SqlLedger(SqlTotals):
     """The ledger behind the port `control.ledger.port.Ledger`, which says what each method does.
 
     One object may be used by many threads. It may stand in a forked child too, which opens connections of its own: it
@@ -241,11 +241,6 @@ class SqlLedger:
         """Return what some experiments may spend and have spent."""
         with self._snapshot() as connection:
             return get_accounts(connection, experiments)
-
-    def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
-        """Return how much of a limit is used, in US dollars."""
-        with self._snapshot() as connection:
-            return select_committed_usd(connection, limit, at)
 
     def breaker(self, backend: str) -> Breaker | None:
         """Return the breaker of a backend, or None."""

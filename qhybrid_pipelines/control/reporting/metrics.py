@@ -6,8 +6,6 @@ states and components only: no job, no experiment, no person, so that the number
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,17 +13,17 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
-from qhybrid_pipelines.control.reporting.ledger_tables import latency
+from qhybrid_pipelines.control.reporting.latency_tally import BUCKETS, LatencyTally, read_latency_tally
+from qhybrid_pipelines.core.job_states import JobState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prometheus_client import Metric
 
-    from qhybrid_pipelines.control.ledger.budget import Account
-    from qhybrid_pipelines.control.ledger.port import Breaker, EventRecord, JobRecord, Ledger
+    from qhybrid_pipelines.control.ledger.port import Breaker, JobRecord, Ledger
+    from qhybrid_pipelines.control.ledger.totals import BudgetTotals, JobTotals
 
-COMPONENTS = ("network", "orchestration", "compile", "queue", "execute", "fetch")
-#: Upper bounds in seconds: from a simulator's milliseconds to a queue of days.
-BUCKETS = (0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, 259200.0)
 BREAKER_STATES = ("closed", "half_open", "open")
 
 
@@ -34,27 +32,51 @@ class LedgerSnapshot:
     """What the figures are computed from.
 
     Attributes:
-        events: of all jobs, by job.
-        compile_cache: compiled circuits that were there already, and those that were made; both None if unknown.
+        totals: of all jobs, by backend and state.
+        unended: the jobs that have not ended.
+        seconds: how long jobs took.
+        budgets: of all experiments together.
+        breakers: of all backends.
+        gauges: further figures without labels: name -> (meaning, value).
     """
 
-    jobs: Sequence[JobRecord]
-    events: Mapping[str, Sequence[EventRecord]]
-    accounts: Sequence[Account] = ()
+    totals: Sequence[JobTotals]
+    unended: Sequence[JobRecord]
+    seconds: LatencyTally
+    budgets: BudgetTotals
     breakers: Sequence[Breaker] = ()
     gauges: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
+    @property
+    def backends(self) -> list[str]:
+        """The backends of all jobs, sorted."""
+        return sorted({totals.backend for totals in self.totals})
 
-def read_ledger_snapshot(ledger: Ledger, gauges: Mapping[str, tuple[str, float]] | None = None) -> LedgerSnapshot:
-    """Return what the ledger knows; ``gauges`` are further figures without labels: name -> (meaning, value)."""
-    jobs, events = ledger.jobs(), defaultdict(list)
-    for event in ledger.events():
-        events[event.job_id].append(event)
-    accounts = [ledger.account(name) for name in {job.experiment for job in jobs}]
+    def sum(self, backend: str, figure: str) -> float:
+        """Return the sum of a figure over the states of a backend's jobs."""
+        return float(sum(getattr(totals, figure) for totals in self.totals if totals.backend == backend))
+
+
+def read_ledger_snapshot(
+    ledger: Ledger,
+    gauges: Mapping[str, tuple[str, float]] | None = None,
+    *,
+    tally_file: Path | None = None,
+    tmp: Path | None = None,
+) -> LedgerSnapshot:
+    """Return what the ledger knows.
+
+    Args:
+        ledger: counts and sums its jobs.
+        gauges: further figures without labels: name -> (meaning, value).
+        tally_file: holds how long jobs took, up to an event; without it all events are read.
+        tmp: folder of unfinished files.
+    """
     return LedgerSnapshot(
-        jobs=jobs,
-        events=events,
-        accounts=[account for account in accounts if account is not None],
+        totals=ledger.job_totals(),
+        unended=ledger.jobs(states=frozenset(JobState) - TERMINAL),
+        seconds=read_latency_tally(ledger, file=tally_file, tmp=tmp),
+        budgets=ledger.budget_totals(),
         breakers=ledger.breakers(),
         gauges=gauges or {},
     )
@@ -66,8 +88,8 @@ def metrics_text(snapshot: LedgerSnapshot, *, now: datetime) -> str:
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
-            yield from _job_metrics(snapshot.jobs, now)
-            yield _latency_histogram(snapshot)
+            yield from _job_metrics(snapshot, now)
+            yield _latency_histogram(snapshot.seconds)
             yield from _cost_metrics(snapshot)
             yield _breaker_states(snapshot.breakers)
             yield from _gauge_metrics(snapshot.gauges)
@@ -77,15 +99,14 @@ def metrics_text(snapshot: LedgerSnapshot, *, now: datetime) -> str:
     return generate_latest(registry).decode()
 
 
-def _job_metrics(jobs: Sequence[JobRecord], now: datetime) -> Iterator[Metric]:
+def _job_metrics(snapshot: LedgerSnapshot, now: datetime) -> Iterator[Metric]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     by_state = GaugeMetricFamily("qhybrid_jobs", "Jobs in the ledger", labels=("backend", "state"))
-    for (backend, state), number in sorted(Counter((job.backend, job.state) for job in jobs).items()):
-        by_state.add_metric((backend, str(state)), number)
+    for totals in snapshot.totals:
+        by_state.add_metric((totals.backend, str(totals.state)), totals.jobs)
     yield by_state
 
-    backends = sorted({job.backend for job in jobs})
     opened = GaugeMetricFamily("qhybrid_open_jobs", "Jobs that a provider holds", labels=("backend",))
     oldest = GaugeMetricFamily(
         "qhybrid_oldest_open_job_age_seconds", "Age of the oldest job that a provider holds", labels=("backend",)
@@ -93,17 +114,19 @@ def _job_metrics(jobs: Sequence[JobRecord], now: datetime) -> Iterator[Metric]:
     overdue = GaugeMetricFamily(
         "qhybrid_overdue_jobs", "Jobs that have not ended though their deadline has passed", labels=("backend",)
     )
-    for backend in backends:
-        backend_jobs = [job for job in jobs if job.backend == backend]
-        held = [job for job in backend_jobs if job.state in OPEN]
-        opened.add_metric((backend,), len(held))
-        oldest.add_metric((backend,), max(((now - job.created_at).total_seconds() for job in held), default=0.0))
-        overdue.add_metric((backend,), sum(has_missed_deadline(job, now) for job in backend_jobs))
+    for backend in snapshot.backends:
+        held = [totals for totals in snapshot.totals if totals.backend == backend and totals.state in OPEN]
+        opened.add_metric((backend,), sum(totals.jobs for totals in held))
+        oldest.add_metric(
+            (backend,), max(((now - totals.oldest_created_at).total_seconds() for totals in held), default=0.0)
+        )
+        missed = (job.backend == backend and has_missed_deadline(job, now) for job in snapshot.unended)
+        overdue.add_metric((backend,), sum(missed))
     yield from (opened, oldest, overdue)
 
     attempts = CounterMetricFamily("qhybrid_submission_attempts", "Attempts to submit", labels=("backend",))
-    for backend in backends:
-        attempts.add_metric((backend,), sum(job.attempt for job in jobs if job.backend == backend))
+    for backend in snapshot.backends:
+        attempts.add_metric((backend,), snapshot.sum(backend, "attempts"))
     yield attempts
 
 
@@ -112,24 +135,16 @@ def has_missed_deadline(job: JobRecord, now: datetime) -> bool:
     return job.deadline_at is not None and job.deadline_at < now and job.state not in TERMINAL
 
 
-def _latency_histogram(snapshot: LedgerSnapshot) -> Metric:
+def _latency_histogram(tally: LatencyTally) -> Metric:
     from prometheus_client.core import HistogramMetricFamily
 
-    seen: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for job in snapshot.jobs:
-        parts = latency(job, snapshot.events[job.job_id])
-        for component in COMPONENTS:
-            seconds = getattr(parts, f"{component}_seconds")
-            if seconds is not None:
-                seen[job.backend, component].append(seconds)
     family = HistogramMetricFamily(
         "qhybrid_job_seconds", "Where the time of jobs went", labels=("backend", "component")
     )
-    for labels, values in sorted(seen.items()):
-        counts = Counter(bisect_left(BUCKETS, value) for value in values)
-        below = accumulate(counts[i] for i in range(len(BUCKETS) + 1))
+    for labels in sorted({(backend, component) for (backend, component, _), jobs in tally.counts.items() if jobs}):
+        below = accumulate(tally.counts[*labels, number] for number in range(len(BUCKETS) + 1))
         buckets = list(zip([*map(str, BUCKETS), "+Inf"], below, strict=True))
-        family.add_metric(labels, buckets, sum(values))
+        family.add_metric(labels, buckets, tally.microseconds[labels] / 1e6)
     return family
 
 
@@ -139,15 +154,13 @@ def _cost_metrics(snapshot: LedgerSnapshot) -> Iterator[Metric]:
     cost = CounterMetricFamily(
         "qhybrid_cost_usd", "Money: quoted, reported by the provider, charged to budgets", labels=("backend", "kind")
     )
-    for backend in sorted({job.backend for job in snapshot.jobs}):
-        backend_jobs = [job for job in snapshot.jobs if job.backend == backend]
-        cost.add_metric((backend, "quoted"), sum(job.cost_quoted_usd for job in backend_jobs))
-        cost.add_metric((backend, "reported"), sum(job.cost_usd or 0.0 for job in backend_jobs))
-        cost.add_metric((backend, "charged"), sum(job.cost_settled_usd or 0.0 for job in backend_jobs))
+    for backend in snapshot.backends:
+        for kind in ("quoted", "reported", "charged"):
+            cost.add_metric((backend, kind), snapshot.sum(backend, f"{kind}_usd"))
     yield cost
     budget = GaugeMetricFamily("qhybrid_budget_usd", "Budgets of all experiments together", labels=("kind",))
     for kind in ("limit", "reserved", "settled"):
-        budget.add_metric((kind,), sum(getattr(account, f"{kind}_usd") for account in snapshot.accounts))
+        budget.add_metric((kind,), getattr(snapshot.budgets, f"{kind}_usd"))
     yield budget
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Transition,
     )
     from qhybrid_pipelines.control.ledger.spending import SpendingLimit
+    from qhybrid_pipelines.control.ledger.totals import BudgetTotals, JobTotals
     from qhybrid_pipelines.core.job_states import JobState
     from qhybrid_pipelines.core.jobs import Calibration
 
@@ -168,9 +169,25 @@ class ObservedLedger:
         """Return what some experiments may spend and have spent."""
         return self._ledger.accounts(experiments)
 
-    def committed_usd(self, limit: SpendingLimit, at: datetime) -> float:
+    def committed_usd(self, limit: SpendingLimit, at: datetime, *, without: str = "") -> float:
         """Return how much of a limit is used, in US dollars."""
-        return self._ledger.committed_usd(limit, at)
+        return self._ledger.committed_usd(limit, at, without=without)
+
+    def job_totals(self, *, without: str | None = None, since: datetime | None = None) -> list[JobTotals]:
+        """Return how many jobs there are by backend and state."""
+        return self._ledger.job_totals(without=without, since=since)
+
+    def budget_totals(self) -> BudgetTotals:
+        """Return the budgets of all experiments together."""
+        return self._ledger.budget_totals()
+
+    def principals(self) -> set[str]:
+        """Return who asked for the jobs."""
+        return self._ledger.principals()
+
+    def newest_accepted(self, backend: str, *, planned_before: datetime, limit: int) -> list[str]:
+        """Return the provider's ids of the jobs of a backend that changed last."""
+        return self._ledger.newest_accepted(backend, planned_before=planned_before, limit=limit)
 
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
         """Keep every other process and thread from submitting this job."""

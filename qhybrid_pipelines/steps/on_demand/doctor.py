@@ -173,13 +173,14 @@ def _policy(path: Path) -> CheckResult:
 
 
 def _budgets(control_plane: ControlPlane, now: datetime) -> CheckResult:
-    jobs = control_plane.ledger.jobs() if control_plane.policy.budgets else []
-    limits = control_plane.policy.all_spending_limits(job.principal for job in jobs)
-    used = spending(limits, jobs, now)
+    if not control_plane.policy.budgets:
+        return True, "none: each experiment has its own"
+    ledger = control_plane.ledger
+    used = spending(control_plane.policy.all_spending_limits(ledger.principals()), ledger, now)
     near = [one for one in used if one.is_near]
     if near:
         return False, f"{'; '.join(map(str, near))}. More is refused at the limit: `budgets` in the policy raises it"
-    return True, "; ".join(map(str, used)) or "none: each experiment has its own"
+    return True, "; ".join(map(str, used))
 
 
 def _clock(dispatcher: Dispatcher, now: datetime) -> CheckResult:

@@ -15,17 +15,20 @@ from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
 from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.steps.operate.due_work import open_experiments, settled_marks
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.control_plane import ControlPlane
-    from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.control.ledger.totals import JobTotals
     from qhybrid_pipelines.steps.values_from_rows import Row
     from qhybrid_pipelines.storage.lake import Lake
     from qhybrid_pipelines.storage.layout import Home
     from qhybrid_pipelines.storage.specifications import Specifications
 
 MONEY_WINDOW = timedelta(days=30)
+NOT_ENDED = frozenset(JobState) - TERMINAL
 #: Lines of what happens next.
 MAX_NEXT = 8
 
@@ -58,12 +61,15 @@ def read_status(
 ) -> Status:
     """Return how a home stands; nothing is asked of any provider."""
     ledger = control_plane.ledger
-    jobs = [job for job in ledger.jobs() if job.experiment != CANARY_EXPERIMENT]
+    unended = [job for job in ledger.jobs(states=NOT_ENDED) if job.experiment != CANARY_EXPERIMENT]
+    totals = ledger.job_totals(without=CANARY_EXPERIMENT, since=now - MONEY_WINDOW)
     stops, damage = Stops(home), Damage()
     registered = list(specifications)
-    readable = load_readable(specifications, [key for key in registered if key not in stops], damage)
+    marks = settled_marks(home)
+    asked = open_experiments(specifications, ledger, marks.keys() - marks.find_changed())
+    readable = load_readable(specifications, [key for key in asked if key not in stops], damage)
     due = due_stages(readable, lake, control_plane, damage)
-    unsettled = {job.experiment for job in jobs if job.state not in TERMINAL} | {stage.experiment for stage in due}
+    unsettled = {job.experiment for job in unended} | {stage.experiment for stage in due}
     stopped = [key for key in registered if key in stops]
     experiments = {
         "registered": len(registered),
@@ -75,46 +81,48 @@ def read_status(
     coming = [
         *(
             f"{job.job_id} on {job.backend} is {job.state}: a person decides"
-            for job in jobs
+            for job in unended
             if job.state in NEEDS_A_PERSON
         ),
         *(f"{key} cannot go on: {problem}" for key, problem in damage.problems.items()),
-        *(f"{job.job_id} on {job.backend} is past its deadline" for job in jobs if has_missed_deadline(job, now)),
+        *(f"{job.job_id} on {job.backend} is past its deadline" for job in unended if has_missed_deadline(job, now)),
         *(f"{s.experiment}: {s.job}{f' on {s.backend}' if s.backend else ''}" for s in due),
-        *(f"{job.job_id} on {job.backend} is {job.state}" for job in jobs if job.state in OPEN),
+        *(f"{job.job_id} on {job.backend} is {job.state}" for job in unended if job.state in OPEN),
     ]
     coming += [
         f"{run.page} runs again at {run.at:%Y-%m-%d %H:%M} UTC" if run.at else f"{run.page} cannot run: {run.problem}"
         for run in coming_runs(ScheduleStore(home), now=now)
     ]
     more = len(coming) - MAX_NEXT
-    charged = ledger.jobs() if control_plane.policy.budgets else []
-    limits = control_plane.policy.all_spending_limits(job.principal for job in charged)
-    used = spending(limits, charged, now)
+    principals = ledger.principals() if control_plane.policy.budgets else ()
+    used = spending(control_plane.policy.all_spending_limits(principals), ledger, now)
     return Status(
         now=now,
         experiments=experiments,
-        backends=tuple(_backend_rows(jobs, control_plane, now)),
-        money=_money(jobs, now),
+        backends=tuple(_backend_rows(totals, control_plane, now)),
+        money={
+            "reserved_usd": sum(one.quoted_usd for one in totals if one.state not in TERMINAL),
+            "charged_30_days_usd": sum(one.charged_lately_usd for one in totals if one.state in TERMINAL),
+        },
         budgets=tuple(map(str, used)),
         budgets_near=tuple(str(one) for one in used if one.is_near),
         coming=(*coming[:MAX_NEXT], *([f"and {more} more"] if more > 0 else [])),
     )
 
 
-def _backend_rows(jobs: list[JobRecord], control_plane: ControlPlane, now: datetime) -> list[Row]:
+def _backend_rows(totals: list[JobTotals], control_plane: ControlPlane, now: datetime) -> list[Row]:
     breakers = {breaker.backend: breaker for breaker in control_plane.ledger.breakers()}
     calibrated: dict[str, datetime] = {}
     for stored in control_plane.ledger.calibrations():
         at = stored.calibration.measured_at
         calibrated[stored.backend] = max(at, calibrated.get(stored.backend, at))
     rows = []
-    for backend in sorted({job.backend for job in jobs} | set(breakers)):
-        here = [job for job in jobs if job.backend == backend]
-        states = Counter(job.state for job in here)
+    for backend in sorted({one.backend for one in totals} | set(breakers)):
+        here = [one for one in totals if one.backend == backend]
+        states = Counter({one.state: one.jobs for one in here})
         breaker = breakers.get(backend)
         rests = breaker is not None and breaker.state != "closed"
-        last = max((job.updated_at for job in here), default=None)
+        last = max((one.last_updated_at for one in here), default=None)
         rows.append(
             {
                 "backend": backend,
@@ -122,20 +130,12 @@ def _backend_rows(jobs: list[JobRecord], control_plane: ControlPlane, now: datet
                 "with_provider": sum(states[state] for state in OPEN),
                 "for_a_person": sum(states[state] for state in NEEDS_A_PERSON),
                 "ended": sum(states[state] for state in TERMINAL),
-                "open_shots": sum(job.shots for job in here if job.state in OPEN),
+                "open_shots": sum(one.shots for one in here if one.state in OPEN),
                 "last_change": _age(now - last) if last else None,
                 "calibrated": _age(now - calibrated[backend]) if backend in calibrated else None,
             }
         )
     return rows
-
-
-def _money(jobs: list[JobRecord], now: datetime) -> Row:
-    ended = [job for job in jobs if job.state in TERMINAL and now - job.updated_at <= MONEY_WINDOW]
-    return {
-        "reserved_usd": sum(job.cost_quoted_usd for job in jobs if job.state not in TERMINAL),
-        "charged_30_days_usd": sum(job.cost_settled_usd or 0.0 for job in ended),
-    }
 
 
 def _age(passed: timedelta) -> str:

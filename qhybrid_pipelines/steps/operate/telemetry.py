@@ -47,4 +47,6 @@ def prometheus_text(ledger: Ledger, home: Home) -> str:
         "qhybrid_disk_free_bytes": ("Free space where the home lies", float(shutil.disk_usage(home.path).free)),
         "qhybrid_ledger_events": ("Events in the ledger", float(ledger.head().position)),
     }
-    return metrics_text(read_ledger_snapshot(ledger, gauges), now=datetime.now(UTC))
+    return metrics_text(
+        read_ledger_snapshot(ledger, gauges, tally_file=home.job_seconds, tmp=home.tmp), now=datetime.now(UTC)
+    )

@@ -47,7 +47,7 @@ class Clockwork:
         return path
 
     def look(self, now: datetime):
-        return register_due_runs(self.store, self.registration, self.ledger.jobs, now=now)
+        return register_due_runs(self.store, self.registration, self.ledger, now=now)
 
     def names(self) -> list[str]:
         return sorted(self.specifications.load(key).name for key in self.specifications)
