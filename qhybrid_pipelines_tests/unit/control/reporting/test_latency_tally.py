@@ -54,7 +54,10 @@ def test_whenever_it_is_asked_it_says_what_reading_everything_says(tmp_path_fact
             if number not in jobs:
                 steps_taken = COMPLETE[:length]
                 backend = ("ionq:simulator", "v:d")[number % 2]
-                jobs[number] = (write_job_history(ledger, f"j{number}", steps_taken, backend=backend, budget_usd=99.0), length)
+                jobs[number] = (
+                    write_job_history(ledger, f"j{number}", steps_taken, backend=backend, budget_usd=99.0),
+                    length,
+                )
             elif jobs[number][1] < len(COMPLETE):
                 job, done = jobs[number]
                 event, at, clock = COMPLETE[done]
