@@ -88,8 +88,16 @@ def test_who_waits_as_long_as_told_is_answered(limited):
 
 
 def test_only_so_many_are_under_way_and_each_that_ends_makes_room(limited):
+    def wait_for_room(number: int) -> httpx.Response:
+        """The one who asks below may have the second place just then: asked again until it is free."""
+        until = time.monotonic() + 60
+        while (answer := limited.post("patient", f"w{number}", seed=900 + number, prefer="wait=15")).status_code == 429:
+            assert answer.json()["violated-policies"] == ["at-once"]
+            assert time.monotonic() < until
+        return answer
+
     with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(limited.post, "patient", f"w{n}", seed=900 + n, prefer="wait=15") for n in range(2)]
+        waiting = [pool.submit(wait_for_room, number) for number in range(2)]
         until = time.monotonic() + 30
         while (refused := limited.ask("patient", "GET", "/v1/jobs")).status_code != 429:
             assert time.monotonic() < until
@@ -97,7 +105,7 @@ def test_only_so_many_are_under_way_and_each_that_ends_makes_room(limited):
         assert is_problem(refused, 429, "rate-limited")
         assert refused.json()["violated-policies"] == ["at-once"]
         assert '"at-once";r=0' in refused.headers["ratelimit"]
-    assert {one.result().status_code for one in waiting} <= {202, 429}
+    assert {one.result().status_code for one in waiting} == {202}
     assert limited.ask("patient", "GET", "/v1/jobs").status_code == 200
 
 
