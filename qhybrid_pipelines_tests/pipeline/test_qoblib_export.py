@@ -17,7 +17,7 @@ from qhybrid_pipelines_tests.support.qoblib_rules import check_submission, indep
 pytestmark = [experiment_homes.RUNS_IN_PROCESS, pytest.mark.slow]
 
 INSTANCES = Path(__file__).resolve().parents[1] / "instances" / "qoblib"
-QUICK = {"sweep": {"points": 1}, "shots": 128, "repetitions": 3, "rounds": {"max": 1}}
+QUICK = {"sweep": {"strategy": "ramp", "points": 1}, "shots": 128, "repetitions": 3, "rounds": {"max": 1}}
 GRAPH = INSTANCES / "independent_set" / "ibm32.gph"
 SPLIT = INSTANCES / "market_split" / "ms_03_050_002.dat"
 
