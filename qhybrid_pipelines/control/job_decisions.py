@@ -5,6 +5,8 @@ Each decision is one move of the ledger, or a request to a provider that the led
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qhybrid_pipelines.control.jobs import approval
 from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
@@ -96,6 +98,15 @@ class JobDecisions:
         """
         detail = {"by": by or self._principal}
         return self._cancellation.cancel(self._ledger.job(job_id), Event.CANCEL, detail=detail)
+
+    def intend_cancel(self, jobs: Sequence[JobRecord], *, by: str | None = None) -> None:
+        """Record that jobs are to be cancelled, all at once, before `cancel` asks for the first; those not with a provider are left out.
+
+        Args:
+            jobs: as they were read.
+            by: who asks; the default is the site's principal.
+        """
+        self._cancellation.intend(jobs, {"by": by or self._principal})
 
     def reroute(self, job_id: str, batch: CircuitBatch, *, reason: str = "", principal: str | None = None) -> JobRecord:
         """Take a job's work to another backend and return the job that stands for it now.

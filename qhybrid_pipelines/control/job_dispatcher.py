@@ -122,8 +122,9 @@ class Dispatcher:
             context,
             poller=self._poller,
             collector=self._collector,
-            tiers=self.policy.tiers,
+            cancellation=self._cancellation,
             protocol=self._protocol,
+            tiers=self.policy.tiers,
         )
 
     # -- what backends say of themselves ---------------------------------------------------------------------------
@@ -160,8 +161,7 @@ class Dispatcher:
     def key_checks(self) -> Mapping[str, Callable[[], None]]:
         """Return, by provider, a call that needs a valid key; it raises `ProviderError` for any other.
 
-        Only providers that tell their backends' state to everybody have one, see `Ability.CHECK_KEY`: asking for the
-        state of another's backend says as much.
+        Only providers that tell everybody their backends' state have one, see `Ability.CHECK_KEY`; of others that is asked.
         """
         able = {name: with_ability(provider, Ability.CHECK_KEY) for name, provider in self._context.providers.items()}
         return {name: partial(_check_key, name, provider.check_key) for name, provider in able.items() if provider}

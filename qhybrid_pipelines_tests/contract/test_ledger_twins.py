@@ -35,6 +35,7 @@ def states_of(ledger: Ledger) -> dict[str, Any]:
     jobs = ledger.jobs()
     return {
         "jobs": jobs,
+        "wanted back": ledger.jobs(cancel_intended=True),
         "events": ledger.events(),
         "attempts": [ledger.attempts(job.job_id) for job in jobs],
         "results": [ledger.stored_result(job.job_id) for job in jobs],

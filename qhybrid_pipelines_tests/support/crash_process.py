@@ -20,6 +20,7 @@ from typing import Any
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation
+from qhybrid_pipelines.control.jobs.status_poller import PollResult
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
@@ -27,7 +28,7 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import make_sub_batch
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
-from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
+from qhybrid_pipelines_tests.support.ledgers import DATABASE_VARIABLE, open_test_ledger
 
 TRY_AGAIN = 75
 #: Of a job that was accepted long ago, so that the vendor's list must show it.
@@ -116,6 +117,28 @@ def cancel_job(command: dict[str, Any]) -> None:
             dispatcher.poll_due()
 
 
+def tick(command: dict[str, Any]) -> None:
+    """What a daemon does every few seconds: it polls, and ends what is overdue; ``meanwhile`` is what its vendor has come to.
+
+    ``knows_no_wishes`` is a daemon of before, which leaves it to persons to ask for what they wanted.
+    """
+    home, one = Path(command["home"]), make_vendor(command)
+    vendors = {"vendor": one, "other": DurableVendor(home / "other", name="other", **command.get("vendor", {}))}
+    ledger = open_test_ledger(home)
+    dispatcher = Dispatcher(ledger, vendors, RawStore(home / "raw"))
+    first = ledger.jobs()[0]
+    if one.calls("cancel"):  # it did what it was asked for, whether or not anybody heard the answer
+        one.show(str(first.provider_job_id), JobState.CANCELLED)
+    elif "meanwhile" in command:
+        one.show(str(first.provider_job_id), JobState(command["meanwhile"]))
+    if command.get("knows_no_wishes"):
+        Cancellation.carry_out = lambda self, poller: PollResult()  # the negative control
+    dispatcher.poll_due()
+    dispatcher.expire_due()
+    for job in ledger.jobs(states=[JobState.COMPLETED, JobState.FETCHED]):
+        dispatcher.collect(job.job_id, make_batch())
+
+
 def spend_budget(command: dict[str, Any]) -> None:
     """One of many that spend from one budget: own work, same experiment, until the budget says no."""
     home, vendor = Path(command["home"]), make_vendor(command)
@@ -141,12 +164,15 @@ def submit_naively(command: dict[str, Any]) -> None:
 
 def perform(command: dict[str, Any]) -> int:
     os.environ[VARIABLE] = command.get("failpoint", "")
+    if "ledgers_in" in command:
+        os.environ[DATABASE_VARIABLE] = command["ledgers_in"]
     try:
         {
             "prepare": make_dispatcher,
             "life": run_one_job,
             "many": run_many_jobs,
             "take_back": cancel_job,
+            "tick": tick,
             "spender": spend_budget,
             "naive": submit_naively,
         }[command["action"]](command)

@@ -107,8 +107,9 @@ class MemoryLedger:
         experiment: str | None = None,
         states: Collection[JobState] | None = None,
         ids: Collection[str] | None = None,
+        cancel_intended: bool = False,
     ) -> list[JobRecord]:
-        """Return jobs, all or those of one experiment, of some states or of some ids."""
+        """Return jobs, all or those of one experiment, of some states or of some ids, or those that are wanted back."""
         with self._tables.read_lock():
             found = sorted(self._tables.jobs.values(), key=lambda job: (job.run_number, job.job_id))
         return [
@@ -117,7 +118,13 @@ class MemoryLedger:
             if (experiment is None or job.experiment == experiment)
             and (states is None or job.state in states)
             and (ids is None or job.job_id in ids)
+            and (not cancel_intended or self._is_wanted_back(job.job_id))
         ]
+
+    def _is_wanted_back(self, job_id: str) -> bool:
+        names = [event.event for event in self.events(job_id)]
+        _, meant, after = " ".join(names).rpartition("JobCancelIntended")
+        return bool(meant) and "JobCancelTooLate" not in after
 
     def newest_jobs(
         self,

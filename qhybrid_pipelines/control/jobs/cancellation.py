@@ -6,21 +6,23 @@ which may lose the race against its completion; then its result counts. So nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls, poll_breaker_name
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
-from qhybrid_pipelines.control.jobs.status_changes import last_wish
-from qhybrid_pipelines.control.jobs.status_poller import StatusPoller, group_by_provider
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
+from qhybrid_pipelines.control.jobs.status_changes import open_wish
+from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
+from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol, next_job_id
+from qhybrid_pipelines.control.ledger.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, UNCANCELLED, Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
-from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch
@@ -82,9 +84,69 @@ class Cancellation:
                     return self._context.advance_or_reload(job, end, **fields)
         if job.state is JobState.REROUTED and end is Event.REROUTE:
             return self._context.advance_or_reload(job, end, **fields)
-        if job.state in OPEN:
-            job = self._record_intent(job, end, detail)
-        return self._request_cancel(job, end, **fields) if job.state in OPEN else job
+        if job.state not in OPEN:
+            return job
+        with self._protocol.job_lock(job.job_id):  # as long as it is held, whoever recorded the wish lives and asks
+            job = self._context.ledger.job(job.job_id)
+            if job.state in OPEN:
+                job = self._record_intent(job, end, detail)
+            return self._request_cancel(job, end, **fields) if job.state in OPEN else job
+
+    def intend(self, jobs: Sequence[JobRecord], detail: Mapping[str, Any]) -> None:
+        """Write in one transaction that jobs are to be cancelled, before the first of their providers is asked.
+
+        A process that dies while it asks them one by one leaves no job behind: `carry_out` asks for the others.
+        """
+        events = self._context.ledger.histories([job.job_id for job in jobs if job.state in UNCANCELLED])
+        steps = [
+            Transition.single(
+                job, Event.INTEND_CANCEL, self._context.clock.now(), detail={"purpose": Event.CANCEL} | dict(detail)
+            )
+            for job in jobs
+            if job.job_id in events and open_wish(events[job.job_id]) != (Event.CANCEL, dict(detail))
+        ]
+        self._context.ledger.advance_all(steps)
+
+    def carry_out(self, poller: StatusPoller) -> PollResult:
+        """Ask for what somebody wanted cancelled, where the process that was to ask for it has died; each wish once.
+
+        The jobs are polled first, so that a result that came meanwhile counts. What goes wrong is a problem of the result, and
+        the next round tries again. Deadlines are left to `expire_all`, because clocks have a say in those.
+        """
+        total = PollResult()
+        wanted = self._context.ledger.jobs(states=UNCANCELLED, cancel_intended=True)
+        for name, group in group_by_provider(wanted).items():
+            if blocks_calls(self._context.ledger.breaker(poll_breaker_name(name)), self._context.time.present()):
+                continue
+            seen = poller.poll_provider(group)
+            total.requests, total.jobs = total.requests + seen.requests, total.jobs | seen.jobs
+            total.problems += seen.problems
+            for before in group:
+                if before.job_id not in seen.snapshots:
+                    continue
+                try:
+                    job = self._carry_out_one(before.job_id)
+                except QHybridError as error:
+                    total.problems.append(error)
+                    continue
+                if job != before:
+                    total.jobs[job.job_id] = job
+        return total
+
+    def _carry_out_one(self, job_id: str) -> JobRecord:
+        """Ask for one job, unless whoever wanted it is just doing that."""
+        ledger = self._context.ledger
+        try:
+            with ledger.job_lock(job_id, timeout_seconds=0.0):
+                job = ledger.job(job_id)
+                wish = open_wish(ledger.events(job_id)) if job.state in UNCANCELLED else None
+                if wish is None or wish[0] is Event.EXPIRE:
+                    return job
+                end, detail = wish
+                rerouted_to = next_job_id(job) if end is Event.REROUTE else None
+                return self._request_cancel(job, end, detail=detail, rerouted_to=rerouted_to)
+        except LockBusy:
+            return ledger.job(job_id)
 
     def _request_cancel(self, job: JobRecord, end: Event, **fields: Any) -> JobRecord:
         """Ask the provider to cancel a job that it holds, and write its answer."""
@@ -97,7 +159,10 @@ class Cancellation:
             return self._record_confirmed(job, end, cost_usd=_cost_usd(provider, job), **fields)
         if outcome is CancelOutcome.REQUESTED or end is Event.EXPIRE:
             return self._record_request(job, end, fields["detail"])
-        return job
+        if job.state is JobState.CANCELLING:
+            return job
+        detail = {"purpose": end} | dict(fields["detail"] or {})
+        return self._context.advance_or_reload(job, Event.CANCEL_TOO_LATE, detail=detail)
 
     def expire(self, job: JobRecord, tier: Tier) -> JobRecord:
         """End a job whose deadline has passed; one that its provider never confirms to be cancelled ends all the same.
@@ -132,7 +197,8 @@ class Cancellation:
                 try:
                     self._context.check_clock(job.backend, ask=True)
                     job = self.expire(job, tiers.of(job.tier))
-                except (ProviderError, InvalidInput, ClockDisagreement):  # the next round of polls meets and reports it
+                # The next round of polls meets and reports it.
+                except (ProviderError, InvalidInput, ClockDisagreement, LockBusy):
                     job = self._context.ledger.job(job.job_id)
             if job != before:
                 changed.append(job)
@@ -166,7 +232,7 @@ class Cancellation:
         """
         if job.state is JobState.CANCELLING:
             return job
-        if last_wish(self._context.ledger.events(job.job_id)) == (end, dict(detail or {})):
+        if open_wish(self._context.ledger.events(job.job_id)) == (end, dict(detail or {})):
             return job
         return self._context.advance_or_reload(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls, poll_breaker_name
+from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_due
 from qhybrid_pipelines.control.jobs.result_collector import ResultCollector
@@ -63,6 +64,7 @@ class PollSchedule:
         collector: keeps results that came late.
         tiers: how often jobs of each tier are polled.
         protocol: lists what was sent.
+        cancellation: asks providers for what somebody wanted cancelled and did not live to ask for.
     """
 
     def __init__(
@@ -73,13 +75,14 @@ class PollSchedule:
         collector: ResultCollector,
         tiers: Tiers,
         protocol: SubmissionProtocol,
+        cancellation: Cancellation,
     ) -> None:
-        self._context, self._protocol = context, protocol
+        self._context, self._protocol, self._cancellation = context, protocol, cancellation
         self._ledger, self._clock = context.ledger, context.time.present_clock
         self._poller, self._collector, self._tiers = poller, collector, tiers
 
     def poll_due(self, cursor: Mapping[str, str], *, limit_seconds: float | None) -> PollSummary:
-        """Poll every job that is due, the provider that waited longest first.
+        """Poll every job that is due, the provider that waited longest first, and carry out cancellations that wait.
 
         A round that runs out of time goes on behind the last job it polled, so no job waits for ever.
         """
@@ -109,6 +112,10 @@ class PollSchedule:
             else:
                 after[name] = _format_cursor(now, "")
             self._find_twins(groups[name], last_poll, now, total)
+        if end is None or self._clock.monotonic() < end:
+            carried_out = self._cancellation.carry_out(self._poller)
+            total.requests, total.jobs = total.requests + carried_out.requests, total.jobs | carried_out.jobs
+            total.problems += carried_out.problems
         changed = tuple(total.jobs.values())
         return PollSummary(
             polled_jobs=polled_jobs,

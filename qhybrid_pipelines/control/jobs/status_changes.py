@@ -55,6 +55,12 @@ def last_wish(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]] | N
     return None
 
 
+def open_wish(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]] | None:
+    """Return `last_wish` as long as no answer of the provider to it is known; None where there is nothing to ask for."""
+    told = [event.event for event in events if event.event in _CANCEL_EVENTS | {EVENT_NAMES[Event.CANCEL_TOO_LATE]}]
+    return last_wish(events) if told and told[-1] == EVENT_NAMES[Event.INTEND_CANCEL] else None
+
+
 def events_from_snapshot(state: JobState, snapshot: Snapshot, *, now: datetime) -> tuple[EventData, ...]:
     """Return the steps from ``state`` to what the snapshot shows; none if it shows nothing new or something older.
 

@@ -168,7 +168,7 @@ class Event(StrEnum):
 
     By: the cancellation, right before the call, so that a crash loses neither.
 
-    Next: REQUEST_CANCEL, or the end that was wanted.
+    Next: REQUEST_CANCEL, CANCEL_TOO_LATE, or the end that was wanted; where that process died, the next round of polls asks.
     """
     REQUEST_CANCEL = "request_cancel"
     """The provider was asked to cancel and has not decided yet.
@@ -176,6 +176,13 @@ class Event(StrEnum):
     By: the cancellation; the status poller where the provider reports it.
 
     Next: the end that was wanted, or COMPLETE where the request came too late.
+    """
+    CANCEL_TOO_LATE = "cancel_too_late"
+    """The provider was asked to cancel, and answered that it is too late.
+
+    By: the cancellation, so that nobody asks again by itself.
+
+    Next: COMPLETE or FAIL; the result counts.
     """
     CANCEL = "cancel"
     """The job is cancelled.
@@ -252,16 +259,19 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.SUBMITTED, _E.FAIL): _S.FAILED,
         (_S.SUBMITTED, _E.INTEND_CANCEL): _S.SUBMITTED,
         (_S.SUBMITTED, _E.REQUEST_CANCEL): _S.CANCELLING,
+        (_S.SUBMITTED, _E.CANCEL_TOO_LATE): _S.SUBMITTED,
         (_S.SUBMITTED, _E.CANCEL): _S.CANCELLED,
         (_S.QUEUED, _E.START): _S.RUNNING,
         (_S.QUEUED, _E.FAIL): _S.FAILED,
         (_S.QUEUED, _E.INTEND_CANCEL): _S.QUEUED,
         (_S.QUEUED, _E.REQUEST_CANCEL): _S.CANCELLING,
+        (_S.QUEUED, _E.CANCEL_TOO_LATE): _S.QUEUED,
         (_S.QUEUED, _E.CANCEL): _S.CANCELLED,
         (_S.RUNNING, _E.COMPLETE): _S.COMPLETED,
         (_S.RUNNING, _E.FAIL): _S.FAILED,
         (_S.RUNNING, _E.INTEND_CANCEL): _S.RUNNING,
         (_S.RUNNING, _E.REQUEST_CANCEL): _S.CANCELLING,
+        (_S.RUNNING, _E.CANCEL_TOO_LATE): _S.RUNNING,
         (_S.RUNNING, _E.CANCEL): _S.CANCELLED,
         # A request to cancel is only a request: the job may win the race, and then its result counts.
         (_S.CANCELLING, _E.CANCEL): _S.CANCELLED,
@@ -294,6 +304,9 @@ ENDED_WITHOUT_RESULT = TERMINAL - {JobState.VERIFIED}
 
 #: States in which a provider holds the job, so that a poll can tell something new.
 OPEN = frozenset({JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING})
+
+#: States in which a provider holds the job and was not asked, as far as the ledger knows, to let go of it.
+UNCANCELLED = OPEN - {JobState.CANCELLING}
 
 #: States in which nobody waits for a provider or a person any more: the result can be had, or there will be none.
 SETTLED = ENDED_WITHOUT_RESULT | {JobState.COMPLETED, JobState.FETCHED, JobState.VERIFIED}
@@ -338,6 +351,7 @@ EVENT_NAMES: Mapping[Event, str] = MappingProxyType(
         Event.RECOVER: "JobRecovered",
         Event.INTEND_CANCEL: "JobCancelIntended",
         Event.REQUEST_CANCEL: "JobCancelRequested",
+        Event.CANCEL_TOO_LATE: "JobCancelTooLate",
         Event.CANCEL: "JobCancelled",
         Event.EXPIRE: "JobExpired",
         Event.REROUTE: "JobRerouted",

@@ -133,8 +133,12 @@ class Ledger(Protocol):
         experiment: str | None = None,
         states: Collection[JobState] | None = None,
         ids: Collection[str] | None = None,
+        cancel_intended: bool = False,
     ) -> list[JobRecord]:
-        """Return jobs in a fixed order, all or those of one experiment, of some states, or of some ids that there are."""
+        """Return jobs in a fixed order, all or those of one experiment, of some states, or of some ids that there are.
+
+        With ``cancel_intended`` those that somebody meant to have cancelled, without an answer of the provider that it is too late.
+        """
 
     def newest_jobs(
         self,

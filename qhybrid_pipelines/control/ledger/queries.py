@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select
 
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     EventRecord,
@@ -37,9 +38,16 @@ _NEXT_BACKEND = select(func.min(tables.job.c.backend)).where(tables.job.c.backen
 
 
 def job_conditions(
-    *, experiment: str | None = None, states: Collection[JobState] | None = None, place: str | None = None
+    *,
+    experiment: str | None = None,
+    states: Collection[JobState] | None = None,
+    place: str | None = None,
+    cancel_intended: bool = False,
 ) -> list[ColumnElement[bool]]:
-    """Return what a job fulfils that is of an experiment, in one of some states, and on a backend or of a provider."""
+    """Return what a job fulfils that is of an experiment, in one of some states, on a backend or of a provider, and wanted back.
+
+    Wanted back is a job that somebody meant to have cancelled, as long as the provider is not known to have been too late for it.
+    """
     job, conditions = tables.job.c, []
     if experiment is not None:
         conditions.append(job.experiment == experiment)
@@ -47,6 +55,15 @@ def job_conditions(
         conditions.append(job.state.in_(sorted(states)))
     if place is not None:
         conditions.append(or_(job.backend == place, job.provider == place))
+    if cancel_intended:
+        wish, answer = tables.event.alias().c, tables.event.alias().c
+        answered = exists().where(
+            answer.job_id == wish.job_id,
+            answer.sequence > wish.sequence,
+            answer.event == EVENT_NAMES[Event.CANCEL_TOO_LATE],
+        )
+        meant = and_(wish.job_id == job.job_id, wish.event == EVENT_NAMES[Event.INTEND_CANCEL])
+        conditions.append(exists().where(meant, ~answered))
     return conditions
 
 

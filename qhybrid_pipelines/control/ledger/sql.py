@@ -174,9 +174,10 @@ class SqlLedger(SqlTotals):
         experiment: str | None = None,
         states: Collection[JobState] | None = None,
         ids: Collection[str] | None = None,
+        cancel_intended: bool = False,
     ) -> list[JobRecord]:
-        """Return jobs, all or those of one experiment, of some states or of some ids."""
-        conditions = queries.job_conditions(experiment=experiment, states=states)
+        """Return jobs, all or those of one experiment, of some states or of some ids, or those that are wanted back."""
+        conditions = queries.job_conditions(experiment=experiment, states=states, cancel_intended=cancel_intended)
         with self._snapshot() as connection:
             if ids is not None:
                 return queries.select_jobs_by_id(connection, ids, *conditions)

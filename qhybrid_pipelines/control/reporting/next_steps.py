@@ -18,6 +18,12 @@ UNNAMED_BACKEND = (
     "set; name the backend again to send more work there."
 )
 
+#: About a job that somebody meant to have cancelled, or taken elsewhere, when the provider has not been asked.
+CANCELLATION_WAITS = (
+    "Its cancellation waits: whoever wanted it was cut off before the provider was asked. The next tick of the sensor qpu_poll "
+    "asks (`make ui`); `qhybrid jobs cancel JOB` asks now."
+)
+
 _SENTENCES = {
     JobState.PLANNED: "Nothing: the next run of its experiment goes on with it.",
     JobState.AWAITING_APPROVAL: "`qhybrid jobs approve {job}` or `qhybrid jobs decline {job} --reason TEXT`.",

@@ -121,9 +121,10 @@ class ObservedLedger:
         experiment: str | None = None,
         states: Collection[JobState] | None = None,
         ids: Collection[str] | None = None,
+        cancel_intended: bool = False,
     ) -> list[JobRecord]:
-        """Return jobs, all or those of one experiment, of some states or of some ids."""
-        return self._ledger.jobs(experiment=experiment, states=states, ids=ids)
+        """Return jobs, all or those of one experiment, of some states or of some ids, or those that are wanted back."""
+        return self._ledger.jobs(experiment=experiment, states=states, ids=ids, cancel_intended=cancel_intended)
 
     def newest_jobs(
         self,

@@ -24,8 +24,8 @@ def cancel_experiment(
 ) -> list[dict[str, Any]]:
     """Stop an experiment, then ask for each of its unfinished jobs to be cancelled.
 
-    The stop is noted first, so that nothing new is begun meanwhile. One job that cannot be cancelled does not keep the
-    others from being tried.
+    The stop is noted first, so that nothing new is begun meanwhile; then every wish, so that the next round of polls goes on
+    where this process dies. One job that cannot be cancelled does not keep the others from being tried.
 
     Args:
         experiment: its key.
@@ -50,9 +50,9 @@ def cancel_experiment(
     principal = by or dispatcher.deployment.principal
     Stops(home).add([experiment], principal=principal, now=datetime.now(UTC), reason=way)
     rows = []
-    for job in dispatcher.ledger.jobs(experiment=experiment):
-        if is_settled(job):
-            continue
+    unsettled = [job for job in dispatcher.ledger.jobs(experiment=experiment) if not is_settled(job)]
+    dispatcher.decisions.intend_cancel(unsettled, by=principal)
+    for job in unsettled:
         problem = None
         try:
             job = dispatcher.decisions.cancel(job.job_id, by=principal)  # noqa: PLW2901  the job as it stands now

@@ -21,12 +21,12 @@ from qhybrid_pipelines.control.home_identity import REMEDY
 from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL, UNCANCELLED
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy
 from qhybrid_pipelines.control.reporting.logs import logger_from_environment
 from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
-from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, next_steps
+from qhybrid_pipelines.control.reporting.next_steps import CANCELLATION_WAITS, UNNAMED_BACKEND, next_steps
 from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.files import foreign_leftovers
@@ -101,6 +101,7 @@ def findings(
         ("breakers", lambda: _breakers(control_plane.ledger, present())),
         ("open jobs", lambda: _open_jobs(control_plane)),
         ("jobs past their deadline", lambda: _overdue(control_plane.ledger, present())),
+        ("cancellations that wait", lambda: _cancellations(control_plane.ledger)),
         ("unacknowledged submissions", lambda: _submitting(control_plane.ledger, present())),
         ("jobs in doubt", lambda: _waiting(control_plane.ledger, JobState.SUBMIT_UNKNOWN, present())),
         ("paid and not collected", lambda: _uncollected(control_plane.ledger, present())),
@@ -247,6 +248,11 @@ def _overdue(ledger: Ledger, now: datetime) -> CheckResult:
     if not late:
         return True, "none"
     return False, f"{_list_job_ids(late)}: the sensor qpu_poll ends them; start it (`make ui`), or cancel them"
+
+
+def _cancellations(ledger: Ledger) -> CheckResult:
+    jobs = ledger.jobs(states=UNCANCELLED, cancel_intended=True)
+    return not jobs, f"{_list_job_ids(jobs)}. {CANCELLATION_WAITS}" if jobs else "none"
 
 
 def _submitting(ledger: Ledger, now: datetime) -> CheckResult:

@@ -253,7 +253,9 @@ def test_who_asked_is_known_after_a_kill_at_every_place(run_process, tmp_path: P
         named = {event.event: (event.detail or {}).get("by") for event in events if event.event.startswith("JobCancel")}
         assert named["JobCancelIntended"] == "ada", "her wish was written before the provider was asked"
         if place == "cancel.before_call":
-            assert first.state is JobState.RUNNING, "nobody asked the provider, and the daemon does not do so by itself"
+            assert first.state is JobState.RUNNING, (
+                "a poll of one job asks the provider for nothing; a daemon's round does"
+            )
             continue
         assert first.state is end
         assert (events[-1].detail or {})["by"] == "ada", place

@@ -1,4 +1,4 @@
-"""A job's page says what stands in its way: a damaged experiment, a backend that no setting names."""
+"""A job's page says what stands in its way: a damaged experiment, a backend that no setting names, a cancellation that waits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.steps.on_demand.doctor import findings
 from qhybrid_pipelines.steps.on_demand.job_problems import job_problems
 from qhybrid_pipelines.steps.workspace import Workspace
@@ -37,3 +38,29 @@ def test_a_damaged_experiment_and_an_unnamed_backend(workspace):
     rows = {row["check"]: row for row in findings(workspace.home, plane, workspace.specifications)}
     assert job.job_id in rows["jobs of unnamed backends"]["finding"]
     assert not rows["jobs of unnamed backends"]["ok"]
+
+
+def test_a_cancellation_that_waits(workspace):
+    """So do the doctor and the page; both stop saying so when the provider has answered."""
+    vendor = workspace.control_plane._providers["vendor"]
+    plane = workspace.control_plane
+    request = SubmitRequest(tier="batch", budget_usd=5.0)
+    first, second = (plane.dispatcher.submit(make_batch(seed=seed), request) for seed in (10, 20))
+    for job in (first, second):
+        vendor.show(job.provider_job_id, JobState.RUNNING)
+        (vendor.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
+    plane.dispatcher.decisions.intend_cancel([first, second], by="ada")
+
+    def waiting() -> tuple[list[str], bool, str]:
+        rows = {row["check"]: row for row in findings(workspace.home, plane, workspace.specifications)}
+        row, job = rows["cancellations that wait"], plane.ledger.job(first.job_id)
+        return list(job_problems(job, workspace.specifications, workspace.lake, plane)), row["ok"], row["finding"]
+
+    [problem], ok, finding = waiting()
+    assert problem.startswith("Asked for by ada. Its cancellation waits: ")
+    assert f"`qhybrid jobs cancel {first.job_id}` asks now" in problem
+    assert not ok
+    assert first.job_id in finding
+    assert second.job_id in finding
+    plane.dispatcher.poll_due()
+    assert waiting() == ([], True, "none")
