@@ -1,91 +1,97 @@
 """The command line ``qhybrid``: which commands there are, and how the process begins and ends.
 
 Each command has its module in `commands`; the emulator's is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
-failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command needs it.
+failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command
+needs it, and of the other commands nothing at all.
 """
 
 from __future__ import annotations
 
 import gc
-from typing import Annotated
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands import (
-    backends,
-    bundle,
-    costs,
-    estimate,
-    experiments,
-    export,
-    home,
-    installation,
-    jobs,
-    keys,
-    labels,
-    new,
-    report,
-    results,
-    run,
-    service,
-    status,
-    wait,
-    webhooks,
-)
 from qhybrid_pipelines.commands.common import print_version
 from qhybrid_pipelines.commands.exit_codes import run_to_end
 from qhybrid_pipelines.commands.memory_limit import READING, check_address_space
 from qhybrid_pipelines.commands.output_streams import prepare_streams
+from qhybrid_pipelines.commands.plain_values import use_plain_values
 from qhybrid_pipelines.core.stop_request import watch_stop_signals
-from qhybrid_pipelines.emulator import command as emulator
 
 ALLOCATIONS_PER_COLLECTION = 20_000
-#: Parts of the help, each with its commands in the order in which they are shown.
-COMMANDS = {
-    "Experiments": (
-        run.run,
-        run.demo,
-        experiments.schema,
-        experiments.experiments,
-        experiments.cancel,
-        estimate.estimate,
-        new.new,
-        labels.archive,
-        wait.wait,
-    ),
-    "Results": (results.answer, results.compare, report.report, bundle.bundle, results.sql, export.app),
-    "Operations": (
-        home.backup,
-        home.restore,
-        installation.sync,
-        installation.doctor,
-        installation.metrics,
-        costs.costs,
-        status.status,
-        service.serve,
-        jobs.app,
-        home.app,
-        backends.app,
-        emulator.app,
-        keys.app,
-        webhooks.app,
-    ),
+#: Parts of the help, each with its commands in the order in which they are shown, and the module of `commands` that has each
+#: as a function of its name, or with ``:app`` as a group with commands of its own.
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "Experiments": {
+        "run": "run",
+        "demo": "run",
+        "schema": "experiments",
+        "experiments": "experiments",
+        "cancel": "experiments",
+        "estimate": "estimate",
+        "new": "new",
+        "archive": "labels",
+        "wait": "wait",
+    },
+    "Results": {
+        "answer": "results",
+        "compare": "results",
+        "report": "report",
+        "bundle": "bundle",
+        "sql": "results",
+        "export": "export:app",
+    },
+    "Operations": {
+        "backup": "home",
+        "restore": "home",
+        "sync": "installation",
+        "doctor": "installation",
+        "metrics": "installation",
+        "costs": "costs",
+        "status": "status",
+        "serve": "service",
+        "jobs": "jobs:app",
+        "home": "home:app",
+        "backends": "backends:app",
+        "emulator": "qhybrid_pipelines.emulator.command:app",
+        "keys": "keys:app",
+        "webhooks": "webhooks:app",
+    },
 }
-
-app = typer.Typer(
-    name="qhybrid",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-for part, commands in COMMANDS.items():
-    for command in commands:
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, rich_help_panel=part)
-        else:
-            app.command(rich_help_panel=part)(command)
+#: Set by the shell that asks for completions.
+COMPLETION_VARIABLE = "_QHYBRID_COMPLETE"
 
 
-@app.callback()
+def build_app(*only: str) -> typer.Typer:
+    """Return the command line with all its commands, or with those named."""
+    app = typer.Typer(name="qhybrid", no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(common_options)
+    for part, modules in COMMANDS.items():
+        for name, module in modules.items():
+            if only and name not in only:
+                continue
+            place, _, group = module.partition(":")
+            found: Any = import_module(place if "." in place else f"{__package__}.commands.{place}")
+            if group:
+                app.add_typer(getattr(found, group), rich_help_panel=part)
+            else:
+                app.command(rich_help_panel=part)(getattr(found, name))
+    return app
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Return the whole command line under the name ``app``: who runs one command does not wait for the others."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = whole = build_app()
+    return whole
+
+
 def common_options(
     version: Annotated[  # noqa: ARG001, FBT002 - an option of typer, whose callback ends the command
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
@@ -95,6 +101,15 @@ def common_options(
     check_address_space(READING)
 
 
+def run_command() -> None:
+    """Run the command that was typed; only its own module is imported."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    is_known = any(word in modules for modules in COMMANDS.values()) and COMPLETION_VARIABLE not in os.environ
+    command = typer.main.get_command(build_app(*([word] if is_known else [])))
+    use_plain_values(command)
+    command()
+
+
 def main() -> None:
     """Run the command line; errors of this package become one sentence and an exit code, never a traceback."""
     # Imports make some hundred thousand objects that live as long as the process: looking through them again and again
@@ -102,4 +117,4 @@ def main() -> None:
     gc.set_threshold(ALLOCATIONS_PER_COLLECTION)
     prepare_streams()
     watch_stop_signals()
-    run_to_end(app)
+    run_to_end(run_command)

@@ -115,7 +115,7 @@ def sql(
     file: Annotated[Path | None, typer.Option("--file", metavar="F", help="Read the query from a file.")] = None,
 ) -> None:
     """Query the warehouse."""
-    from qhybrid_pipelines.storage.analyst import query as run_query
+    from qhybrid_pipelines.storage.analyst import query_rows
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_csv, print_lines, print_markdown, print_table
 
@@ -125,8 +125,7 @@ def sql(
             remedy="Give one of --json, --csv, --markdown, --line.",
             field="--json",
         )
-    table = run_query(workspace_for(home, reading=True).home, _read_query(query, file))
-    rows, names = table.to_pylist(), table.column_names
+    rows, names = query_rows(workspace_for(home, reading=True).home, _read_query(query, file))
     if as_json:
         print_json(rows)
     elif as_csv:

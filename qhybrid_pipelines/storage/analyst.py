@@ -8,10 +8,10 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested, stop_requested
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 LIMIT_SECONDS = 300.0
 #: How often a query's limit, and a request to stop, are looked at.
 _POLL_SECONDS = 0.1
+#: Types whose values DuckDB gives to Python as Arrow would, without the import of Arrow.
+_PLAIN_TYPES = {
+    *("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    *("FLOAT", "DOUBLE", "DECIMAL", "VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
+}
+T = TypeVar("T")
 #: The order matters: what forbids further changes comes last.
 _HARDENING = (
     "SET TimeZone = 'UTC'",  # a moment's day is the same for every reader
@@ -87,12 +93,32 @@ def query(home: Home, sql: str, *, limit_seconds: float = LIMIT_SECONDS) -> pa.T
         CorruptFile: what it asks for cannot be read from the file.
         StopRequested: somebody stopped this process meanwhile.
     """
+    return _ask(home, sql, lambda result: result.to_arrow_table(), limit_seconds=limit_seconds)
+
+
+def query_rows(home: Home, sql: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of a query and the names of its columns, without Arrow where no type needs it. Raises as `query`."""
+
+    def read(result: duckdb.DuckDBPyRelation) -> tuple[list[dict[str, Any]], list[str]]:
+        if all(str(kind).partition("(")[0] in _PLAIN_TYPES for kind in result.types):
+            names = list(result.columns)
+            return [dict(zip(names, values, strict=True)) for values in result.fetchall()], names
+        table = result.to_arrow_table()
+        return table.to_pylist(), table.column_names
+
+    return _ask(home, sql, read)
+
+
+def _ask(
+    home: Home, sql: str, read: Callable[[duckdb.DuckDBPyRelation], T], *, limit_seconds: float = LIMIT_SECONDS
+) -> T:
+    """Return what ``read`` makes of the result of a query. Raises as `query`."""
     import duckdb
 
     with connect(home) as connection, _interrupting(connection, limit_seconds):
         try:
             result = connection.sql(sql)
-            answer = None if result is None else result.to_arrow_table()
+            answer = None if result is None else read(result)
         except duckdb.Error as error:
             raise_if_stop_requested()
             if _is_checksum_mismatch(error):

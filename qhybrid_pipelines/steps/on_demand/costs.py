@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.storage.analyst import query
+from qhybrid_pipelines.storage.analyst import query_rows
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.steps.values_from_rows import Row
@@ -46,7 +46,8 @@ def costs_by(home: Home, by: str) -> list[Row]:
         SELECT {group} AS "{by}", {figures} FROM jobs j JOIN costs c USING (job_id) {join}
         GROUP BY ALL ORDER BY cost_usd DESC NULLS LAST, 1
     """  # noqa: S608  our own words
-    rows: list[Row] = query(home, groups).to_pylist()
-    [whole] = query(home, f"SELECT {figures} FROM jobs j JOIN costs c USING (job_id)").to_pylist()  # noqa: S608  as above
+    rows: list[Row]
+    rows, _ = query_rows(home, groups)
+    [whole], _ = query_rows(home, f"SELECT {figures} FROM jobs j JOIN costs c USING (job_id)")  # noqa: S608  as above
     total: Row = {by: "all", **whole}
     return [*rows, total] if rows else []

@@ -26,6 +26,24 @@ def test_a_query_gives_a_table(home):
     ]
 
 
+PLAIN = "SELECT * FROM verdicts ORDER BY ALL"
+OTHER = "SELECT uuid '8b774416-2b30-4904-a798-b18a0d486da6' AS u, INTERVAL 1 MONTH AS i, MAP([1], [2]) AS m, 1 AS n"
+
+
+@pytest.mark.parametrize(
+    "sql", [PLAIN, OTHER, "SELECT 1 AS a, 2 AS a", "SELECT now()::DATE AS d, 1.50::DECIMAL(5, 2) AS x"]
+)
+def test_rows_are_those_of_the_table(home, sql):
+    table = analyst.query(home, sql)
+    assert analyst.query_rows(home, sql) == (table.to_pylist(), table.column_names)
+
+
+def test_sums_stay_whole_numbers_and_old_dates_are_told(home):
+    [row], names = analyst.query_rows(home, "SELECT sum(7) AS s, DATE '0044-03-15 (BC)' AS d")
+    assert (row, names) == ({"s": 7, "d": "0044-03-15 (BC)"}, ["s", "d"])
+    assert type(row["s"]) is int
+
+
 def test_before_anything_was_published(tmp_path):
     with pytest.raises(InvalidInput, match=r"no warehouse yet.*qhybrid demo"):
         analyst.query(Home(tmp_path), "SELECT 1")
