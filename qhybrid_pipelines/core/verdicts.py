@@ -29,11 +29,12 @@ class Verdict(StrEnum):
     """
     NO_BETTER = "no_better"
     """Both sides agree within the margin, over at least ten runs, and the incumbent or a baseline had the value without
-    anything quantum: nothing to credit a circuit with.
+    anything quantum: nothing to credit a circuit with. In learning: the upper bound of the gain is below the margin, over at
+    least ten folds, so that whatever the circuit gains is less than what counts; how much worse it is, if at all, stays open.
 
-    By: `problems.verdict` from paired runs.
+    By: as `quantum_better`.
 
-    Next: the answer is credited to whoever had it.
+    Next: the answer is credited to whoever had it; a learning result stands.
     """
     CLASSICAL_BETTER = "classical_better"
     """The best baseline beats the quantum side by more than the margin, or only classical runs were feasible. A result

@@ -87,12 +87,18 @@ def _verdicts(content: LearningContent) -> Section | None:
         heading="Every circuit against the best baseline",
         paragraphs=(
             (
-                "A circuit without entanglement is the control: what it reaches is not owed to entanglement. p is one-sided, of a gain no "
-                "larger than the margin, adjusted for all circuits of the table."
+                "A circuit without entanglement is the control: what it reaches is not owed to entanglement. The best baseline is the "
+                "one that did best on validation rows. p is one-sided, of a gain no larger than the margin, "
+                f"adjusted for the circuits that were compared, each counted once. {_rule_sentence(content)}"
             ),
         ),
         tables=(records_table("verdicts", f"Verdicts by {content.metric.replace('_', ' ')}", columns, records),),
     )
+
+
+def _rule_sentence(content: LearningContent) -> str:
+    rules = sorted({row["rule"] or "1" for row in content.verdicts})
+    return f"Rule of the verdicts: {', '.join(rules)}."
 
 
 def _verdict(row: Row, metric: str) -> Verdict:

@@ -13,6 +13,7 @@ import numpy as np
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.folds import fold_rows, make_splits
 from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
+from qhybrid_pipelines.learning.evaluation.classical_opponent import validation_scores
 from qhybrid_pipelines.learning.evaluation.fold_results import dataset_row, score_rows
 from qhybrid_pipelines.learning.evaluation.metrics import METRICS
 from qhybrid_pipelines.storage import schemas
@@ -99,7 +100,8 @@ def write_learning_tables(home: Home) -> None:
                 there = {"backend": BACKEND, "shots": SHOTS, "expectations": [0.5, -0.5]}
                 measured += [{**row, **there} for row in named]
     means = [row for metric in METRICS for row in summary_rows(KEY, scores, metric)]
-    judged = [row | {"recorded_at": DECIDED_AT} for row in verdict_rows(KEY, scores, metric="accuracy", margin=0.01)]
+    found = verdict_rows(KEY, scores, metric="accuracy", margin=0.01, validation=validation_scores(runs))
+    judged = [row | {"recorded_at": DECIDED_AT} for row in found]
     for table, rows in (
         (schemas.EXPERIMENTS, [_experiment_row()]),
         (schemas.QML_DATASETS, [dataset_row(KEY, dataset)]),

@@ -159,12 +159,15 @@ def evaluated(
     workspace: WorkspaceResource,
     experiments: pa.Table,
     qml_datasets: pa.Table,
+    qml_models: pa.Table,
     qml_iterations: pa.Table,
     qml_predictions: pa.Table,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Score all on the same test folds and hold each circuit against the best baseline."""
     open_workspace = workspace.open()
-    scores, summaries, verdicts = evaluation.evaluate(experiments, qml_datasets, qml_predictions, open_workspace.lake)
+    scores, summaries, verdicts = evaluation.evaluate(
+        experiments, qml_datasets, qml_models, qml_predictions, open_workspace.lake
+    )
     context.add_output_metadata(metadata.evaluation(summaries, verdicts, qml_iterations), output_name="qml_verdicts")
     for key in context.partition_keys:
         training.delete_checkpoints(open_workspace.home, key)

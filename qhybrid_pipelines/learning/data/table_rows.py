@@ -68,7 +68,7 @@ class RunRow(FitRow):
     settings: str  # JSON: the settings that won
     trials: int  # settings tried
     trial_scores: str  # JSON: per trial its settings and validation score; the score is null where training failed
-    validation_score: float | None  # of the settings that won; None without tuning
+    validation_score: float | None  # of the settings that won; None without tuning, but for baselines
     converged: bool  # the final fit ended by its own rule, not by its limit of steps
     iterations: int | None  # steps of the final fit, where it counts them
     reduction: str  # JSON: the fitted numbers of the feature chain
@@ -153,7 +153,7 @@ class VerdictRow(TypedDict):
     shots: int | None
     metric: str
     scope: str  # all: against every baseline; reduced: only against those on the same reduced features
-    baseline: str | None  # the best baseline by mean score
+    baseline: str | None  # the baseline with the best mean score on validation rows
     baseline_inputs: str | None
     folds: int
     model_mean: float | None
@@ -163,9 +163,10 @@ class VerdictRow(TypedDict):
     high: float | None
     margin: float
     p_value: float | None  # one-sided, of a gain no larger than the margin
-    p_adjusted: float | None  # the same after Holm, over all models, backends and shots of one scope
+    p_adjusted: float | None  # the same after Holm over the circuits of one scope, each counted once
     unentangled_gain: float | None  # gain over the control without entanglement on the same backend and shots
     unentangled_low: float | None
     unentangled_high: float | None
-    verdict: str  # quantum_better | tie | classical_better | inconclusive
+    verdict: str  # quantum_better | tie | no_better | classical_better | inconclusive
     reason: str  # one or two sentences
+    rule: str  # version of the rules

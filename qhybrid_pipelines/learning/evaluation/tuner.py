@@ -128,7 +128,7 @@ class Tuner:
         started = time.perf_counter()
         trials, settings, earlier_seconds = (
             self._search(learner, split, labels, settings_to_try)
-            if len(settings_to_try) > 1
+            if len(settings_to_try) > 1 or learner.side == "baseline"  # verdicts choose by what these rows say
             else ((), settings_to_try[0], 0.0)
         )
         tuning_seconds = time.perf_counter() - started + earlier_seconds

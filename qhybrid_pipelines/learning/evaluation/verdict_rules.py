@@ -1,43 +1,63 @@
 """The rules of a learning verdict, in the words of the optimisation side.
 
-Intervals know how many rows were tested (`intervals`): with a margin of 0.01 no `tie` is claimed from fewer than 369 rows,
+Intervals know how many rows were tested (`corrected_intervals`): with a margin of 0.01 no `tie` is claimed from fewer than 369 rows,
 even where both models are right about all of them.
 
-Over at least 10 folds, ``quantum_better`` needs the lower 95 % bound of the paired gain over the best baseline above the
-margin, and that claim's p-value below 2.5 % after Holm's correction for all circuits that were compared;
-``classical_better`` the upper bound below minus the margin, and that claim's p-value below 2.5 % after Bonferroni's correction
-for all baselines of which the best was picked, and Holm's for all circuits; ``tie`` both bounds within the margin; anything
-else is ``inconclusive``. The control without entanglement is never ``quantum_better``: it is not a quantum model. The gain itself is
-over the baseline that did best on these folds, which is biased downward.
+Over at least 10 folds and with the 95 % interval of the paired gain over the classical side (`classical_opponent`):
+
+- ``quantum_better`` needs the lower bound above the margin,
+- ``classical_better`` the upper bound below minus the margin,
+- ``tie`` both bounds within the margin,
+- ``no_better`` the upper bound below the margin: whatever the circuit gains is less than what counts.
+
+That one side is better is claimed only if the p-value is below 2.5 % after Holm's correction for the circuits that were compared, in which exact
+expectations and shots of one circuit count once; a claim that is taken back becomes the next weaker one that holds. Anything else is ``inconclusive``. The control without entanglement is never
+``quantum_better``: it is not a quantum model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from qhybrid_pipelines.classical.statistics import LEVEL
 from qhybrid_pipelines.core.verdicts import Verdict
 
 MIN_FOLDS = 10
 
+#: The version of these rules and of the choice of the classical side. Rule 1 held a circuit against the baseline that did best on the test
+#: folds, counted every number of shots and the control as a circuit of its own, and had no ``no_better``.
+RULE = "validation-opponent/2"
+
+
+class ClaimPValues(NamedTuple):
+    """One-sided p-values of four claims about a mean gain."""
+
+    #: Above the margin.
+    better: float
+    #: Below minus the margin.
+    worse: float
+    #: Below the margin.
+    no_better: float
+    #: Above minus the margin.
+    no_worse: float
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """A paired gain over the folds: its mean, corrected 95 % interval, and p-values of being above and below the margin."""
+    """A paired gain over the folds: its mean, corrected 95 % interval, and the p-values of what can be claimed of it."""
 
     mean: float
     low: float
     high: float
     folds: int
-    p_value: float
-    p_worse: float
+    p_values: ClaimPValues
 
 
 def decide_verdict(
     gain: Gain | None,
     *,
-    p_adjusted: float | None,
-    p_worse_adjusted: float | None,
+    p_adjusted: ClaimPValues | None,
     margin: float,
     metric: str,
     baseline: str | None,
@@ -47,12 +67,11 @@ def decide_verdict(
     """Return the verdict about one circuit and its reason in a sentence or two.
 
     Args:
-        gain: over the best baseline; None where there is nothing to compare with.
-        p_adjusted: of the claim to be better, after Holm.
-        p_worse_adjusted: of the claim to be worse, after Bonferroni over the baselines and Holm.
+        gain: over the classical side; None where there is nothing to compare with.
+        p_adjusted: of the claims, after the correction for all that was compared; None takes the interval's word.
         margin: mean gain that counts.
         metric: in words of the table.
-        baseline: the best baseline, as it is called in a sentence.
+        baseline: the classical side, as it is called in a sentence.
         gain_over_unentangled: gain over the control without entanglement, where there is one.
         is_unentangled_control: the circuit is that control itself.
     """
@@ -60,7 +79,7 @@ def decide_verdict(
         return Verdict.INCONCLUSIVE, f"No baseline has a score in {metric} on every fold, so there is nothing to beat."
     if gain is None:
         return Verdict.INCONCLUSIVE, f"One fold has no spread; a claim needs at least {MIN_FOLDS}."
-    verdict, claim = _corrected_verdict(gain, p_adjusted, p_worse_adjusted, margin, baseline)
+    verdict, claim = _verdict_and_claim(gain, p_adjusted, margin, baseline)
     if is_unentangled_control and verdict == Verdict.QUANTUM_BETTER:
         verdict, claim = Verdict.INCONCLUSIVE, "Better than the baselines, but not a quantum model"
     basis = (
@@ -73,30 +92,31 @@ def decide_verdict(
     )
 
 
-def _corrected_verdict(
-    gain: Gain, p_adjusted: float | None, p_worse_adjusted: float | None, margin: float, baseline: str
+def _verdict_and_claim(
+    gain: Gain, p_adjusted: ClaimPValues | None, margin: float, baseline: str
 ) -> tuple[Verdict, str]:
-    """Return what the interval says, unless the correction for everything that was compared takes it back."""
-    level = (1 - LEVEL) / 2
-    verdict, claim = _uncorrected_verdict(gain, margin, baseline)
-    if verdict == Verdict.QUANTUM_BETTER and p_adjusted is not None and p_adjusted > level:
-        return Verdict.INCONCLUSIVE, "Better taken alone, but not after correcting for all circuits compared"
-    if verdict == Verdict.CLASSICAL_BETTER and p_worse_adjusted is not None and p_worse_adjusted > level:
-        corrected = f"not after correcting for all baselines and circuits compared (p = {p_worse_adjusted:.2g})"
-        return Verdict.INCONCLUSIVE, f"{baseline} is better taken alone, but {corrected}"
-    return verdict, claim
-
-
-def _uncorrected_verdict(gain: Gain, margin: float, baseline: str) -> tuple[Verdict, str]:
+    """Return the strongest claim that the interval makes and the correction does not take back."""
     if gain.folds < MIN_FOLDS:
         return Verdict.INCONCLUSIVE, f"Too few folds for a claim, at least {MIN_FOLDS} are needed"
+    level = (1 - LEVEL) / 2
+    p = p_adjusted or ClaimPValues(0.0, 0.0, 0.0, 0.0)
+    taken_back = None
     if gain.low > margin:
-        return Verdict.QUANTUM_BETTER, "The circuit is better"
-    if gain.high < -margin:
-        return Verdict.CLASSICAL_BETTER, f"{baseline} is better"
-    if gain.low >= -margin and gain.high <= margin:
+        if p.better <= level:
+            return Verdict.QUANTUM_BETTER, "The circuit is better"
+        taken_back = "Better taken alone, but not after correcting for all circuits compared"
+    elif gain.high < -margin:
+        if p.worse <= level:
+            return Verdict.CLASSICAL_BETTER, f"{baseline} is better"
+    elif gain.low >= -margin and gain.high <= margin and max(p.no_better, p.no_worse) <= level:
         return Verdict.TIE, "Both agree within the margin"
-    return Verdict.INCONCLUSIVE, "The folds do not decide"
+    if gain.high < margin:
+        if p.no_better <= level:
+            return Verdict.NO_BETTER, "No better: the circuit gains less than the margin, if anything"
+        taken_back = (
+            f"No better taken alone, but not after correcting for the choice of the baseline (p = {p.no_better:.2g})"
+        )
+    return Verdict.INCONCLUSIVE, taken_back or "The folds do not decide"
 
 
 def _entanglement_note(verdict: Verdict, gain_over_unentangled: Gain | None, *, is_unentangled_control: bool) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.table_rows import FitRow, ScoreRow
 from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
+from qhybrid_pipelines.learning.evaluation.classical_opponent import validation_scores
 from qhybrid_pipelines.learning.evaluation.fold_results import score_rows
 from qhybrid_pipelines.learning.evaluation.metrics import METRICS
 from qhybrid_pipelines.steps.values_from_rows import Row, get_row, read_learning_experiments, select_rows
@@ -22,7 +23,7 @@ from qhybrid_pipelines.storage.tables import from_rows
 
 
 def evaluate(
-    experiments: pa.Table, qml_datasets: pa.Table, qml_predictions: pa.Table, lake: Lake
+    experiments: pa.Table, qml_datasets: pa.Table, qml_models: pa.Table, qml_predictions: pa.Table, lake: Lake
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Return the tables `qml_scores`, `qml_summaries` and `qml_verdicts`; measurements are read from the lake."""
     scores: list[ScoreRow] = []
@@ -35,7 +36,13 @@ def evaluate(
         )
         scores += found
         means += chain.from_iterable(summary_rows(key, found, metric) for metric in METRICS)
-        verdicts = verdict_rows(key, found, metric=spec.evaluation.metric, margin=spec.evaluation.margin)
+        verdicts = verdict_rows(
+            key,
+            found,
+            metric=spec.evaluation.metric,
+            margin=spec.evaluation.margin,
+            validation=validation_scores(select_rows(qml_models, key).to_pylist()),
+        )
         words += ({**verdict, "recorded_at": datetime.now(UTC)} for verdict in verdicts)
     return (
         from_rows(schemas.QML_SCORES, scores),

@@ -115,7 +115,10 @@ QML_MODELS = Table(
         column("trials", I32, "Settings tried, the same number for every model that has any"),
         column("trial_scores", TEXT, "JSON: per trial its settings and validation score; null where training failed"),
         column(
-            "validation_score", F64, "Of the settings that won, larger is better; null without tuning", nullable=True
+            "validation_score",
+            F64,
+            "Of the settings that won, larger is better; null without tuning, but for baselines",
+            nullable=True,
         ),
         column("converged", BOOL, "The final fit ended by its own rule, not by its limit of steps"),
         column("iterations", I32, "Steps of the final fit, where it counts them", nullable=True),
@@ -274,7 +277,7 @@ QML_SUMMARIES = Table(
 
 QML_VERDICTS = Table(
     name="qml_verdicts",
-    meaning="One circuit against the best classical baseline on the same folds",
+    meaning="One circuit against the best classical baseline on the same folds, chosen on validation rows",
     key=("experiment", "model", "backend", "shots", "scope"),
     columns=(
         EXPERIMENT,
@@ -286,7 +289,12 @@ QML_VERDICTS = Table(
         column(
             "scope", TEXT, "Against baselines on all features too, or on the same ones only", words=("all", "reduced")
         ),
-        column("baseline", TEXT, "The best baseline by mean score", nullable=True),
+        column(
+            "baseline",
+            TEXT,
+            "The baseline that did best on validation rows; by rule 1 the best on the test folds",
+            nullable=True,
+        ),
         column("baseline_inputs", TEXT, "Features that it was given", nullable=True),
         column("folds", I32, "Test folds in all repeats"),
         column("model_mean", F64, "Mean score of the circuit", nullable=True),
@@ -296,14 +304,13 @@ QML_VERDICTS = Table(
         column("high", F64, "Upper 95 % bound of the gain", nullable=True),
         column("margin", F64, "Gain that counts as better"),
         column("p_value", F64, "One-sided, of a gain no larger than the margin", nullable=True),
-        column(
-            "p_adjusted", F64, "The same after Holm, over all circuits, backends and shots of a scope", nullable=True
-        ),
+        column("p_adjusted", F64, "The same after Holm over the circuits of a scope, each counted once", nullable=True),
         column("unentangled_gain", F64, "Gain over the control without entanglement, measured alike", nullable=True),
         column("unentangled_low", F64, "Lower 95 % bound of that", nullable=True),
         column("unentangled_high", F64, "Upper 95 % bound of that", nullable=True),
         column("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
         column("reason", TEXT, "The verdict in a sentence or two"),
+        column("rule", TEXT, "Version of the rules that gave the verdict; null for rule 1", nullable=True),
         column(
             "recorded_at",
             TIME,

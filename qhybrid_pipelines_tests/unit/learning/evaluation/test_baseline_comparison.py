@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.learning.data.table_rows import ScoreRow, SummaryRow, VerdictRow
-from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
+from qhybrid_pipelines.learning.evaluation import baseline_comparison
+from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows
+from qhybrid_pipelines.learning.evaluation.verdict_rules import RULE
 
 NOISE = np.random.default_rng(0).normal(0, 0.004, 10)
 
@@ -31,6 +33,21 @@ BASELINES = [
 ]
 
 
+def verdict_rows(experiment, rows, *, validation=None, **options):
+    """Return verdicts where validation rows say of every baseline what the test folds say in the mean."""
+    if validation is None:
+        scores = {}
+        for row in rows:
+            if row["side"] == "baseline" and row["metric"] == options["metric"] and row["value"] is not None:
+                scores.setdefault((row["model"], row["inputs"]), {})[row["repeat"], row["fold"]] = row["value"]
+        sign = -1 if options["metric"] == "log_loss" else 1
+        validation = {
+            model: dict.fromkeys(by_fold, sign * float(np.mean(list(by_fold.values()))))
+            for model, by_fold in scores.items()
+        }
+    return baseline_comparison.verdict_rows(experiment, rows, validation=validation, **options)
+
+
 def verdicts_by_model(quantum, scope="all", margin=0.01, metric="accuracy"):
     found = verdict_rows("e", [*quantum, *BASELINES], metric=metric, margin=margin)
     assert all(set(row) == set(VerdictRow.__annotations__) for row in found)
@@ -47,6 +64,7 @@ def verdict_at(mean, scope="all", **options):
         (0.97, "all", "quantum_better"),
         (0.93, "all", "tie"),
         (0.94, "all", "inconclusive"),
+        (0.922, "all", "no_better"),
         (0.90, "all", "classical_better"),
         (0.93, "reduced", "quantum_better"),
         (0.90, "reduced", "tie"),
@@ -142,11 +160,31 @@ def test_many_circuits_raise_the_bar():
     spread = NOISE * 2.2
     barely = rows("kernel", "quantum", 0.953, noise=spread)
     assert verdicts_by_model(barely)["kernel", None]["verdict"] == "quantum_better"
-    others = [row for n in range(8) for row in rows("variational", "quantum", 0.90, shots=n + 1)]
+    others = [row for n in range(8) for row in rows(f"c{n}", "quantum", 0.90)]
     row = verdicts_by_model([*barely, *others])["kernel", None]
     assert row["p_adjusted"] > 0.025 > row["p_value"]
     assert row["verdict"] == "inconclusive"
     assert "correcting" in row["reason"]
+
+
+@pytest.mark.parametrize("side", ["quantum", "unentangled_control"])
+def test_shots_of_one_circuit_and_the_control_do_not_raise_it(side):
+    spread = NOISE * 2.2
+    barely = rows("kernel", "quantum", 0.953, noise=spread)
+    model = "kernel" if side == "quantum" else "separable"
+    others = [row for n in range(8) for row in rows(model, side, 0.90, shots=n + 1)]
+    row = verdicts_by_model([*barely, *others])["kernel", None]
+    assert row["p_adjusted"] == row["p_value"]
+    assert row["verdict"] == "quantum_better"
+
+
+def test_another_circuit_leaves_the_count_only_if_it_is_decided_with_every_number_of_shots():
+    barely = rows("kernel", "quantum", 0.953, noise=NOISE * 2.2)
+    sure = [row for n in range(3) for row in rows("variational", "quantum", 0.99, shots=n + 1)]
+    row = verdicts_by_model([*barely, *sure])["kernel", None]
+    assert row["p_adjusted"] == row["p_value"]
+    row = verdicts_by_model([*barely, *sure, *rows("variational", "quantum", 0.90)])["kernel", None]
+    assert row["p_adjusted"] == pytest.approx(2 * row["p_value"])
 
 
 def test_rows_of_other_metrics_do_not_count():
@@ -214,20 +252,40 @@ def test_many_rows_without_a_difference_are_a_tie():
     assert words == {20: "inconclusive", 360: "inconclusive", 375: "tie"}
 
 
-def test_equal_models_are_seldom_called_worse_than_the_best_of_eight_baselines():
-    """Fold scores with the correlation that the interval assumes; every model is the same, the margin is nothing."""
+def test_equal_models_are_seldom_called_better_or_worse_than_the_best_of_eight_baselines():
+    """Fold scores with the correlation that the interval assumes; every model is the same, the margin is nothing.
+
+    The baseline is chosen by scores that know nothing of the test rows.
+    """
     rng, trials, share = np.random.default_rng(5), 200, 0.2
     alone = wrong = 0
     for _ in range(trials):
         draws = np.sqrt(share) * rng.standard_normal((11, 1)) + np.sqrt(1 - share) * rng.standard_normal((11, 10))
         draws = 0.9 + 0.02 * draws
-        circuits = [row for n in range(3) for row in rows("kernel", "quantum", 0, noise=draws[n], shots=n + 1)]
+        circuits = [row for n in range(3) for row in rows(f"c{n}", "quantum", 0, noise=draws[n])]
         baselines = [row for n in range(3, 11) for row in rows(f"b{n}", "baseline", 0, noise=draws[n])]
-        found = verdict_rows("e", [*circuits, *baselines], metric="accuracy", margin=0.0)[:3]
-        alone += any(row["high"] < 0 for row in found)
-        wrong += any(row["verdict"] == "classical_better" for row in found)
-    assert alone / trials > 0.1, "without a correction it happens often"
-    assert wrong / trials <= 0.025
+        folds = [(n // 5, n % 5) for n in range(10)]
+        validation = {(f"b{n}", "reduced"): dict(zip(folds, rng.random(10), strict=True)) for n in range(3, 11)}
+        options = {"metric": "accuracy", "margin": 0.0}
+        found = verdict_rows("e", [*circuits, *baselines], validation=validation, **options)[:3]
+        wrong += any(row["verdict"] in {"quantum_better", "classical_better"} for row in found)
+        picked = verdict_rows("e", [*circuits, *baselines], **options)[:3]
+        alone += any(row["high"] < 0 for row in picked)
+    assert alone / trials > 0.1, "against the best on the test rows it happens often"
+    assert wrong / trials <= 0.05
+
+
+def test_the_opponent_is_chosen_on_validation_rows_and_not_on_test_rows():
+    baselines = [*rows("mlp", "baseline", 0.93, inputs="all"), *rows("rbf_svm", "baseline", 0.90, inputs="all")]
+    folds = [(n // 5, n % 5) for n in range(10)]
+    validation = {("mlp", "all"): dict.fromkeys(folds, 0.85), ("rbf_svm", "all"): dict.fromkeys(folds, 0.8)}
+    validation["rbf_svm", "all"] |= dict.fromkeys(folds[3:], 0.9)
+    circuit = rows("kernel", "quantum", 0.90)
+    row = verdict_rows("e", [*circuit, *baselines], metric="accuracy", margin=0.01, validation=validation)[0]
+    assert (row["baseline"], row["baseline_inputs"]) == ("rbf_svm", "all")
+    assert row["baseline_mean"] == pytest.approx(0.90, abs=0.01)
+    assert row["verdict"] == "tie"
+    assert row["rule"] == RULE
 
 
 def test_a_circuit_that_is_clearly_worse_than_every_baseline_is_still_said_to_be():
@@ -238,13 +296,17 @@ def test_a_circuit_that_is_clearly_worse_than_every_baseline_is_still_said_to_be
     assert row["verdict"] == "classical_better"
 
 
-def test_a_loss_that_only_the_choice_of_the_best_explains_decides_nothing():
+def test_a_loss_that_only_the_choice_on_the_test_rows_explains_decides_nothing():
     spread = NOISE * 2.2
-    found = verdicts_by_model(rows("kernel", "quantum", 0.909, noise=spread))["kernel", None]
+    circuit = rows("kernel", "quantum", 0.909, noise=spread)
+    options = {"metric": "accuracy", "margin": 0.01}
+    assert verdict_rows("e", [*circuit, *BASELINES], **options)[0]["verdict"] == "classical_better"
+    crowd = [row for n in range(40) for row in rows(f"b{n}", "baseline", 0.5)]
+    found = verdict_rows("e", [*circuit, *BASELINES, *crowd], **options, validation={})[0]
     assert found["high"] < -0.01
-    crowd = [row for n in range(12) for row in rows(f"b{n}", "baseline", 0.5)]
-    found = verdict_rows(
-        "e", [*rows("kernel", "quantum", 0.909, noise=spread), *BASELINES, *crowd], metric="accuracy", margin=0.01
-    )
-    assert found[0]["verdict"] == "inconclusive"
-    assert "all baselines" in found[0]["reason"]
+    assert found["verdict"] == "no_better"
+    nearer = rows("kernel", "quantum", 0.925, noise=spread)
+    assert verdict_rows("e", [*nearer, *BASELINES], **options)[0]["verdict"] == "no_better"
+    found = verdict_rows("e", [*nearer, *BASELINES, *crowd], **options, validation={})[0]
+    assert found["verdict"] == "inconclusive"
+    assert "choice of the baseline" in found["reason"]

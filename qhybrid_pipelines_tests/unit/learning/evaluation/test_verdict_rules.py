@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from qhybrid_pipelines.learning.evaluation.verdict_rules import Gain, decide_verdict
+from qhybrid_pipelines.learning.evaluation.verdict_rules import ClaimPValues, Gain, decide_verdict
 
 MARGIN = 0.01
 #: Half of what a 95 % interval leaves out.
 LEVEL = 0.025
+NO_BETTER = "No better: the circuit gains less than the margin, if anything"
 
 
 def gain(low, high, *, mean=None, folds=10):
-    return Gain(mean=(low + high) / 2 if mean is None else mean, low=low, high=high, folds=folds, p_value=0, p_worse=0)
+    found = (low + high) / 2 if mean is None else mean
+    return Gain(mean=found, low=low, high=high, folds=folds, p_values=ClaimPValues(0, 0, 0, 0))
 
 
-def verdict_about(found, *, baseline="mlp on all features", p=None, p_worse=None, unentangled=None, control=False):
+def verdict_about(found, *, baseline="mlp on all features", unentangled=None, control=False, **p):
     return decide_verdict(
         found,
-        p_adjusted=p,
-        p_worse_adjusted=p_worse,
+        p_adjusted=ClaimPValues(**{**dict.fromkeys(ClaimPValues._fields, 0.0), **p}) if p else None,
         margin=MARGIN,
         metric="accuracy",
         baseline=baseline,
@@ -34,7 +35,9 @@ def verdict_about(found, *, baseline="mlp on all features", p=None, p_worse=None
         (0.011, 0.05, "quantum_better", "The circuit is better"),
         (0.01, 0.05, "inconclusive", "The folds do not decide"),
         (-0.05, -0.011, "classical_better", "mlp on all features is better"),
-        (-0.05, -0.01, "inconclusive", "The folds do not decide"),
+        (-0.05, -0.01, "no_better", NO_BETTER),
+        (-0.05, 0.0099, "no_better", NO_BETTER),
+        (-0.01, 0.0099, "tie", "Both agree within the margin"),
         (-0.01, 0.01, "tie", "Both agree within the margin"),
         (-0.011, 0.01, "inconclusive", "The folds do not decide"),
         (-0.01, 0.011, "inconclusive", "The folds do not decide"),
@@ -67,25 +70,38 @@ def test_nothing_to_compare_with():
 
 @pytest.mark.parametrize(("p", "word"), [(0.0, "quantum_better"), (LEVEL - 1e-9, "quantum_better"), (LEVEL + 1e-9, "inconclusive"), (1.0, "inconclusive")])  # fmt: skip
 def test_a_claim_to_be_better_survives_the_correction_or_is_taken_back(p, word):
-    verdict, reason = verdict_about(gain(0.02, 0.05), p=p)
+    verdict, reason = verdict_about(gain(0.02, 0.05), better=p)
     assert verdict == word
     taken_back = "Better taken alone, but not after correcting for all circuits compared: "
     assert reason.startswith(taken_back) == (word == "inconclusive")
-    assert verdict_about(gain(-0.005, 0.005), p=1.0, p_worse=1.0)[0] == "tie"
 
 
-@pytest.mark.parametrize(("p", "word"), [(0.0, "classical_better"), (LEVEL - 1e-9, "classical_better"), (LEVEL + 1e-9, "inconclusive"), (1.0, "inconclusive")])  # fmt: skip
-def test_so_does_a_claim_to_be_worse(p, word):
-    verdict, reason = verdict_about(gain(-0.05, -0.02), p_worse=p)
+@pytest.mark.parametrize(("p", "word"), [(0.0, "classical_better"), (LEVEL - 1e-9, "classical_better"), (LEVEL + 1e-9, "no_better"), (1.0, "no_better")])  # fmt: skip
+def test_a_claim_to_be_worse_that_is_taken_back_leaves_the_weaker_one(p, word):
+    verdict, reason = verdict_about(gain(-0.05, -0.02), worse=p)
     assert verdict == word
-    taken_back = "mlp on all features is better taken alone, but not after correcting for all baselines and circuits"
-    assert reason.startswith(taken_back) == (word == "inconclusive")
-    assert (f"(p = {p:.2g})" in reason) == (word == "inconclusive")
+    assert reason.startswith("mlp on all features is better: " if word == "classical_better" else f"{NO_BETTER}: ")
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.05, -0.02), (-0.05, 0.005), (-0.005, 0.005)])
+def test_no_better_is_taken_back_too(low, high):
+    p = {"worse": 1.0, "no_better": LEVEL + 1e-9}
+    verdict, reason = verdict_about(gain(low, high), **p)
+    assert verdict == "inconclusive"
+    assert reason.startswith(
+        "No better taken alone, but not after correcting for the choice of the baseline (p = 0.025): "
+    )
+    assert verdict_about(gain(low, high), **p | {"no_better": LEVEL - 1e-9})[0] in {"no_better", "tie"}
+
+
+def test_a_tie_claims_both_bounds():
+    assert verdict_about(gain(-0.005, 0.005), better=1.0, worse=1.0)[0] == "tie"
+    assert verdict_about(gain(-0.005, 0.005), no_worse=LEVEL + 1e-9)[0] == "no_better"
 
 
 def test_the_other_correction_does_not_count():
-    assert verdict_about(gain(0.02, 0.05), p=0.0, p_worse=1.0)[0] == "quantum_better"
-    assert verdict_about(gain(-0.05, -0.02), p=1.0, p_worse=0.0)[0] == "classical_better"
+    assert verdict_about(gain(0.02, 0.05), better=0.0, worse=1.0, no_better=1.0)[0] == "quantum_better"
+    assert verdict_about(gain(-0.05, -0.02), better=1.0, worse=0.0, no_worse=1.0)[0] == "classical_better"
 
 
 def test_the_control_without_entanglement_is_never_a_quantum_success():
