@@ -3,9 +3,9 @@
 Compiling and decoding are those of the vendor's stack; timestamps, prices and the absence of a queue are not: a job runs in
 the caller's process and is done when it is acknowledged, see `execution.stored_jobs`.
 
-Repetitions of a point are drawn in one run and cut into equal slices: shots are independent, and a noisy simulation
-costs the same for one repetition as for ten. One seed made of all the batch's seeds decides every shot, so counts are
-reproducible for the same batch, but not for the same points split over other batches.
+A circuit of gates that is read once at its end is followed by trajectories, see `quantum.simulation.trajectories`: each repetition has its
+own seed, so counts are the same for the same points in any other batch. What measures in between goes to Aer: there
+repetitions of a point are drawn in one run and cut into equal slices, and one seed made of all the batch's seeds decides every shot.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
@@ -28,12 +28,23 @@ from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.ibm.client import NAME
 from qhybrid_pipelines.execution.ibm.compilation import compile_template, narrow_circuit, used_qubits
 from qhybrid_pipelines.execution.ibm.declarations import FAKE_DEVICES
+from qhybrid_pipelines.execution.ibm.device_errors import can_follow_trajectories
 from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device, fake_limits
 from qhybrid_pipelines.execution.ibm.noise import noise_model_for
-from qhybrid_pipelines.execution.ibm.simulation import MAX_SIMULATED_QUBITS, method_for, sample
+from qhybrid_pipelines.execution.ibm.simulation import MAX_PLACED_QUBITS, MAX_SIMULATED_QUBITS, method_for, sample
+from qhybrid_pipelines.execution.ibm.trajectory_runs import (
+    TRAJECTORIES,
+    in_words,
+    trajectories_version,
+    trajectory_counts,
+    trajectory_seconds,
+)
 from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
 from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
 
 
 class LocalTesting(StoredJobs):
@@ -91,9 +102,17 @@ class LocalTesting(StoredJobs):
         )
 
     def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
-        """Return a price of nothing."""
-        _known(batch.backend)
-        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local testing mode")
+        """Return a price of nothing, and how long it takes. Raises `Rejected` for a batch that cannot be run."""
+        circuit, used, _ = self.placed(batch)
+        assumptions = "runs on this machine"
+        if can_follow_trajectories(circuit):
+            columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
+            bound = circuit.assign_parameters(batch.bindings[0, columns].tolist())
+            seconds = batch.points * trajectory_seconds(
+                bound, batch.shots * batch.repetitions, target=_device(batch.backend).target, used=used
+            )
+            assumptions += f", {in_words(seconds)}"
+        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions=assumptions, source="local testing mode")
 
     def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
         device = _device(batch.backend)
@@ -105,34 +124,27 @@ class LocalTesting(StoredJobs):
             )
             raise Rejected(problem)
         begin = time.perf_counter()
-        compiled = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED)
+        circuit, used, compiled = self.placed(batch)
         compile_seconds = time.perf_counter() - begin
-        used = used_qubits(compiled.native)
-        if len(used) > MAX_SIMULATED_QUBITS:
-            problem = (
-                f"placing {batch.template.n_qubits} qubits on {batch.backend} takes {len(used)}, "
-                f"and noise is simulated for {MAX_SIMULATED_QUBITS}"
-            )
-            raise Rejected(problem)
-        circuit = narrow_circuit(compiled.native, used)
         columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
         started_at, begin = datetime.now(UTC), time.perf_counter()
-        shots = batch.shots * batch.repetitions
-        method = method_for(len(used), shots)
-        drawn = sample(
-            circuit,
-            batch.bindings[:, columns],
-            shots=shots,
-            seed=shot_seed(batch.seeds.ravel()),
-            noise=_noise(batch.backend, used),
-            method=method,
-        )
-        counts = counts_from_bytes(
-            drawn.reshape(batch.points, batch.repetitions, batch.shots, -1), batch.template.n_qubits
-        )
+        values = batch.bindings[:, columns]
+        method: str
+        if can_follow_trajectories(circuit):
+            method, simulator = TRAJECTORIES, trajectories_version()
+            counts = trajectory_counts(circuit, values, batch, target=device.target, used=used)
+        else:
+            shots = batch.shots * batch.repetitions
+            simulator = f"qiskit-aer {version('qiskit-aer')}"
+            method = found = method_for(len(used), shots)
+            seed = shot_seed(batch.seeds.ravel())
+            drawn = sample(circuit, values, shots=shots, seed=seed, noise=_noise(batch.backend, used), method=found)
+            counts = counts_from_bytes(
+                drawn.reshape(batch.points, batch.repetitions, batch.shots, -1), batch.template.n_qubits
+            )
         details = {
             "engine": f"{batch.backend.removeprefix(f'{NAME}:')}, local testing",
-            "engine_version": f"qiskit-ibm-runtime {version('qiskit-ibm-runtime')}, qiskit-aer {version('qiskit-aer')}",
+            "engine_version": f"qiskit-ibm-runtime {version('qiskit-ibm-runtime')}, {simulator}",
             "compile_seconds": compile_seconds,
             "execute_seconds": time.perf_counter() - begin,
             "calibration_id": device.calibration.calibration_id,
@@ -144,6 +156,20 @@ class LocalTesting(StoredJobs):
             "method": method,
         }
         return SimulationResult(counts=counts, started_at=started_at, details=details)
+
+    def placed(self, batch: jobs.CircuitBatch) -> tuple[QuantumCircuit, tuple[int, ...], jobs.Compiled]:
+        """Return a batch's circuit on the few qubits that it uses, their indices, and what it was compiled to."""
+        compiled = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED)
+        used = used_qubits(compiled.native)
+        circuit = narrow_circuit(compiled.native, used)
+        most = MAX_PLACED_QUBITS if can_follow_trajectories(circuit) else MAX_SIMULATED_QUBITS
+        if len(used) > most:
+            problem = (
+                f"placing {batch.template.n_qubits} qubits on {batch.backend} takes {len(used)}, "
+                f"and noise is simulated for {most}"
+            )
+            raise Rejected(problem)
+        return circuit, used, compiled
 
 
 @lru_cache(maxsize=64)

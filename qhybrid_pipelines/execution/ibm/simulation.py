@@ -1,4 +1,4 @@
-"""The sampler that the vendor's local testing mode runs, on a simulator that carries a device's noise.
+"""The sampler that the vendor's local testing mode runs, on a simulator that carries a device's noise: for what measures in between.
 
 The vendor's own ``SamplerV2`` hands such a run to Qiskit's `BackendSamplerV2` and does nothing else; it is deprecated since
 0.50, so that one is called here. A test holds the two to the same shots.
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 #: Widest density matrix: 256 MiB for each of the circuits that run at once.
 MAX_DENSITY_QUBITS = 12
-#: Widest circuit that is simulated at all, after placement on the device: shot by shot, a tenth of a second for each.
+#: Widest circuit that is simulated at all. For one that Aer simulates this holds after placement on the device too: shot by shot, a tenth of
+#: a second for each.
 MAX_SIMULATED_QUBITS = 16
+#: Most of the device's qubits that such a circuit may touch where trajectories are followed.
+MAX_PLACED_QUBITS = 20
 
 #: Width from which gates are merged before they run. Shot by shot this costs a millisecond and saves, at 13 qubits,
 #: six sevenths of the time; Aer's default of 14 is meant for circuits without noise.
