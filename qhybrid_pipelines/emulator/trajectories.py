@@ -1,35 +1,39 @@
-"""Shots of a circuit whose gates err where they act, by Pauli trajectories on state vectors.
+"""Shots of a circuit whose gates err where they act: the machine's errors, given to the trajectory sampler.
 
 After every gate an error strikes its qubits with their probability, each Pauli string other than the identity alike; every other touched
 qubit waits for the gate's time and relaxes and dephases meanwhile, as a Pauli channel (the Pauli twirl of both: Ghosh, Fowler, Geller,
-Phys. Rev. A 86, 062318, 2012). Each shot draws its errors by itself, and shots with the same errors share one state vector. So the distribution of
-a shot is that of the density matrix under the same channels, whatever the number of state vectors.
-
-Where more different errors were drawn than `MOST_AMPLITUDES` allow state vectors, some of them, drawn alike, stand for the others: the distribution of a
-shot is the same, but shots depend on each other.
+Phys. Rev. A 86, 062318, 2012). What a qubit waits between two of its gates is one channel. The distribution of a shot is that of the
+density matrix under the same channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from qhybrid_pipelines.emulator.gates import apply_gate, gate_qubits, touched_qubits
+from qhybrid_pipelines.emulator.gates import Matrix, apply_gate, gate_qubits, touched_qubits
 from qhybrid_pipelines.emulator.local_errors import LocalErrors
 from qhybrid_pipelines.emulator.machines import TIMING
+from qhybrid_pipelines.quantum.simulation.noisy_circuit import (
+    MOST_FUSED_QUBITS,
+    Gate,
+    NoisyCircuit,
+    Readout,
+    Step,
+    WideGate,
+    one_qubit_paulis,
+    uniform_paulis,
+)
+from qhybrid_pipelines.quantum.simulation.trajectories import sample_noisy
 
 Shots = NDArray[np.int64]
-Masks = NDArray[np.int64]
 
-MOST_AMPLITUDES = 2**22
-"""Of all state vectors that are simulated together; 4,096 vectors of 10 qubits, 64 of 16."""
-FEWEST_TRAJECTORIES = 8
-"""However wide the circuit is."""
-CHUNK_SHOTS = 10_000
-"""Shots whose errors are drawn together."""
+WIDEST_UNSHARED = 14
+"""On more qubits than this, two shots with errors share what strikes them, on one more four, and so on: they then depend on each other."""
 
 
 def run_noisy(
@@ -53,11 +57,18 @@ def run_noisy(
     """
     touched = touched_qubits(gates)
     found = np.zeros(shots, dtype=np.int64)
-    for begin in range(0, shots, CHUNK_SHOTS):
-        size = min(CHUNK_SHOTS, shots - begin)
-        local = _run_chunk(gates, gateset, touched, shots=size, errors=errors, generator=generator)
+    if touched:
+        readout = Readout(
+            qubits=np.arange(len(touched)), zero_as_one=np.zeros(len(touched)), one_as_zero=np.zeros(len(touched))
+        )
+        steps = list(noisy_steps(gates, gateset, touched, errors))
+        circuit = NoisyCircuit(n_qubits=len(touched), steps=steps, readout=readout)
+        seed = generator.integers(2**63, size=1, dtype=np.uint64)
+        shared = 2 ** max(0, len(touched) - WIDEST_UNSHARED)
+        with threadpool_limits(1, user_api="blas"):  # products are too small to be shared
+            [local] = sample_noisy(circuit, seed, shots, shots_per_trajectory=shared)
         for position, qubit in enumerate(touched):
-            found[begin : begin + size] |= ((local >> position) & 1) << qubit
+            found |= ((local >> position) & 1) << qubit
     for qubit in range(qubits):
         one = (found >> qubit) & 1 == 1
         flip = np.where(one, errors.read_one_as_zero[qubit], errors.read_zero_as_one[qubit])
@@ -84,93 +95,47 @@ def gate_seconds(acting: Sequence[int]) -> float:
     return TIMING["1q"] if len(acting) < 2 else TIMING["2q"]
 
 
-def _run_chunk(
-    gates: Sequence[Mapping[str, Any]],
-    gateset: str,
-    touched: Sequence[int],
-    *,
-    shots: int,
-    errors: LocalErrors,
-    generator: np.random.Generator,
-) -> Shots:
-    """Return the states of the touched qubits, the first of them the least significant bit; without readout errors."""
-    masks = _draw_errors(gates, touched, shots=shots, errors=errors, generator=generator)
-    patterns, owner = np.unique(masks, axis=0, return_inverse=True)
-    owner = owner.reshape(-1)
-    most = max(FEWEST_TRAJECTORIES, MOST_AMPLITUDES >> len(touched))
-    if len(patterns) > most:
-        patterns, owner = _fewer(patterns, owner, most, generator)
-    weights = _simulate(patterns, gates, gateset, touched)
-    cumulated = np.cumsum(weights, axis=1)
-    uniform = generator.random(shots)
-    states = np.zeros(shots, dtype=np.int64)
-    order = np.argsort(owner, kind="stable")
-    edges = np.searchsorted(owner[order], np.arange(len(patterns) + 1))
-    for pattern in range(len(patterns)):  # one step per state vector, not per shot
-        mine = order[edges[pattern] : edges[pattern + 1]]
-        scaled = uniform[mine] * cumulated[pattern, -1]
-        states[mine] = np.minimum(np.searchsorted(cumulated[pattern], scaled, side="right"), weights.shape[1] - 1)
-    return states
-
-
-def _draw_errors(
-    gates: Sequence[Mapping[str, Any]],
-    touched: Sequence[int],
-    *,
-    shots: int,
-    errors: LocalErrors,
-    generator: np.random.Generator,
-) -> Masks:
-    """Return for every shot and gate the Paulis that strike after it: bits of X, then bits of Z, shape ``(shots, 2 gates)``."""
+def noisy_steps(
+    gates: Sequence[Mapping[str, Any]], gateset: str, touched: Sequence[int], errors: LocalErrors
+) -> Iterator[Step]:
+    """Yield gates and errors in their order, qubits numbered as they stand in ``touched``."""
     place = {qubit: index for index, qubit in enumerate(touched)}
-    masks = np.zeros((shots, 2 * len(gates)), dtype=np.int64)
-    for number, gate in enumerate(gates):
+    # A Pauli channel multiplies X, Y and Z by factors; those of channels in a row are multiplied.
+    waited = {qubit: np.ones(3) for qubit in touched}
+    for gate in gates:
         acting = [qubit for side in gate_qubits(gate) for qubit in side]
-        struck = np.flatnonzero(generator.random(shots) < gate_error(acting, errors))
-        if len(struck):
-            letters = generator.integers(1, 4 ** len(acting), size=len(struck))  # two bits for each qubit, not all 0
-            for position, qubit in enumerate(acting):
-                masks[struck, 2 * number] ^= ((letters >> (2 * position)) & 1) << place[qubit]
-                masks[struck, 2 * number + 1] ^= ((letters >> (2 * position + 1)) & 1) << place[qubit]
-        for qubit in set(touched) - set(acting):
+        for qubit in acting:
+            yield from _waiting(place[qubit], waited.pop(qubit))
+        if acting:
+            yield _step(gate, gateset, acting, place)
+            yield uniform_paulis([place[qubit] for qubit in acting], gate_error(acting, errors))
+        for qubit in waited:
             x, y, z = idle_probabilities(gate_seconds(acting), errors, qubit)
-            drawn = generator.random(shots)
-            masks[:, 2 * number] ^= (drawn < x + y).astype(np.int64) << place[qubit]
-            masks[:, 2 * number + 1] ^= ((drawn >= x) & (drawn < x + y + z)).astype(np.int64) << place[qubit]
-    return masks
+            waited[qubit] *= 1 - 2 * np.array([y + z, x + z, x + y])
+        waited |= {qubit: np.ones(3) for qubit in acting}
+    for qubit, factors in waited.items():
+        yield from _waiting(place[qubit], factors)
 
 
-def _fewer(
-    patterns: Masks, owner: NDArray[np.intp], most: int, generator: np.random.Generator
-) -> tuple[Masks, NDArray[np.intp]]:
-    """Return at most so many patterns; those shots without an error keep theirs, the others get one of some shots with errors."""
-    clean: NDArray[np.bool_] = np.logical_not(np.any(patterns, axis=1))
-    with_errors = np.flatnonzero(~clean[owner])
-    chosen = owner[generator.choice(with_errors, size=most - 1, replace=False)]
-    kept, first = np.unique(np.concatenate([np.flatnonzero(clean), chosen]), return_inverse=True)
-    assigned = np.empty(len(owner), dtype=np.intp)
-    if clean.any():
-        assigned[clean[owner]] = first[0]
-    assigned[with_errors] = first[len(first) - len(chosen) :][generator.integers(0, len(chosen), size=len(with_errors))]
-    return patterns[kept], assigned
+def _waiting(qubit: int, factors: NDArray[np.float64]) -> Iterator[Step]:
+    """Yield the Pauli channel that multiplies X, Y and Z by some factors, unless it does nothing."""
+    if (factors < 1).any():
+        x, y, z = factors.tolist()
+        strikes = (1 + x - y - z) / 4, (1 - x + y - z) / 4, (1 - x - y + z) / 4
+        yield one_qubit_paulis(qubit, *(max(0.0, strike) for strike in strikes))  # rounding may leave less than none
 
 
-def _simulate(
-    patterns: Masks, gates: Sequence[Mapping[str, Any]], gateset: str, touched: Sequence[int]
-) -> NDArray[np.float64]:
-    """Return the probabilities of every state for each pattern of errors, shape ``(patterns, 2**len(touched))``."""
-    width = len(touched)
-    place = {qubit: index for index, qubit in enumerate(touched)}
-    state = np.zeros((len(patterns), 2**width), dtype=complex)
-    state[:, 0] = 1.0
-    numbers = np.arange(2**width)
-    for number, gate in enumerate(gates):
-        shaped = state.reshape((len(patterns),) + (2,) * width)
-        state = apply_gate(shaped, gate, gateset, place).reshape(len(patterns), -1)
-        found = patterns[:, 2 * number : 2 * number + 2]
-        for x, z in np.unique(found[found.any(axis=1)], axis=0).tolist():
-            struck = np.flatnonzero((found[:, 0] == x) & (found[:, 1] == z))
-            sign = 1.0 - 2.0 * (np.bitwise_count(numbers & z) & 1)
-            state[struck] = (state[struck] * sign)[:, numbers ^ x]
-    weights: NDArray[np.float64] = np.abs(state) ** 2
-    return weights
+def _step(gate: Mapping[str, Any], gateset: str, acting: Sequence[int], place: Mapping[int, int]) -> Step:
+    """Return a gate as a matrix on its own qubits, or one that is too wide for that as what it does to states."""
+    qubits = tuple(place[qubit] for qubit in acting)
+    if len(qubits) > MOST_FUSED_QUBITS:
+        width = len(place)
+
+        def applied(states: Matrix) -> Matrix:
+            return apply_gate(states.reshape((-1,) + (2,) * width), gate, gateset, place).reshape(len(states), -1)
+
+        return WideGate(qubits, applied)
+    size = 2 ** len(qubits)
+    basis = np.eye(size, dtype=complex).reshape((size,) + (2,) * len(qubits))
+    columns = apply_gate(basis, gate, gateset, {qubit: index for index, qubit in enumerate(acting)})
+    return Gate(qubits, columns.reshape(size, size).T.copy())

@@ -105,10 +105,9 @@ def test_edges_are_damped_differently():
     assert errors.bad_qubit in (worst, (worst + 1) % qubits)
 
 
-def test_wide_circuits_share_state_vectors_and_keep_the_distribution(monkeypatch):
+def test_wide_circuits_share_errors_and_keep_the_distribution(monkeypatch):
     qubits, errors = 5, errors_of(5)
-    monkeypatch.setattr(trajectories, "MOST_AMPLITUDES", 64 * 2**qubits)
-    monkeypatch.setattr(trajectories, "CHUNK_SHOTS", 500)  # each chunk draws its errors anew
+    monkeypatch.setattr(trajectories, "WIDEST_UNSHARED", qubits - 3)  # eight shots with errors share them
     states = run_noisy(
         ring(qubits), "qis", qubits=qubits, shots=20_000, errors=errors, generator=np.random.default_rng(4)
     )
@@ -117,6 +116,57 @@ def test_wide_circuits_share_state_vectors_and_keep_the_distribution(monkeypatch
     assert np.abs(found - expected).sum() / 2 < 0.03
     none = density_matrix_probabilities(ring(qubits), qubits, errors_of(5, Fidelity(one_qubit=1, two_qubit=1, spam=1)))
     assert np.abs(found - none).sum() / 2 > 0.05
+
+
+def test_gates_of_any_width_and_kind_keep_the_distribution():
+    """Controls, Pauli strings, and a gate on more qubits than are taken together, with what the density matrix gives."""
+    from qiskit.circuit.library import MCXGate
+    from qiskit.quantum_info import DensityMatrix, Kraus, Operator, Pauli
+
+    qubits = 5
+    errors = errors_of(qubits)
+    gates = [{"gate": "h", "target": q} for q in range(4)]
+    gates += [
+        {"gate": "x", "target": 4, "controls": [0, 1, 2, 3]},
+        {"gate": "pauliexp", "targets": [1, 3], "terms": ["XY"], "coefficients": [0.4], "time": 1.0},
+        {"gate": "cnot", "control": 4, "target": 0},
+    ]
+    acting = [[0], [1], [2], [3], [4, 0, 1, 2, 3], [1, 3], [0, 4]]
+    operators = [Operator.from_label("H")] * 4
+    x_last = Operator(MCXGate(4))  # its target is its last qubit
+    pauli = Operator(np.cos(0.4) * np.eye(4) - 1j * np.sin(0.4) * Pauli("XY").to_matrix())
+    state = DensityMatrix.from_label("0" * qubits)
+    for gate, touched, operator, where in zip(
+        gates,
+        acting,
+        [*operators, x_last, pauli, Operator(MCXGate(1))],
+        [[0], [1], [2], [3], [0, 1, 2, 3, 4], [1, 3], [4, 0]],
+        strict=True,
+    ):
+        state = state.evolve(operator, qargs=where)
+        share, size = gate_error(touched, errors), 4 ** len(touched)
+        mixed = state.data * (1 - share * size / (size - 1))
+        # all strings alike, the identity too, leave nothing of these qubits
+        left = DensityMatrix(state.data)
+        for qubit in touched:
+            quarter = [0.5 * Pauli(letter).to_matrix() for letter in "IXYZ"]
+            left = left.evolve(Kraus(quarter), qargs=[qubit])
+        state = DensityMatrix(mixed + share * size / (size - 1) * left.data)
+        for qubit in set(range(qubits)) - set(touched):
+            x, y, z = idle_probabilities(gate_seconds(touched), errors, qubit)
+            weights = {"I": 1 - x - y - z, "X": x, "Y": y, "Z": z}
+            state = state.evolve(Kraus([np.sqrt(p) * Pauli(w).to_matrix() for w, p in weights.items()]), qargs=[qubit])
+        assert gate["gate"]
+    read = state.probabilities().reshape((2,) * qubits)
+    for qubit in range(qubits):
+        up, down = errors.read_zero_as_one[qubit], errors.read_one_as_zero[qubit]
+        confusion = np.array([[1 - up, down], [up, 1 - down]])
+        read = np.moveaxis(np.tensordot(confusion, read, axes=(1, qubits - 1 - qubit)), 0, qubits - 1 - qubit)
+    states = run_noisy(gates, "qis", qubits=qubits, shots=40_000, errors=errors, generator=np.random.default_rng(6))
+    assert chi_square(states, read.reshape(-1)) < 4
+    quiet = errors_of(qubits, Fidelity(one_qubit=1, two_qubit=1, spam=0.98))
+    clean = run_noisy(gates, "qis", qubits=qubits, shots=40_000, errors=quiet, generator=np.random.default_rng(6))
+    assert chi_square(clean, read.reshape(-1)) > 8
 
 
 def test_medians_are_those_of_the_day_one_qubit_is_bad_and_each_drifts():
