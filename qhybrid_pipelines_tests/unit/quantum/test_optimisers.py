@@ -100,6 +100,15 @@ def test_bayesian_looks_along_every_coordinate_first_and_at_several_points_a_ste
     assert len(np.unique(np.concatenate([step.angles for step in history]), axis=0)) == 9
 
 
+def test_bayesian_stays_near_the_best_point_and_nearer_after_every_step_in_vain():
+    where, history, farthest = search(1), [], []
+    for number in range(10):
+        asked = OPTIMISERS["bayesian"](where, history)
+        farthest.append(np.abs(where.to_coordinates(asked)).max())
+        history.append(MeasuredStep(angles=asked, values=np.array([float(number)]), errors=np.full(1, 0.01)))
+    assert (np.array(farthest[5:]) <= 0.4 * 0.8 ** np.arange(5) + 1e-9).all()
+
+
 def test_coordinates_are_an_orthonormal_change_of_the_angles():
     modes = cosine_modes(5)
     np.testing.assert_allclose(modes @ modes.T, np.eye(5), atol=1e-12)
