@@ -15,13 +15,16 @@ from pydantic import (
     Discriminator,
     Field,
     GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
     Tag,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from qhybrid_pipelines.core.learning_metrics import Metric
 from qhybrid_pipelines.core.specification import (
     BACKEND_PATTERN,
     NAME_PATTERN,
@@ -32,8 +35,6 @@ from qhybrid_pipelines.core.specification import (
 )
 
 BaselineName = Literal["logistic_regression", "rbf_svm", "gradient_boosting", "mlp"]
-Metric = Literal["accuracy", "balanced_accuracy", "roc_auc", "log_loss"]
-
 #: The models that run where a specification names none. One that is added later runs where it is named: another default would
 #: give experiments that are there another key.
 DEFAULT_MODELS = ("variational", "separable", "kernel")
@@ -104,16 +105,30 @@ class DatasetSpec(StrictModel):
     features: tuple[str, ...] | None = Field(
         default=None, min_length=1, description="The feature columns; null takes all but the label."
     )
+    exclude: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Columns that are not features, instead of listing all that are."
+    )
+    categorical: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Feature columns of names: each name becomes a column of 0 and 1."
+    )
+    group: str | None = Field(
+        default=None,
+        description="A column, for example patient, whose rows stay together: none is trained on and tested in one fold.",
+    )
+    header: bool = Field(
+        default=True,
+        description="false: a CSV file without names in its first line; its columns are column_1, column_2, …",
+    )
     classes: tuple[int | str, ...] | None = Field(
         default=None, min_length=2, description="The labels that are kept, the first is class 0; null takes all."
     )
 
-    @field_validator("features", "classes", mode="before")
+    @field_validator("features", "classes", "exclude", "categorical", mode="before")
     @classmethod
     def _lists_are_tuples(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("features", "classes")
+    @field_validator("features", "classes", "exclude", "categorical")
     @classmethod
     def _entries_are_distinct(cls, value: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
         if value is not None and len({str(entry) for entry in value}) != len(value):
@@ -141,6 +156,50 @@ class DatasetSpec(StrictModel):
                 "target_is_feature", "the label cannot be one of the features", {"field": "features"}
             )
         return self
+
+    @model_validator(mode="after")
+    def _columns_have_one_part(self) -> DatasetSpec:
+        if self.exclude is not None and self.features is not None:
+            raise PydanticCustomError(
+                "features_and_exclude",
+                "list the columns that are features or those that are not, not both",
+                {"field": "exclude"},
+            )
+        if self.target is not None and self.target in {*(self.exclude or ()), *(self.categorical or ()), self.group}:
+            field = (
+                "group"
+                if self.target == self.group
+                else "exclude"
+                if self.target in (self.exclude or ())
+                else "categorical"
+            )
+            raise PydanticCustomError("target_has_a_part", "the label cannot be named here", {"field": field})
+        clash = next((name for name in self.categorical or () if name in (self.exclude or ())), None)
+        if clash is not None:
+            raise PydanticCustomError(
+                "excluded_category", "{name} is excluded and categorical", {"field": "categorical", "name": clash}
+            )
+        if self.group is not None and self.group in {*(self.features or ()), *(self.categorical or ())}:
+            raise PydanticCustomError(
+                "group_is_feature",
+                "the column of the groups cannot be a feature: it would name the rows",
+                {"field": "group"},
+            )
+        if self.bundled is not None and (self.categorical or self.group or not self.header):
+            field = "categorical" if self.categorical else "group" if self.group else "header"
+            raise PydanticCustomError("only_of_files", "only a file has this", {"field": field})
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_later_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what later releases added and nobody set: an experiment keeps its key."""
+        written: dict[str, Any] = handler(self)
+        return {
+            name: value
+            for name, value in written.items()
+            if name not in {"exclude", "categorical", "group", "header"}
+            or value != DatasetSpec.model_fields[name].default
+        }
 
 
 class FeaturesSpec(StrictModel):
@@ -188,7 +247,9 @@ class EvaluationSpec(StrictModel):
     """What is measured on the test folds, where, and what counts as a difference."""
 
     metric: Metric = Field(
-        default="accuracy", description="accuracy | balanced_accuracy | roc_auc | log_loss; the verdict is about it."
+        default="accuracy",
+        description="accuracy | balanced_accuracy | roc_auc | log_loss | f1 | recall | average_precision | mcc | brier; the verdict "
+        "is about it.",
     )
     margin: float = Field(
         default=0.01, ge=0, le=0.5, description="Mean gain that counts as better, in the metric's unit."

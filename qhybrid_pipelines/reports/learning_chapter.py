@@ -191,6 +191,7 @@ def _dataset(content: LearningContent) -> Section | None:
     return Section(
         name="dataset",
         heading="The data",
+        paragraphs=tuple(json.loads(data["limits"])),
         tables=(
             facts_table(
                 "dataset",

@@ -98,7 +98,7 @@ LEFT JOIN spent s USING (experiment, backend)
 LEFT JOIN labelled l USING (experiment)
 UNION ALL
 SELECT q.experiment, 'learning', q.backend, q.model, q.shots, t.dataset, e.name, l.owner, l.tags,
-       e.tier, e.family, e.root, e.round, e.created_at, q.recorded_at, CASE q.metric WHEN 'log_loss' THEN 'min' ELSE 'max' END,
+       e.tier, e.family, e.root, e.round, e.created_at, q.recorded_at, CASE WHEN q.metric IN ('log_loss', 'brier') THEN 'min' ELSE 'max' END,
        q.metric, NULL, NULL, q.verdict, q.reason, q.model_mean, q.baseline_mean, q.baseline,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, q.gain, q.low, q.high, NULL, NULL, NULL, NULL,
        coalesce(s.cost_usd, 0), NULL, NULL

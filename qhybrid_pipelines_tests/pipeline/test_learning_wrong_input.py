@@ -61,6 +61,42 @@ CASES = {
         "dataset.features",
         "Did you mean 'height'",
     ),
+    "unknown excluded column": (
+        GOOD,
+        {"dataset": {"source": "mine.csv", "target": "label", "exclude": ["hight"]}},
+        "dataset.exclude",
+        "Did you mean 'height'",
+    ),
+    "unknown group": (
+        GOOD,
+        {"dataset": {"source": "mine.csv", "target": "label", "group": "weigth"}},
+        "dataset.group",
+        "Did you mean 'weight'",
+    ),
+    "too few groups": (
+        GOOD,
+        {
+            "dataset": {"source": "mine.csv", "target": "label", "group": "height"},
+            "features": {"pca": 1},
+            "folds": {"k": 7},
+        },
+        "dataset.group",
+        "7 groups",
+    ),
+    "label named as a category": (
+        GOOD,
+        {"dataset": {"source": "mine.csv", "target": "label", "categorical": ["label"]}},
+        "dataset.categorical",
+        "the label cannot be named here",
+    ),
+    "features and what is none": (
+        GOOD,
+        {"dataset": {"source": "mine.csv", "target": "label", "features": ["height"], "exclude": ["weight"]}},
+        "dataset.exclude",
+        "not both",
+    ),
+    "no header": (GOOD.partition("\n")[2], {}, "mine.csv, line 1", "dataset.header: false"),
+    "unknown metric": (GOOD, {"evaluation": {"metric": "f2"}}, "evaluation.metric", "f1"),
     "label that is not a number": (GOOD.replace("3.5,9,1", "3.5,9,yes"), {}, "mine.csv, line 5", "'yes'"),
     "feature that is not a number": (GOOD.replace("3.5,9,1", "3.5,nine,1"), {}, "mine.csv, line 5", "'nine'"),
     "more features than qubits": (

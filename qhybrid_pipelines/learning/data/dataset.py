@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.learning.data.deceptive_rows import suspicions
 
 I64 = npt.NDArray[np.int64]
 
@@ -34,6 +35,7 @@ class Dataset:
         source: where the rows come from, one sentence.
         licence: under which terms, as far as known.
         notes: what was done on the way in, one sentence each.
+        groups: number of the group of each row, shape ``(rows,)``; None where rows are on their own.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Dataset:
     source: str
     licence: str
     notes: tuple[str, ...] = field(default=())
+    groups: I64 | None = None
 
     @property
     def rows(self) -> int:
@@ -110,5 +113,6 @@ def _limits(dataset: Dataset) -> list[str]:
         limits.append(f"{dataset.duplicate_rows} rows repeat earlier ones, so a test row may have been trained on.")
     if len(dataset.feature_names) > dataset.rows:
         limits.append("There are more columns than rows.")
+    limits += suspicions(dataset.features, dataset.labels, dataset.feature_names, groups=dataset.groups)
     limits.append("Cross-validation tells about rows like these, not about data from elsewhere or from another time.")
     return limits

@@ -22,6 +22,8 @@ INNER_FOLDS = 4
 
 #: Grows when the same seed gives other folds, for a reason other than another release of scikit-learn.
 FOLD_ALGORITHM = "sklearn-repeated-stratified/1"
+#: The same where rows of a group stay together.
+GROUPED_FOLD_ALGORITHM = "sklearn-stratified-group/1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,12 @@ def check_folds(dataset: Dataset, k: int) -> None:
             remedy="Add rows or use fewer folds.",
             field="folds.k",
         )
+    if dataset.groups is not None and (present := len(np.unique(dataset.groups))) < max(k + 1, 4):
+        raise InvalidInput(
+            f"{present} groups cannot be split into {k} folds with rows for validation inside",
+            remedy="Use fewer folds, or a column with more groups.",
+            field="dataset.group",
+        )
     counts = dataset.class_counts
     rarest = int(np.argmin(counts))
     count = int(counts[rarest])
@@ -73,8 +81,22 @@ def check_folds(dataset: Dataset, k: int) -> None:
         )
 
 
-def make_splits(labels: I64, *, k: int, repeats: int, seed: int) -> Iterator[Split]:
-    """Yield the ``k * repeats`` splits of the rows with these labels, in order of repeat and fold."""
+def make_splits(labels: I64, *, k: int, repeats: int, seed: int, groups: I64 | None = None) -> Iterator[Split]:
+    """Yield the ``k * repeats`` splits of the rows with these labels, in order of repeat and fold.
+
+    Args:
+        labels: class index per row.
+        k: folds.
+        repeats: of all of them.
+        seed: of the experiment.
+        groups: number of the group of each row; the rows of one stay together.
+
+    Raises:
+        InvalidInput: the groups leave a part of a fold without rows of some class.
+    """
+    if groups is not None:
+        yield from _make_grouped_splits(labels, groups, k=k, repeats=repeats, seed=seed)
+        return
     from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 
     columns = np.zeros((len(labels), 0))  # the splitters count rows and read labels, nothing else
@@ -98,14 +120,41 @@ def make_splits(labels: I64, *, k: int, repeats: int, seed: int) -> Iterator[Spl
         )
 
 
+def _make_grouped_splits(labels: I64, groups: I64, *, k: int, repeats: int, seed: int) -> Iterator[Split]:
+    """Yield splits in which the rows of a group stay together, classes as even as that allows."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    columns, n_classes = np.zeros((len(labels), 0)), len(np.unique(labels))
+    for repeat in range(repeats):
+        outer_folds = StratifiedGroupKFold(
+            n_splits=k, shuffle=True, random_state=derive_seed_31bit(seed, "grouped folds", repeat)
+        )
+        for fold, (outer, test) in enumerate(outer_folds.split(columns, labels, groups)):
+            inner_folds = StratifiedGroupKFold(
+                n_splits=min(INNER_FOLDS, len(np.unique(groups[outer]))),
+                shuffle=True,
+                random_state=derive_seed_31bit(seed, "grouped validation", repeat, fold),
+            )
+            inner = next(inner_folds.split(columns[outer], labels[outer], groups[outer]))
+            train, validation = (outer[part].astype(np.int64) for part in inner)
+            for name, rows in (("training", train), ("validation", validation), ("test", test)):
+                if len(np.unique(labels[rows])) < n_classes:
+                    raise InvalidInput(
+                        f"the groups leave the {name} rows of fold {fold + 1} without some class",
+                        remedy="Use fewer folds, or groups in which classes are mixed.",
+                        field="dataset.group",
+                    )
+            yield Split(repeat=repeat, fold=fold, train=train, validation=validation, test=test.astype(np.int64))
+
+
 def inner_fold_count(labels: I64) -> int:
     """Return into how many parts outer training rows with these labels are split, of which one is for validation."""
     return min(INNER_FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
 
 
-def fold_algorithm() -> str:
+def fold_algorithm(*, grouped: bool = False) -> str:
     """Return what makes the folds, with its version and scikit-learn's."""
-    return f"{FOLD_ALGORITHM} scikit-learn {version('scikit-learn')}"
+    return f"{GROUPED_FOLD_ALGORITHM if grouped else FOLD_ALGORITHM} scikit-learn {version('scikit-learn')}"
 
 
 def training_subset(labels: I64, rows: I64, size: int, *, seed: int) -> I64:
@@ -130,9 +179,9 @@ def training_subset(labels: I64, rows: I64, size: int, *, seed: int) -> I64:
     return np.sort(shuffled[np.argsort(place, kind="stable")[:size]])
 
 
-def fold_rows(experiment: str, splits: Sequence[Split]) -> list[FoldRow]:
+def fold_rows(experiment: str, splits: Sequence[Split], *, grouped: bool = False) -> list[FoldRow]:
     """Return the table of the folds: one row per repeat, fold and row of the data set."""
-    algorithm = fold_algorithm()
+    algorithm = fold_algorithm(grouped=grouped)
     return [
         FoldRow(
             experiment=experiment,

@@ -40,6 +40,7 @@ class RawDataset:
         lines: the line of each row in a text file; None where rows have no lines.
         class_order: the classes in the order of their indices, where the source states one.
         drop_constant: drop constant columns instead of refusing them: nobody can edit a bundled set.
+        groups: what the rows belong to, one text per row; None where each is on its own.
     """
 
     name: str
@@ -53,6 +54,7 @@ class RawDataset:
     lines: tuple[int, ...] | None = None
     class_order: tuple[str, ...] | None = None
     drop_constant: bool = False
+    groups: tuple[str, ...] | None = None
 
 
 def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: Sequence[int | str] | None) -> Dataset:
@@ -83,7 +85,7 @@ def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: S
             raise InvalidInput(
                 f"column {stated[0]!r} holds the same value in every row that is used"
                 + (f" (and {len(stated) - 1} more like it)" if len(stated) > 1 else ""),
-                remedy="Omit it: list the other columns under dataset.features.",
+                remedy="Omit it with dataset.exclude, or list the other columns under dataset.features.",
                 file=raw.file,
                 field="dataset.features",
             )
@@ -99,6 +101,7 @@ def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: S
         source=raw.source,
         licence=raw.licence,
         notes=tuple(notes),
+        groups=None if raw.groups is None else np.unique(raw.groups, return_inverse=True)[1][selected].astype(np.int64),
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -15,8 +14,9 @@ import numpy as np
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.names import composed
-from qhybrid_pipelines.learning.data.row_selection import RawDataset, normalise_label, unknown_column_error
+from qhybrid_pipelines.learning.data.row_selection import RawDataset, normalise_label
 from qhybrid_pipelines.learning.data.table_cells import first_missing_index, is_number, parse_number, replace_booleans
+from qhybrid_pipelines.learning.data.table_columns import TableColumns, feature_columns, indicator_columns
 
 MAX_BYTES = 50_000_000
 #: Every model is trained many times over all rows; the kernel methods take time with their square.
@@ -30,20 +30,14 @@ MAX_MAGNITUDE = 1e100
 
 FILE_SUFFIXES = (".csv", ".parquet")
 
-#: What pandas, R and Polars call a column that only numbers the rows, where nobody gave it a name.
-_INDEX_NAME = re.compile(
-    r"index|unnamed: ?[0-9]+|__index_level_[0-9]+__|level_[0-9]+|row_?(?:nr|names?|index)|row\.names", re.IGNORECASE
-)
 
-
-def read_table(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
+def read_table(content: bytes, *, file: str, columns: TableColumns) -> RawDataset:
     """Return the rows of a table file; columns that are neither the label nor a feature are not looked at.
 
     Args:
         content: the file's bytes.
         file: its name; the ending tells the format.
-        target: the column of the label.
-        features: the feature columns; None for all but the label.
+        columns: the label, the features, and what else columns are for.
 
     Raises:
         InvalidInput: not such a file, an unknown or repeated column, a missing value, or a feature that is not a finite
@@ -55,9 +49,9 @@ def read_table(content: bytes, *, file: str, target: str, features: Sequence[str
         )
     ending = PurePath(file).suffix.lower()
     if ending == ".csv":
-        return _read_csv(content, file=file, target=target, features=features)
+        return _read_csv(content, file=file, columns=columns)
     if ending == ".parquet":
-        return _read_parquet(content, file=file, target=target, features=features)
+        return _read_parquet(content, file=file, columns=columns)
     raise InvalidInput(
         f"a data set cannot be read from {ending or 'a file without an ending'}",
         remedy=f"Use one of: {', '.join(FILE_SUFFIXES)}; or one of scikit-learn's as sklearn:NAME.",
@@ -66,27 +60,37 @@ def read_table(content: bytes, *, file: str, target: str, features: Sequence[str
     )
 
 
-def _read_csv(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
-    header, rows, lines = _csv_rows(content, file)
-    wanted = _feature_columns(header, target, features, file, line=lines.pop(0))
+def _read_csv(content: bytes, *, file: str, columns: TableColumns) -> RawDataset:
+    header, rows, header_line, lines = _csv_rows(content, file, has_header=columns.header)
+    wanted = feature_columns(header, columns, file, line=header_line)
     _check_size(len(rows), len(wanted), file)
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-    for name in (*wanted, target):
-        empty = first_missing_index(columns[name])
+    cells = dict(zip(header, zip(*rows, strict=True), strict=True))
+    used = (*wanted, columns.target, *filter(None, [columns.group]))
+    for name in used:
+        empty = first_missing_index(cells[name])
         if empty is not None:
-            raise _missing_value_error(name, file=file, line=lines[empty], target=target)
+            raise _missing_value_error(name, file=file, line=lines[empty], columns=columns)
+    numbers: dict[str, F64] = {}
+    for name in wanted:
+        numbers |= (
+            indicator_columns(name, cells[name], file=file)
+            if name in columns.categorical
+            else {name: _csv_numbers(cells[name], name, file=file, lines=lines)}
+        )
     return _raw_dataset(
-        [_csv_numbers(columns[name], name, file=file, lines=lines) for name in wanted],
-        wanted,
-        replace_booleans(columns[target]),
+        numbers,
+        replace_booleans(cells[columns.target]),
         file=file,
-        target=target,
+        columns=columns,
         lines=tuple(lines),
+        groups=cells[columns.group] if columns.group else None,
     )
 
 
-def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return the header, the rows below it, and the line of the header and of each row."""
+def _csv_rows(
+    content: bytes, file: str, *, has_header: bool
+) -> tuple[list[str], list[list[str]], int | None, list[int]]:
+    """Return the names of the columns, the rows, the line of the header, and that of each row."""
     try:
         text = composed(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -106,10 +110,7 @@ def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], li
     if not rows:
         raise InvalidInput("the file is empty", remedy="Put the names of the columns into the first line.", file=file)
     header = [name.strip() for name in rows[0]]
-    if len(header) == 1 and ";" in header[0]:
-        raise InvalidInput(
-            "the columns are separated by semicolons", remedy="Separate them by commas.", file=file, line=lines[0]
-        )
+    _check_header(header, file=file, line=lines[0], is_meant=has_header)
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(header):
             raise InvalidInput(
@@ -118,7 +119,24 @@ def _csv_rows(content: bytes, file: str) -> tuple[list[str], list[list[str]], li
                 file=file,
                 line=line,
             )
-    return header, rows[1:], lines
+    if has_header:
+        return header, rows[1:], lines[0], lines[1:]
+    return [f"column_{number + 1}" for number in range(len(header))], rows, None, lines
+
+
+def _check_header(header: Sequence[str], *, file: str, line: int, is_meant: bool) -> None:
+    if is_meant and all(is_number(name) for name in header):
+        raise InvalidInput(
+            "the first line holds numbers, not the names of columns",
+            remedy="Name the columns there, or say dataset.header: false and call them column_1, column_2, …",
+            file=file,
+            line=line,
+            field="dataset.header",
+        )
+    if len(header) == 1 and ";" in header[0]:
+        raise InvalidInput(
+            "the columns are separated by semicolons", remedy="Separate them by commas.", file=file, line=line
+        )
 
 
 def _csv_numbers(cells: Sequence[str], name: str, *, file: str, lines: Sequence[int]) -> F64:
@@ -135,7 +153,7 @@ def _csv_numbers(cells: Sequence[str], name: str, *, file: str, lines: Sequence[
     raise _not_finite_error(name, cells[at], file=file, line=lines[at])
 
 
-def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[str] | None) -> RawDataset:
+def _read_parquet(content: bytes, *, file: str, columns: TableColumns) -> RawDataset:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -144,7 +162,7 @@ def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[
         stored, parquet_metadata = list(opened.schema_arrow.names), opened.metadata
         header = [composed(name) for name in stored]
         index = {composed(name) for name in _index_columns(opened.schema_arrow)}
-        wanted = _feature_columns(header, target, features, file, index=index)
+        wanted = feature_columns(header, columns, file, index=index)
         _check_size(parquet_metadata.num_rows, len(wanted), file)
         if (
             sum(parquet_metadata.row_group(group).total_byte_size for group in range(parquet_metadata.num_row_groups))
@@ -156,22 +174,32 @@ def _read_parquet(content: bytes, *, file: str, target: str, features: Sequence[
                 file=file,
             )
         spelt = dict(zip(header, stored, strict=True))
-        table = opened.read(columns=[spelt[name] for name in (*wanted, target)])
-        table = table.select([spelt[name] for name in (*wanted, target)]).rename_columns([*wanted, target])
+        used = [*wanted, columns.target, *filter(None, [columns.group])]
+        table = opened.read(columns=[spelt[name] for name in used])
+        table = table.select([spelt[name] for name in used]).rename_columns(used)
     except (pa.ArrowException, OSError) as error:
         raise InvalidInput(
             f"this is not a readable Parquet file: {str(error).splitlines()[0]}", remedy="Write it again.", file=file
         ) from None
-    for name in (*wanted, target):
+    for name in used:
         if table[name].null_count:
             row = int(np.argmax(table[name].is_null().to_numpy()))
-            raise _missing_value_error(name, file=file, row=row, target=target)
+            raise _missing_value_error(name, file=file, row=row, columns=columns)
+    numbers: dict[str, F64] = {}
+    for name in wanted:
+        numbers |= (
+            indicator_columns(name, _parquet_labels(table[name], name, file=file, columns=columns), file=file)
+            if name in columns.categorical
+            else {name: _parquet_numbers(table[name], name, file=file, columns=columns)}
+        )
     return _raw_dataset(
-        [_parquet_numbers(table[name], name, file=file) for name in wanted],
-        wanted,
-        _parquet_labels(table[target], target, file=file),
+        numbers,
+        _parquet_labels(table[columns.target], columns.target, file=file, columns=columns),
         file=file,
-        target=target,
+        columns=columns,
+        groups=_parquet_labels(table[columns.group], columns.group, file=file, columns=columns)
+        if columns.group
+        else None,
     )
 
 
@@ -184,7 +212,7 @@ def _index_columns(schema: Any) -> list[str]:
     return [name for name in columns if isinstance(name, str)]
 
 
-def _parquet_numbers(column: Any, name: str, *, file: str) -> F64:
+def _parquet_numbers(column: Any, name: str, *, file: str, columns: TableColumns) -> F64:
     import pyarrow as pa
 
     kind = column.type
@@ -193,7 +221,7 @@ def _parquet_numbers(column: Any, name: str, *, file: str) -> F64:
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise InvalidInput(
             f"column {name!r} holds {kind}, not numbers",
-            remedy="Turn it into numbers, or omit it: list the other columns under dataset.features.",
+            remedy="List it under dataset.categorical if it holds names, or omit it with dataset.exclude.",
             file=file,
             field="dataset.features",
         )
@@ -202,12 +230,12 @@ def _parquet_numbers(column: Any, name: str, *, file: str) -> F64:
     if not usable.all():
         row = int(np.argmin(usable))
         if np.isnan(values[row]):
-            raise _missing_value_error(name, file=file, row=row, target="")
+            raise _missing_value_error(name, file=file, row=row, columns=columns)
         raise _not_finite_error(name, str(values[row]), file=file, row=row)
     return values
 
 
-def _parquet_labels(column: Any, name: str, *, file: str) -> list[str]:
+def _parquet_labels(column: Any, name: str, *, file: str, columns: TableColumns) -> list[str]:
     import pyarrow as pa
 
     kind = column.type
@@ -222,66 +250,13 @@ def _parquet_labels(column: Any, name: str, *, file: str) -> list[str]:
             f"column {name!r} holds {kind}, which cannot be a label",
             remedy="Use whole numbers or texts.",
             file=file,
-            field="dataset.target",
+            field=columns.field_of(name),
         )
     labels = [composed(str(value)) for value in column.to_pylist()]
     empty = first_missing_index(labels)
     if empty is not None:
-        raise _missing_value_error(name, file=file, row=empty, target=name)
+        raise _missing_value_error(name, file=file, row=empty, columns=columns)
     return labels
-
-
-def _feature_columns(
-    header: Sequence[str],
-    target: str,
-    features: Sequence[str] | None,
-    file: str,
-    *,
-    line: int | None = None,
-    index: Collection[str] = (),
-) -> tuple[str, ...]:
-    """Return the feature columns, after checking that all names are there, once.
-
-    Args:
-        header: names of the columns.
-        target: the column of the label.
-        features: the feature columns; None for all but the label and what is only an index.
-        file: for messages.
-        line: of the header.
-        index: columns that the file itself calls the index of a data frame: they number the rows.
-    """
-    repeated = next((name for at, name in enumerate(header) if name in header[:at]), None)
-    if repeated is not None:
-        raise InvalidInput(f"two columns are called {repeated!r}", remedy="Rename one.", file=file, line=line)
-    if features is None and "" in header:
-        raise InvalidInput(
-            f"column {list(header).index('') + 1} has no name",
-            remedy="Row numbers are not a feature: remove the column, or list the others under dataset.features.",
-            file=file,
-            field="dataset.features",
-        )
-    numbering = next((name for name in header if _INDEX_NAME.fullmatch(name) and name not in (*index, target)), None)
-    if features is None and numbering is not None:
-        raise InvalidInput(
-            f"column {numbering!r} has the name of a data frame's index",
-            remedy="Row numbers are not a feature: remove the column, or list the features under dataset.features.",
-            file=file,
-            line=line,
-            field="dataset.features",
-        )
-    if target not in header:
-        raise unknown_column_error(target, header, file=file, field="dataset.target")
-    for name in features or ():
-        if name not in header:
-            raise unknown_column_error(name, header, file=file, field="dataset.features")
-    wanted = (
-        tuple(features)
-        if features is not None
-        else tuple(name for name in header if name != target and name not in index)
-    )
-    if not wanted:
-        raise InvalidInput("there is no column besides the label", remedy="Add at least one feature.", file=file)
-    return wanted
 
 
 def _check_size(rows: int, columns: int, file: str) -> None:
@@ -297,37 +272,38 @@ def _check_size(rows: int, columns: int, file: str) -> None:
 
 
 def _raw_dataset(
-    numbers: Sequence[F64],
-    names: tuple[str, ...],
+    numbers: dict[str, F64],
     labels: Sequence[str],
     *,
     file: str,
-    target: str,
+    columns: TableColumns,
     lines: tuple[int, ...] | None = None,
+    groups: Sequence[str] | None = None,
 ) -> RawDataset:
     plain = {label: normalise_label(label) for label in set(labels)}
     return RawDataset(
         name=file,
-        features=np.column_stack(numbers),
-        feature_names=names,
+        features=np.column_stack(list(numbers.values())),
+        feature_names=tuple(numbers),
         labels=tuple(plain[label] for label in labels),
-        source=f"The file {file}, label in column {target!r}.",
+        source=f"The file {file}, label in column {columns.target!r}.",
         licence="Unknown: the file's owner decides.",
-        target=target,
+        target=columns.target,
         file=file,
         lines=lines,
+        groups=None if groups is None else tuple(groups),
     )
 
 
 def _missing_value_error(
-    name: str, *, file: str, target: str, line: int | None = None, row: int | None = None
+    name: str, *, file: str, columns: TableColumns, line: int | None = None, row: int | None = None
 ) -> InvalidInput:
     return InvalidInput(
         f"a value is missing in column {name!r}{_row_phrase(row)}",
         remedy="Fill it, or remove the row or the column; nothing is filled in silently.",
         file=file,
         line=line,
-        field="dataset.target" if name == target else "dataset.features",
+        field=columns.field_of(name),
     )
 
 
@@ -336,7 +312,8 @@ def _not_finite_error(
 ) -> InvalidInput:
     return InvalidInput(
         f"{cell!r} in column {name!r}{_row_phrase(row)} is not a finite number up to {MAX_MAGNITUDE:g}",
-        remedy="Write plain numbers with a decimal point, or omit the column: list the others under dataset.features.",
+        remedy="Write plain numbers with a decimal point; list the column under dataset.categorical if it holds names, or omit it with "
+        "dataset.exclude.",
         file=file,
         line=line,
         field="dataset.features",

@@ -13,7 +13,8 @@ from typing import get_args
 import numpy as np
 
 from qhybrid_pipelines.classical.statistics import holm_adjusted
-from qhybrid_pipelines.core.learning_specification import Metric
+from qhybrid_pipelines.core.learning_metrics import Metric
+from qhybrid_pipelines.learning.data.dataset import LARGE_MAJORITY
 from qhybrid_pipelines.learning.data.table_rows import ScoreRow, SummaryRow, VerdictRow
 from qhybrid_pipelines.learning.evaluation.classical_opponent import (
     Opponent,
@@ -28,8 +29,14 @@ from qhybrid_pipelines.learning.evaluation.fold_scores import (
     fold_scores_by_model,
     sort_key,
 )
-from qhybrid_pipelines.learning.evaluation.metrics import LARGEST_VALUE, LOWER_IS_BETTER, to_higher_is_better
+from qhybrid_pipelines.learning.evaluation.metrics import (
+    LARGEST_VALUE,
+    LOWER_IS_BETTER,
+    SMALLEST_VALUE,
+    to_higher_is_better,
+)
 from qhybrid_pipelines.learning.evaluation.verdict_rules import RULE, ClaimPValues, Gain, decide_verdict
+from qhybrid_pipelines.learning.models.baselines import MAJORITY_CLASS
 from qhybrid_pipelines.learning.models.registry import all_models
 
 
@@ -194,9 +201,17 @@ def _verdict(
         unentangled_low=None if gain_over_unentangled is None else gain_over_unentangled.low,
         unentangled_high=None if gain_over_unentangled is None else gain_over_unentangled.high,
         verdict=word,
-        reason=reason,
+        reason=f"{reason}{_majority_note(metric, scores_by_model)}",
         rule=RULE,
     )
+
+
+def _majority_note(metric: Metric, scores_by_model: dict[EvaluatedModel, FoldScores]) -> str:
+    """Return what an accuracy means where one class holds most rows; nothing elsewhere."""
+    shares = [scores.values.mean() for model, scores in scores_by_model.items() if model.model == MAJORITY_CLASS]
+    if metric != "accuracy" or not shares or shares[0] <= LARGE_MAJORITY:
+        return ""
+    return f" Naming the largest class alone has an accuracy of {shares[0]:.3g}; metric: balanced_accuracy, f1 or mcc tells more."
 
 
 def _scores_of_control(
@@ -225,7 +240,8 @@ def _summary(experiment: str, evaluated: EvaluatedModel, scores: FoldScores, met
             for bound in corrected_interval(scores.values - best, scores.test_train_ratio, rows=scores.rows)
         ]
         low, high = sorted(
-            float(np.clip(to_higher_is_better(metric, bound), 0, LARGEST_VALUE[metric])) for bound in bounds
+            float(np.clip(to_higher_is_better(metric, bound), SMALLEST_VALUE[metric], LARGEST_VALUE[metric]))
+            for bound in bounds
         )
     return SummaryRow(
         experiment=experiment,

@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import Dataset, describe_dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import check_features
-from qhybrid_pipelines.learning.data.folds import INNER_FOLDS, Split, check_folds
+from qhybrid_pipelines.learning.data.folds import INNER_FOLDS, Split, check_folds, make_splits
 from qhybrid_pipelines.learning.data.table_rows import (
     DatasetRow,
     FitRow,
@@ -47,6 +47,11 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
                 field="models",
             )
     check_folds(dataset, spec.folds.k)
+    if dataset.groups is not None:  # whether every part has every class depends on the draw
+        for _ in make_splits(
+            dataset.labels, k=spec.folds.k, repeats=spec.folds.repeats, seed=spec.seed, groups=dataset.groups
+        ):
+            pass
     check_features(dataset, spec.features.pca)
     fewest = dataset.rows - -(-dataset.rows // spec.folds.k)
     for number, size in enumerate(spec.evaluation.curve):

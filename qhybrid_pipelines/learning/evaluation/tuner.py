@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.learning_specification import Metric
+from qhybrid_pipelines.core.learning_metrics import Metric
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline, fit_feature_pipeline

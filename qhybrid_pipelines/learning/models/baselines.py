@@ -16,6 +16,9 @@ from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settin
 
 MAX_STEPS = 1000
 
+#: The control that names the largest class.
+MAJORITY_CLASS = "majority_class"
+
 
 def _logistic_regression(settings: Settings, seed: int) -> Estimator:
     from sklearn.linear_model import LogisticRegression
@@ -107,7 +110,7 @@ def control_learners() -> list[Learner]:
     """
     svm = _BASELINES["rbf_svm"]
     return [
-        Learner(name="majority_class", side="control", inputs="reduced", build=_majority_class),
+        Learner(name=MAJORITY_CLASS, side="control", inputs="reduced", build=_majority_class),
         Learner(
             name="permuted_labels",
             side="control",

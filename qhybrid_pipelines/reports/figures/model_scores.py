@@ -30,7 +30,9 @@ def model_scores(summaries: Sequence[Row], *, metric: str) -> Drawing:
     axes.set_yticks(range(len(drawn)), [shorten(summary_name(row)) for row in reversed(drawn)])
     axes.set_ylim(-0.7, len(drawn) - 0.3)
     axes.grid(axis="x")
-    axes.set_xlabel(metric.replace("_", " ") + (" (less is better)" if metric == "log_loss" else " (more is better)"))
+    axes.set_xlabel(
+        metric.replace("_", " ") + (" (less is better)" if metric in {"log_loss", "brier"} else " (more is better)")
+    )
     return Drawing(
         name="model-scores",
         title="Every model on the same test folds",

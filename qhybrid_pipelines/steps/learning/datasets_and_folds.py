@@ -36,13 +36,15 @@ def qml_folds(experiments: pa.Table, qml_datasets: pa.Table, specifications: Spe
     rows = []
     for key, spec in read_learning_experiments(experiments):
         dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
-        rows += fold_rows(key, make_folds(spec, dataset))
+        rows += fold_rows(key, make_folds(spec, dataset), grouped=dataset.groups is not None)
     return from_rows(schemas.QML_FOLDS, rows)
 
 
 def make_folds(spec: LearningSpec, dataset: Dataset) -> list[Split]:
     """Return the folds that an experiment asks for."""
-    return list(make_splits(dataset.labels, k=spec.folds.k, repeats=spec.folds.repeats, seed=spec.seed))
+    return list(
+        make_splits(dataset.labels, k=spec.folds.k, repeats=spec.folds.repeats, seed=spec.seed, groups=dataset.groups)
+    )
 
 
 def load_experiment_dataset(spec: LearningSpec, specifications: Specifications) -> Dataset:

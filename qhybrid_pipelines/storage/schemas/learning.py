@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pyarrow as pa
 
+from qhybrid_pipelines.core.learning_metrics import Metric
 from qhybrid_pipelines.core.verdicts import Verdict
 from qhybrid_pipelines.storage.schemas.descriptions import (
     BACKEND,
@@ -55,7 +58,7 @@ _SHOTS_PER_ROW = column(
     "shots", I32, "Shots per test row; null for exact expectations and classical models", "shots", nullable=True
 )
 
-_METRIC = column("metric", TEXT, "What is measured", words=("accuracy", "balanced_accuracy", "roc_auc", "log_loss"))
+_METRIC = column("metric", TEXT, "What is measured", words=get_args(Metric))
 
 QML_DATASETS = Table(
     name="qml_datasets",

@@ -173,3 +173,28 @@ def test_more_components_than_training_rows_are_refused():
     with pytest.raises(InvalidInput, match="no 6 principal components") as caught:
         check_experiment(spec, load_dataset(spec.dataset, text.encode()))
     assert caught.value.field == "features.pca"
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**31 - 1), st.integers(2, 5))
+def test_rows_of_a_group_are_never_trained_on_and_tested_in_one_fold(seed, k):
+    rng = np.random.default_rng(seed)
+    groups = rng.permutation(np.repeat(np.arange(30), rng.integers(2, 5, 30)))
+    labels = rng.permutation(np.arange(len(groups)) % 2)
+    splits = list(make_splits(labels, k=k, repeats=2, seed=seed, groups=groups))
+    assert [(s.repeat, s.fold) for s in splits] == [(r, f) for r in range(2) for f in range(k)]
+    for split in splits:
+        parts = [set(groups[part]) for part in (split.train, split.validation, split.test)]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 30
+        assert all(len(set(labels[part])) == 2 for part in (split.train, split.validation, split.test))
+    for repeat in range(2):
+        tested = np.concatenate([s.test for s in splits if s.repeat == repeat])
+        assert sorted(tested.tolist()) == list(range(len(labels)))
+
+
+def test_groups_of_one_class_each_may_be_refused():
+    labels = np.repeat([0, 1], [40, 8])
+    groups = np.concatenate([np.arange(40) // 4, [10] * 8])
+    with pytest.raises(InvalidInput, match="without some class") as error:
+        list(make_splits(labels, k=3, repeats=1, seed=1, groups=groups))
+    assert error.value.field == "dataset.group"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pydantic import ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import DatasetSpec
@@ -214,3 +215,95 @@ def test_what_is_no_table_is_refused():
         bundled("vine")
     with pytest.raises(InvalidInput, match="Did you mean 'alcohol'"):
         bundled("wine", features=("alcool",))
+
+
+COLOURS = "colour,size,patient,y\n" + "".join(
+    f"{('red', 'blue', 'green')[n % 3]},{n}.5,p{n % 4},{n % 2}\n" for n in range(12)
+)
+
+
+def test_names_become_columns_of_zero_and_one_in_both_formats():
+    found = from_csv(COLOURS, categorical=("colour",), group="patient")
+    assert found.feature_names == ("colour=blue", "colour=green", "colour=red", "size")
+    assert found.features[:3, :3].tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    assert found.groups.tolist() == [n % 4 for n in range(12)]
+    header, *lines = csv.reader(io.StringIO(COLOURS))
+    columns = dict(zip(header, map(list, zip(*lines, strict=True)), strict=True))
+    columns |= {"size": [float(value) for value in columns["size"]], "y": [int(value) for value in columns["y"]]}
+    again = from_columns(columns, categorical=("colour",), group="patient")
+    assert again.digest == found.digest
+    assert again.groups.tolist() == found.groups.tolist()
+
+
+def test_two_names_need_one_column():
+    text = COLOURS.replace("green", "red")
+    assert from_csv(text, categorical=("colour",), exclude=("patient",)).feature_names == ("colour=red", "size")
+
+
+def test_columns_can_be_excluded_from_files_and_bundled_sets():
+    assert from_csv(COLOURS, exclude=("patient", "colour")).feature_names == ("size",)
+    assert len(bundled("iris", exclude=("sepal_width_(cm)",)).feature_names) == 3
+
+
+def test_a_file_without_header_has_numbered_columns():
+    text = "".join(f"{n},{n * n},{n % 2}\n" for n in range(8))
+    found = from_csv(text, target="column_3", header=False)
+    assert (found.rows, found.feature_names) == (8, ("column_1", "column_2"))
+    with pytest.raises(InvalidInput, match="the first line holds numbers") as error:
+        from_csv(text, target="column_3")
+    assert (error.value.line, error.value.field) == (1, "dataset.header")
+    with pytest.raises(InvalidInput, match="not a finite number") as error:
+        from_csv(text.replace("7,49", "7,x"), target="column_3", header=False)
+    assert error.value.line == 8
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"exclude": ("color",)}, "dataset.exclude", "Did you mean 'colour'"),
+        ({"categorical": ("color",)}, "dataset.categorical", "Did you mean 'colour'"),
+        ({"group": "patients"}, "dataset.group", "Did you mean 'patient'"),
+        ({}, "dataset.features", "dataset.categorical"),
+        ({"features": ("size",), "categorical": ("colour",)}, "dataset.categorical", "Add it to dataset.features"),
+    ],
+)
+def test_wrong_columns_are_named_with_their_field_and_remedy(fields, field, words):
+    with pytest.raises(InvalidInput) as error:
+        from_csv(COLOURS, **fields)
+    assert error.value.field == field
+    assert words in error.value.remedy
+
+
+def test_too_many_names_are_no_categories():
+    text = "name,y\n" + "".join(f"n{n},{n % 2}\n" for n in range(60))
+    with pytest.raises(InvalidInput, match="60 different names") as error:
+        from_csv(text, categorical=("name",))
+    assert error.value.field == "dataset.categorical"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"exclude": ("a",), "features": ("b",)}, "exclude"),
+        ({"exclude": ("y",)}, "exclude"),
+        ({"categorical": ("y",)}, "categorical"),
+        ({"group": "y"}, "group"),
+        ({"group": "a", "features": ("a", "b")}, "group"),
+        ({"exclude": ("a",), "categorical": ("a",)}, "categorical"),
+        ({"source": "sklearn:iris", "target": None, "header": False}, "header"),
+    ],
+)
+def test_contradictions_in_a_specification_are_refused(fields, field):
+    with pytest.raises(ValidationError) as error:
+        DatasetSpec(**{"source": "rows.csv", "target": "y", **fields})
+    assert error.value.errors()[0]["ctx"]["field"] == field
+
+
+def test_a_specification_that_sets_none_of_the_later_fields_is_written_as_before():
+    assert set(DatasetSpec(source="rows.csv", target="y").model_dump(mode="json")) == {
+        "source",
+        "target",
+        "features",
+        "classes",
+    }
+    assert DatasetSpec(source="rows.csv", target="y", group="p").model_dump(mode="json")["group"] == "p"

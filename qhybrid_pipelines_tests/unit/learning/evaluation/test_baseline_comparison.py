@@ -187,6 +187,23 @@ def test_another_circuit_leaves_the_count_only_if_it_is_decided_with_every_numbe
     assert row["p_adjusted"] == pytest.approx(2 * row["p_value"])
 
 
+@pytest.mark.parametrize(
+    ("share", "metric", "said"), [(0.9, "accuracy", True), (0.6, "accuracy", False), (0.9, "roc_auc", False)]
+)
+def test_an_accuracy_is_told_with_that_of_the_largest_class_where_it_is_large(share, metric, said):
+    found = verdict_rows(
+        "e",
+        [
+            *rows("kernel", "quantum", 0.95, metric=metric),
+            *rows("mlp", "baseline", 0.94, metric=metric),
+            *rows("majority_class", "control", share, noise=np.zeros(10), metric=metric),
+        ],
+        metric=metric,
+        margin=0.01,
+    )
+    assert all(("Naming the largest class alone has an accuracy of 0.9;" in row["reason"]) == said for row in found)
+
+
 def test_rows_of_other_metrics_do_not_count():
     other = [*rows("kernel", "quantum", 0.5, metric="log_loss"), *rows("mlp", "baseline", 0.1, metric="log_loss")]
     alone = verdicts_by_model(rows("kernel", "quantum", 0.97))["kernel", None]

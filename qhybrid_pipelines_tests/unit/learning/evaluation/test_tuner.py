@@ -223,6 +223,13 @@ def test_scores_agree_with_their_definitions_and_with_scikit_learn(n_classes):
     assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, ranking, multi_class="ovr"))
     assert found["log_loss"] == pytest.approx(metrics.log_loss(truth, probabilities, labels=range(n_classes)))
 
+    average = "binary" if n_classes == 2 else "macro"
+    assert found["f1"] == pytest.approx(metrics.f1_score(truth, predicted, average=average))
+    assert found["recall"] == pytest.approx(metrics.recall_score(truth, predicted, average=average))
+    assert found["average_precision"] == pytest.approx(metrics.average_precision_score(truth, ranking))
+    assert found["mcc"] == pytest.approx(metrics.matthews_corrcoef(truth, predicted))
+    assert found["brier"] == pytest.approx(metrics.brier_score_loss(truth, ranking))
+
     assert found["accuracy"] == pytest.approx((predicted == truth).mean())
     recalls = [(predicted[truth == cls] == cls).mean() for cls in range(n_classes)]
     assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
@@ -238,6 +245,13 @@ def test_a_class_without_test_rows_has_no_area_and_does_not_count_in_the_recall(
     found = compute_metrics(truth, probabilities.argmax(axis=1), n_classes=3, probabilities=probabilities)
     assert (found["balanced_accuracy"], found["roc_auc"]) == (0.25, None)
     assert found["log_loss"] == pytest.approx(-np.log([0.7, 0.1, 0.2, 0.2]).mean())
+
+
+def test_a_fold_without_the_class_that_is_looked_for_says_nothing_about_it():
+    truth, predicted = np.zeros(4, dtype=int), np.array([0, 0, 1, 0])
+    found = compute_metrics(truth, predicted, n_classes=2, decision=predicted.astype(float))
+    assert (found["f1"], found["recall"], found["average_precision"], found["mcc"]) == (None, None, None, 0.0)
+    assert compute_metrics(1 - truth, truth, n_classes=2)["f1"] == 0.0
 
 
 def test_a_model_without_probabilities_has_no_log_loss():
