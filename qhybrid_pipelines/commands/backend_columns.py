@@ -11,7 +11,7 @@ from qhybrid_pipelines.commands.job_page import duration
 #: Columns of the matrix, with what stands in them.
 COLUMNS: Mapping[str, str] = {
     "backend": "full name, as `backends` of a specification takes it",
-    "plane": "kind of work: circuits of gates",
+    "plane": "kind of work: `gate` (circuits) or `annealing` (Ising models)",
     "vendor": "whose it is",
     "mode": "what stands behind the name: hardware, simulator, local-testing or emulator",
     "price": "`free`, or what is billed; how, says the price model below",

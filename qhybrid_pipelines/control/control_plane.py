@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # who only reads the ledger needs no providers
     from qhybrid_pipelines.control.job_dispatcher import Dispatcher
     from qhybrid_pipelines.control.ledger.port import Ledger
     from qhybrid_pipelines.control.policy.rules import Policy
-    from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
+    from qhybrid_pipelines.core.batches import Batch
+    from qhybrid_pipelines.core.jobs import RawResult
     from qhybrid_pipelines.execution.port import Provider
 
 
@@ -68,7 +69,7 @@ class ControlPlane:
 
         return may_need_approval(self.policy, backend)
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    def decode(self, raw: RawResult, batch: Batch) -> pa.Table:
         """Return the counts in an answer that was kept, also one of another home; no provider is asked.
 
         Raises:

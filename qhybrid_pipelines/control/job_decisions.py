@@ -17,10 +17,10 @@ from qhybrid_pipelines.control.jobs.submitter import Submitter
 from qhybrid_pipelines.control.jobs.token_search import other_homes_job
 from qhybrid_pipelines.control.ledger.lifecycle import Event, next_state
 from qhybrid_pipelines.control.ledger.port import JobRecord, Transition
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch
 
 
 class JobDecisions:
@@ -108,7 +108,7 @@ class JobDecisions:
         """
         self._cancellation.intend(jobs, {"by": by or self._principal})
 
-    def reroute(self, job_id: str, batch: CircuitBatch, *, reason: str = "", principal: str | None = None) -> JobRecord:
+    def reroute(self, job_id: str, batch: Batch, *, reason: str = "", principal: str | None = None) -> JobRecord:
         """Take a job's work to another backend and return the job that stands for it now.
 
         A job that its provider may hold is cancelled there first. Where that takes time, the job comes back as

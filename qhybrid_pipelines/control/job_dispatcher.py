@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from qhybrid_pipelines.control.backends.embedding import Embedder
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.job_decisions import JobDecisions
@@ -31,10 +32,11 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, ProviderError, Unavailable
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate, Snapshot
+from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, Estimate, Snapshot
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider, calling
@@ -97,6 +99,8 @@ class Dispatcher:
             if able := with_ability(provider, Ability.LABEL_JOBS):
                 able.label_jobs(home_id)
         health = BackendHealth(ledger, self.policy.routing.breaker, clock=self.time.present_clock)
+        #: Finds embeddings for annealers.
+        self.embedder = Embedder(context.provider_for)
         self._protocol = SubmissionProtocol(context, timeout_seconds=timeout_seconds)
         self._admission = AdmissionControl(context, deployment=self.deployment, policy=self.policy, health=health)
         self._submitter = Submitter(
@@ -127,8 +131,6 @@ class Dispatcher:
             tiers=self.policy.tiers,
         )
 
-    # -- what backends say of themselves ---------------------------------------------------------------------------
-
     def capabilities(self, backend: str) -> Capabilities:
         """Return a backend's limits and abilities.
 
@@ -146,7 +148,7 @@ class Dispatcher:
         """Return whether a backend takes jobs now, and how long its queue is. Raises as `capabilities`."""
         return self._context.status(backend)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: Batch) -> Estimate:
         """Return the cost range of a batch, before policy and budget are asked. Raises as `capabilities`."""
         return self._context.estimate(batch)
 
@@ -168,7 +170,7 @@ class Dispatcher:
 
     # -- submitting ------------------------------------------------------------------------------------------------
 
-    def split(self, batch: CircuitBatch, *, to_submit: bool = False) -> tuple[SubBatch, ...]:
+    def split(self, batch: Batch, *, to_submit: bool = False) -> tuple[SubBatch, ...]:
         """Return the parts of a batch that each fit into one job of its backend.
 
         A batch that has jobs already keeps the parts that it was split into, whatever the limits are today: other parts
@@ -180,7 +182,7 @@ class Dispatcher:
         """
         return self._submitter.split(batch, to_submit=to_submit)
 
-    def submit(self, batch: CircuitBatch, request: SubmitRequest) -> JobRecord:
+    def submit(self, batch: Batch, request: SubmitRequest) -> JobRecord:
         """Submit one batch and return its job. Raises as `submit_all`."""
         [job] = self._submitter.submit_jobs([batch], self._complete(request))
         return job
@@ -220,7 +222,7 @@ class Dispatcher:
         """
         return self._submitter.preview([sub_batch.batch for sub_batch in sub_batches], self._complete(request))
 
-    def latest_job(self, batch: CircuitBatch) -> JobRecord | None:
+    def latest_job(self, batch: Batch) -> JobRecord | None:
         """Return the last job of a batch as it was requested, wherever that ran; None if it has none."""
         return self._submitter.latest_job(batch)
 
@@ -255,8 +257,6 @@ class Dispatcher:
             except ProviderError as error:
                 failed[backend] = str(error)
         return failed
-
-    # -- clocks and deadlines --------------------------------------------------------------------------------------
 
     def clock_problems(self) -> list[str]:
         """Return why nothing is sent and nothing expires by the clock, one sentence per reason; nobody is asked anything."""
@@ -309,7 +309,7 @@ class Dispatcher:
         """
         return self._poll_schedule.poll_due(cursor or {}, limit_seconds=limit_seconds)
 
-    def collect(self, job_id: str, batch: CircuitBatch) -> CollectedResult:
+    def collect(self, job_id: str, batch: Batch) -> CollectedResult:
         """Return the verified result of a job; fetched once, kept as received, decoded from what was kept.
 
         Args:
@@ -345,7 +345,7 @@ class Dispatcher:
             )
         return self._collector.verify(job, replace(batch, backend=job.backend))
 
-    def fetch_again(self, job_id: str, batch: CircuitBatch) -> JobRecord:
+    def fetch_again(self, job_id: str, batch: Batch) -> JobRecord:
         """Ask the provider once more for the result of a job, which costs nothing, and return the job as it stands.
 
         Args:
@@ -377,7 +377,7 @@ class Dispatcher:
         with calling(provider.name, "poll"):
             return provider.poll([job.ref])
 
-    def decode_stored(self, job: JobRecord, batch: CircuitBatch) -> pa.Table:
+    def decode_stored(self, job: JobRecord, batch: Batch) -> pa.Table:
         """Decode a result that was kept again, through today's decoder: no provider is asked, and nothing is written.
 
         Args:

@@ -19,33 +19,56 @@ WORD = 64
 
 
 def unpack(bits: U64, width: int) -> U8:
-    """Return the ``(m, width)`` matrix of 0 and 1 of ``m`` packed words; column ``i`` is bit ``i``.
+    """Return the ``(m, width)`` matrix of 0 and 1 of ``m`` packed outcomes; column ``i`` is bit ``i``.
+
+    Args:
+        bits: shape ``(m,)``, or ``(m, w)`` with the lowest word first.
+        width: bits of an outcome.
 
     Raises:
-        ValueError: ``width`` is above 64.
+        ValueError: ``width`` is above 64 bits for each word.
     """
-    if width > WORD:
-        raise ValueError(f"width {width} does not fit one 64-bit word")
+    per_outcome = bits.shape[1] if bits.ndim == 2 else 1
+    if width > WORD * per_outcome:
+        raise ValueError(f"width {width} does not fit {per_outcome} words of 64 bits")
     words = np.ascontiguousarray(bits, dtype="<u8")
-    as_bytes = words.view(np.uint8).reshape(-1, 8)[:, : (width + 7) // 8]
+    as_bytes = words.view(np.uint8).reshape(-1, 8 * per_outcome)[:, : (width + 7) // 8]
     if width == 0:
         return np.zeros((len(words), 0), dtype=np.uint8)
     return np.unpackbits(as_bytes, axis=1, count=width, bitorder="little")
 
 
 def pack(matrix: U8) -> U64:
-    """Return ``m`` packed words of an ``(m, width)`` matrix of 0 and 1; the inverse of :func:`unpack`.
+    """Return ``m`` packed outcomes of an ``(m, width)`` matrix of 0 and 1; the inverse of :func:`unpack`.
 
-    Raises:
-        ValueError: the matrix is wider than 64.
+    Returns:
+        Shape ``(m,)`` for up to 64 bits, else ``(m, w)`` with the lowest word first.
     """
     rows, width = matrix.shape
-    if width > WORD:
-        raise ValueError(f"width {width} does not fit one 64-bit word")
-    as_bytes = np.zeros((rows, 8), dtype=np.uint8)
+    per_outcome = max(1, -(-width // WORD))
+    as_bytes = np.zeros((rows, 8 * per_outcome), dtype=np.uint8)
     packed = np.packbits(matrix, axis=1, bitorder="little")
     as_bytes[:, : packed.shape[1]] = packed
-    return cast(U64, as_bytes.view("<u8").reshape(rows).astype(np.uint64))
+    words = as_bytes.view("<u8").reshape((rows,) if per_outcome == 1 else (rows, per_outcome))
+    return cast(U64, words.astype(np.uint64))
+
+
+def ones(bits: U64) -> npt.NDArray[np.int64]:
+    """Return how many bits of each packed outcome, of any width, are 1."""
+    counted = np.bitwise_count(bits).astype(np.int64)
+    return counted if counted.ndim == 1 else counted.sum(axis=1)
+
+
+def high_bits(bits: U64) -> list[bytes | None]:
+    """Return what is above bit 63 of each packed outcome, as tables keep it: little-endian bytes, None for one word."""
+    if bits.ndim == 1:
+        return [None] * len(bits)
+    return [row.tobytes() for row in np.ascontiguousarray(bits[:, 1:], dtype="<u8")]
+
+
+def low_word(bits: U64) -> U64:
+    """Return the lowest 64 bits of each packed outcome."""
+    return bits if bits.ndim == 1 else bits[:, 0]
 
 
 def bitstring(word: int, width: int) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from qhybrid_pipelines.core.backend_declaration import Declaration
+from qhybrid_pipelines.core.backend_declaration import Declaration, Plane
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.redaction import clean_fields
@@ -82,6 +82,8 @@ class CircuitBatch:
         compile_points: every point is to be compiled with its numbers, as a job of its own; see `core.sub_batches`.
     """
 
+    plane: ClassVar[Plane] = "gate"
+
     experiment: str
     backend: str
     template: Template
@@ -100,6 +102,21 @@ class CircuitBatch:
     def repetitions(self) -> int:
         """Number of independent runs of every point."""
         return int(self.seeds.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Bits of an outcome."""
+        return self.template.n_qubits
+
+    @property
+    def qubits(self) -> int:
+        """Qubits that it needs."""
+        return self.template.n_qubits
+
+    @property
+    def program_id(self) -> str:
+        """Hash of the template's text."""
+        return self.template.template_id
 
     @property
     def payload_sha256(self) -> str:
@@ -214,6 +231,7 @@ class Capabilities:
         integration: what it takes to use it, a few words.
         engines: for simulators, the engines behind this backend in order of preference; they compile within their run.
         region: where jobs are processed, for example ``eu-de``; None where neither provider nor operator says so.
+        graph_id: of the qubit graph that an annealer has now; None for backends that run circuits.
         declared: what the adapter says about the group that this backend belongs to.
     """
 
@@ -241,7 +259,13 @@ class Capabilities:
     integration: str = ""
     engines: tuple[str, ...] = ()
     region: str | None = None
+    graph_id: str | None = None
     declared: Declaration | None = field(default=None, repr=False)
+
+    @property
+    def plane(self) -> Plane:
+        """Which kind of work it takes."""
+        return self.declared.plane if self.declared else "gate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

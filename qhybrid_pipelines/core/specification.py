@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     Tag,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_serializer,
@@ -22,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from qhybrid_pipelines.core.annealing_specification import MAX_ANNEALED_VARIABLES, MAX_SETTINGS, AnnealingSpec
 from qhybrid_pipelines.core.circuit_specification import MAX_LAYERS, USUAL_POINTS, AnsatzSpec, SweepSpec
 from qhybrid_pipelines.core.strict_model import SHA256_PATTERN, FileSource, StrictModel, kind_of_file
 
@@ -146,9 +148,9 @@ class ProblemSpec(StrictModel):
 class ReduceSpec(StrictModel):
     """What is done classically before anything quantum."""
 
-    max_qubits: Annotated[int, Field(ge=2, le=HARD_MAX_QUBITS)] | Literal["auto"] = Field(
+    max_qubits: Annotated[int, Field(ge=2, le=MAX_ANNEALED_VARIABLES)] | Literal["auto"] = Field(
         default="auto",
-        description="Largest reduced model, 20 at most; auto is 20 where the whole fits and only local:* runs it, else 16.",
+        description="Largest reduced model, 20 at most for circuits and 1000 for annealing; auto is 20 where the whole fits and only local:* runs it, 1000 for annealing, else 16.",
     )
     incumbent: Literal["greedy", "annealing"] = Field(
         default="greedy",
@@ -215,6 +217,10 @@ class ExperimentSpec(StrictModel):
         default="template",
         description="template (compiled once, then bound) | points (each compiled with its numbers, a job per point).",
     )
+    annealing: AnnealingSpec | None = Field(
+        default=None,
+        description="For annealers, in place of ansatz, sweep, shots and compile: {reads, annealing_time_us, chain_strength, gauges}.",
+    )
     backends: tuple[Annotated[str, Field(pattern=BACKEND_PATTERN)], ...] = Field(
         default=("local:auto",), min_length=1, description="provider:backend, each gets its own verdict."
     )
@@ -225,6 +231,36 @@ class ExperimentSpec(StrictModel):
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
     data_class: DataClass = Field(default="internal", description="public | internal | confidential")
     lineage: Lineage = Field(default_factory=Lineage, description="Written by the pipeline.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _annealing_counts_points_and_shots(cls, value: Any) -> Any:
+        """Let sweep and shots say what annealing says: how many points there are, and how often each is sampled."""
+        given = value.get("annealing") if isinstance(value, dict) else None
+        if given is None:
+            return value
+        try:
+            annealing = given if isinstance(given, AnnealingSpec) else AnnealingSpec.model_validate(given)
+        except ValidationError:
+            return value  # the field itself tells what is wrong, and where
+        number = len(annealing.settings)
+        said: dict[str, Any] = {"sweep": {"strategy": "grid", "points": number}, "shots": annealing.reads}
+        for field, counted in said.items():
+            named = value.get(field, counted)
+            plain = named.model_dump(include={"strategy", "points"}) if isinstance(named, SweepSpec) else named
+            if plain != counted and not (isinstance(plain, dict) and plain.items() >= counted.items()):
+                raise PydanticCustomError(
+                    "annealing_and_circuits",
+                    "{field} is for circuits, and this anneals; leave it out: annealing says reads, annealing_time_us, chain_strength and gauges",
+                    {"field": field},
+                )
+        if number > MAX_SETTINGS:
+            raise PydanticCustomError(
+                "too_many_settings",
+                "annealing has {number} combinations of time, chain strength and gauge, and at most {most} are run",
+                {"number": number, "most": MAX_SETTINGS, "field": "annealing"},
+            )
+        return value | said
 
     @field_validator("sweep")
     @classmethod
@@ -259,18 +295,52 @@ class ExperimentSpec(StrictModel):
         """Most qubits of a reduced model that is the whole of what exact steps leave."""
         if self.reduce.max_qubits != "auto":
             return self.reduce.max_qubits
+        if self.annealing is not None:
+            return MAX_ANNEALED_VARIABLES
         return HARD_MAX_QUBITS if all(name.startswith("local:") for name in self.backends) else WINDOW_QUBITS
 
     @property
     def window_qubits(self) -> int:
         """Most qubits of a window of it, where the whole is wider."""
+        if self.annealing is not None:  # a window's optimum is looked up, however wide the annealer is
+            return min(self.widest, HARD_MAX_QUBITS)
         return WINDOW_QUBITS if self.reduce.max_qubits == "auto" else self.reduce.max_qubits
 
     @model_serializer(mode="wrap")
-    def _omit_default_compile(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the usual way to compile away, so that experiments keep the keys they had before there was another."""
+    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the usual way to compile and absent annealing away, so that experiments keep the keys they had before these existed."""
         fields: dict[str, Any] = serialise(self)
-        return fields if self.compile != "template" else {k: v for k, v in fields.items() if k != "compile"}
+        usual = {"compile": "template", "annealing": None}
+        return {k: v for k, v in fields.items() if k not in usual or v != usual[k]}
+
+    @model_validator(mode="after")
+    def _width_fits_the_plane(self) -> ExperimentSpec:
+        width = self.reduce.max_qubits
+        if self.annealing is None and width != "auto" and width > HARD_MAX_QUBITS:
+            raise PydanticCustomError(
+                "too_wide_for_circuits",
+                "circuits have at most {most} qubits, and {width} are asked for; lower it, or say annealing",
+                {"most": HARD_MAX_QUBITS, "width": width, "field": "reduce.max_qubits"},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _annealing_has_no_circuit(self) -> ExperimentSpec:
+        if self.annealing is None:
+            return self
+        given = (
+            ("ansatz", self.ansatz != AnsatzSpec()),
+            ("problem.circuit", self.problem.circuit is not None),
+            ("compile", self.compile != "template"),
+        )
+        for field, is_given in given:
+            if is_given:
+                raise PydanticCustomError(
+                    "annealing_and_circuits",
+                    "{field} is for circuits, and this anneals; leave it out: annealing says reads, annealing_time_us, chain_strength and gauges",
+                    {"field": field},
+                )
+        return self
 
     @model_validator(mode="after")
     def _auto_knows_the_angles(self) -> ExperimentSpec:

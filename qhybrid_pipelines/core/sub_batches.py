@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
 from qhybrid_pipelines.core.openqasm import bind_parameters
@@ -23,36 +24,41 @@ class SubBatch:
         first_repetition: index in the whole of its first repetition.
     """
 
-    batch: CircuitBatch
+    batch: Batch
     first_point: int
     first_repetition: int
 
 
-def make_sub_batch(
-    batch: CircuitBatch, *, first_point: int, points: int, first_repetition: int, repetitions: int
-) -> SubBatch:
+def make_sub_batch(batch: Batch, *, first_point: int, points: int, first_repetition: int, repetitions: int) -> SubBatch:
     """Return the rectangle of that place and size; the whole batch where it covers everything."""
     if (points, repetitions) == (batch.points, batch.repetitions):
         return SubBatch(batch=_bind_in_text(batch), first_point=0, first_repetition=0)
     rows = slice(first_point, first_point + points)
-    structure = batch.structure and replace(batch.structure, angles=batch.structure.angles[rows])
     seeds = batch.seeds[rows, first_repetition : first_repetition + repetitions]
+    if not isinstance(batch, CircuitBatch):
+        part = replace(
+            batch,
+            annealing_times=batch.annealing_times[rows],
+            chain_strengths=batch.chain_strengths[rows],
+            gauges=batch.gauges[rows],
+            seeds=seeds,
+        )
+        return SubBatch(batch=part, first_point=first_point, first_repetition=first_repetition)
+    structure = batch.structure and replace(batch.structure, angles=batch.structure.angles[rows])
     small = replace(batch, bindings=batch.bindings[rows], seeds=seeds, structure=structure)
     return SubBatch(batch=_bind_in_text(small), first_point=first_point, first_repetition=first_repetition)
 
 
-def _bind_in_text(batch: CircuitBatch) -> CircuitBatch:
+def _bind_in_text(batch: Batch) -> Batch:
     """Return a batch of one point with its numbers in the template's text, if that is asked for; else the batch."""
-    if not batch.compile_points or batch.points != 1:
+    if not isinstance(batch, CircuitBatch) or not batch.compile_points or batch.points != 1:
         return batch
     values = dict(zip(batch.template.parameters, batch.bindings[0].tolist(), strict=True))
     template = replace(batch.template, text=bind_parameters(batch.template.text, values), parameters=())
     return replace(batch, template=template, bindings=batch.bindings[:, :0])
 
 
-def split(
-    batch: CircuitBatch, capabilities: Capabilities, gates_per_circuit: int | None = None
-) -> tuple[SubBatch, ...]:
+def split(batch: Batch, capabilities: Capabilities, gates_per_circuit: int | None = None) -> tuple[SubBatch, ...]:
     """Return the parts of a batch that each fit into one job, in order of point, then repetition.
 
     Whole points stay together as long as one point's repetitions fit.
@@ -83,13 +89,14 @@ def split(
     return split_by_size(batch, max_circuits)
 
 
-def split_by_size(batch: CircuitBatch, max_circuits: int) -> tuple[SubBatch, ...]:
+def split_by_size(batch: Batch, max_circuits: int) -> tuple[SubBatch, ...]:
     """Return the parts of at most ``max_circuits`` circuits each, at least 1, in order of point, then repetition.
 
     The size of the largest part says which split it was: ``split_by_size`` of that size gives the same parts.
     """
     repetitions = min(batch.repetitions, max_circuits)
-    points = max_circuits // repetitions if repetitions == batch.repetitions and not batch.compile_points else 1
+    one_by_one = isinstance(batch, CircuitBatch) and batch.compile_points
+    points = max_circuits // repetitions if repetitions == batch.repetitions and not one_by_one else 1
     return tuple(
         make_sub_batch(
             batch,

@@ -12,6 +12,7 @@ import dagster as dg
 from qhybrid_pipelines.control.experiments.due_stages import (
     COLLECT,
     DESCRIBE,
+    DESCRIBE_RESULTS,
     EVALUATE,
     EXECUTE,
     INFER,
@@ -52,7 +53,7 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
         ),
         "execute": StageJob(
             "2_execute",
-            (*LOOP, *EXECUTE, *DESCRIBE, REPORT),
+            (*LOOP, *EXECUTE, *DESCRIBE, *DESCRIBE_RESULTS, REPORT),
             "From circuits to verdict and decision, on a backend that answers at once.",
         ),
         "submit": StageJob(
@@ -60,7 +61,9 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
             (*LOOP, *SUBMIT, *DESCRIBE),
             "From circuits to jobs that a provider has acknowledged; nothing waits for their results.",
         ),
-        "collect": StageJob("3_collect", (*COLLECT, REPORT), "From settled jobs to verdict and decision."),
+        "collect": StageJob(
+            "3_collect", (*COLLECT, *DESCRIBE_RESULTS, REPORT), "From settled jobs to verdict and decision."
+        ),
         "train": StageJob(
             "learn_1_train",
             TRAIN,

@@ -143,11 +143,20 @@ def batches(table: pa.Table) -> Metadata:
     metadata["circuits"] = sum(
         r["points"] * r["repetitions"] for r in table.select(["points", "repetitions"]).to_pylist()
     )
-    if table.num_rows and table.column("n_qubits")[0].as_py() <= MAX_DRAWN_QUBITS:
-        template = table.column("template")[0].as_py()
+    template = table.column("template")[0].as_py() if table.num_rows else ""
+    if template and table.column("n_qubits")[0].as_py() <= MAX_DRAWN_QUBITS:
         metadata["circuit"] = code_block(_first_lines(draw_circuit(template), 60), "text")
         metadata["openqasm"] = code_block(_first_lines(template, 60), "text")
     return metadata
+
+
+def chains(table: pa.Table) -> Metadata:
+    """Show how many chains broke at each strength."""
+    if not table.num_rows:
+        return {"problems": 0}
+    by_strength = table.group_by("chain_strength").aggregate([("broken_fraction", "mean")]).sort_by("chain_strength")
+    broken = {f"{row['chain_strength']:g}": round(row["broken_fraction_mean"], 4) for row in by_strength.to_pylist()}
+    return {"problems": table.num_rows, "broken_chains_by_strength": broken}
 
 
 def submissions(table: pa.Table) -> Metadata:

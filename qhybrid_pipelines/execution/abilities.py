@@ -7,7 +7,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, TokenListing
+    import numpy as np
+    import numpy.typing as npt
+
+    from qhybrid_pipelines.core.batches import Batch
+    from qhybrid_pipelines.core.embedding import Embedding
+    from qhybrid_pipelines.core.ising import IsingModel
+    from qhybrid_pipelines.core.jobs import JobRef, RawResult, TokenListing
     from qhybrid_pipelines.execution.adapter_assumptions import Fact
     from qhybrid_pipelines.execution.port import Provider
 
@@ -45,6 +51,16 @@ class Ability(StrEnum):
 
     By: providers that were written without an account; `qhybrid backends verify` prints it
     """
+    EMBED = "embed"
+    """Embeds a model in a backend's qubit graph as it is now; the same model, graph and seed give the same embedding.
+
+    By: annealers, whose batches are planned with their embedding
+    """
+    CHAIN_BREAKS = "chain_breaks"
+    """Reads from a kept result in which share of the reads the qubits of each variable disagreed. Pure, like `Provider.decode`.
+
+    By: annealers
+    """
     REQUESTS = "requests"
     """Counts the requests that were made since the provider was built.
 
@@ -77,12 +93,28 @@ class OptionalMembers(Protocol):
     def label_jobs(self, home_id: str) -> None:
         """Name a home in what is submitted from now on, see `Ability.LABEL_JOBS`."""
 
-    def verify_facts(self, backend: str, job: tuple[JobRef, CircuitBatch, str] | None = None) -> tuple[Fact, ...]:
+    def verify_facts(self, backend: str, job: tuple[JobRef, Batch, str] | None = None) -> tuple[Fact, ...]:
         """Return what agrees with what the adapter was written for and what does not, see `Ability.VERIFY_FACTS`.
 
         Args:
             backend: full name.
             job: a finished job with its batch and token; without one, only what is free is looked at.
+        """
+
+    def embed(self, model: IsingModel, backend: str, *, seed: int) -> Embedding:
+        """Return an embedding of a model, see `Ability.EMBED`.
+
+        Raises:
+            InvalidInput: the model does not fit the backend.
+            Rejected: there is no such backend.
+            ProviderError: its qubit graph could not be read.
+        """
+
+    def chain_breaks(self, raw: RawResult, batch: Batch) -> npt.NDArray[np.float64]:
+        """Return the share of broken chains of each variable, shape ``(n,)``, see `Ability.CHAIN_BREAKS`.
+
+        Raises:
+            CorruptResult: the result is not the batch's.
         """
 
     @property

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.bits import U64, WORD
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
 
@@ -64,7 +64,7 @@ def counts_table(points: Iterable[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_batches(points, schema=COUNTS_SCHEMA).combine_chunks()
 
 
-def verify_counts(counts: pa.Table, batch: CircuitBatch) -> None:
+def verify_counts(counts: pa.Table, batch: Batch) -> None:
     """Check that counts can be the answer to a batch.
 
     Raises:
@@ -74,7 +74,7 @@ def verify_counts(counts: pa.Table, batch: CircuitBatch) -> None:
         raise CorruptResult(f"the result's columns are {counts.schema.names}, not counts")
     if any(counts.column(name).null_count for name in ("point", "repetition", "bits", "count")):
         raise CorruptResult("the result holds nulls")
-    width = batch.template.n_qubits
+    width = batch.width
     if width > WORD and counts.column("high_bits").null_count:
         raise CorruptResult(f"outcomes of {width} qubits lack their bits above {WORD - 1}")
     point, repetition, bits, count = (

@@ -41,6 +41,8 @@ _JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 #: A server that asks to be left alone for longer is asked again after a day all the same.
 _LONGEST_WAIT_SECONDS = 86_400.0
 _MAX_TEXT = 300
+#: Where vendors say in words what is wrong.
+_TEXT_FIELDS = ("message", "error", "error_msg")
 #: More than what is kept, so that a secret is whole when it is looked for.
 _MAX_READ_BYTES = 20_000
 
@@ -139,7 +141,7 @@ def parse_json(body: bytes) -> Any:
 def error_text(answer: HttpResponse) -> str:
     """Return status and message of an answer, one line without secrets."""
     found = parse_json(answer.body)
-    text = found.get("message") or found.get("error") if isinstance(found, dict) else None
+    text = next((found[name] for name in _TEXT_FIELDS if found.get(name)), None) if isinstance(found, dict) else None
     if not isinstance(text, str):
         text = answer.body[:_MAX_READ_BYTES].decode("utf-8", "replace")
     text = vendor_text(text[:_MAX_READ_BYTES], max_characters=_MAX_TEXT)

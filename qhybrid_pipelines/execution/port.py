@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, QHybridError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.core.provider_time import asking
 from qhybrid_pipelines.execution.abilities import Ability
@@ -55,10 +56,10 @@ class Provider(Protocol):
     def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
         """Compile a template for a backend; parameters stay free."""
 
-    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> jobs.Estimate:
         """Return the cost range of a batch, before anything is sent."""
 
-    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
         """Submit a batch. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`.
 
         What is refused before the request leaves this machine says so, see `before_sending`.
@@ -78,7 +79,7 @@ class Provider(Protocol):
     def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
         """Return the result's bytes as received."""
 
-    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Pure, so that stored payloads can be decoded again.
 
         Raises:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from qhybrid_pipelines.core.batches import Batch, only_circuits
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.job_states import JobState
@@ -59,12 +60,13 @@ class StoredJobs(ABC):
         """Simulate a batch. Raises `Rejected` for one that cannot be run."""
 
     @before_sending()  # nothing leaves this machine
-    def submit(self, batch: CircuitBatch, token: str) -> JobRef:
+    def submit(self, batch: Batch, token: str) -> JobRef:
         """Simulate a batch and store its result. The same token gives the same job, without simulating again.
 
         Raises:
             Rejected: the batch is malformed, the backend cannot run it, or the token belongs to another batch.
         """
+        batch = only_circuits(batch)
         ref = token_ref(self.name, batch.backend, token)
         content = self._store.read(ref.provider_job_id)
         if content is None:
@@ -100,13 +102,13 @@ class StoredJobs(ABC):
         """Return the result's bytes as they were stored. Raises `Rejected` for a job that is not there."""
         return RawResult(ref=ref, content=self._content(ref), content_type=CONTENT_TYPE)
 
-    def decode(self, raw: RawResult, batch: CircuitBatch) -> pa.Table:
+    def decode(self, raw: RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`.
 
         Raises:
             CorruptResult: the stream is damaged, or job, payload, width, points or shots do not match the batch.
         """
-        return decode_stored(raw, batch)
+        return decode_stored(raw, only_circuits(batch))
 
     def details(self, raw: RawResult) -> dict[str, Any]:
         """Return what a result says about its making: engine, version, seconds, timestamps. Raises `CorruptResult`."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.classical.exhaustive import all_outcomes
+from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes
 from qhybrid_pipelines.classical.local_search import Columns
 from qhybrid_pipelines.classical.solvers.random_sampling import random_counts
 from qhybrid_pipelines.core.bits import U8, assignment_text
@@ -128,7 +128,7 @@ def run_baselines(
         for repetition in range(spec.repetitions)
     ]
     rows.append(runner.timed_row(family.solver_name, 0, runner.family_solver))
-    if reduced_model.exact:
+    if reduced_model.exact and reduced_model.size <= MAX_VARIABLES:
         rows.append(runner.timed_row(EXHAUSTIVE, 0, runner.exhaustive))
     return rows
 

@@ -25,6 +25,7 @@ from qhybrid_pipelines.problems.proofs import (
     check_that_no_answer_beats_a_proof,
     stated_bounds,
 )
+from qhybrid_pipelines.problems.reduction import is_proved
 from qhybrid_pipelines.problems.runs import SolverRuns, baseline_runs, best_solver, paired_gains, quantum_runs
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH
 from qhybrid_pipelines.problems.table_columns import Columns, to_columns
@@ -233,7 +234,7 @@ def _is_ceiling(
     best_quantum: float | None,
 ) -> bool:
     """Return whether the reduced model, being only a part of the instance, had nothing to offer above the incumbent."""
-    if reduced_model_row["exact"] or is_better(family, ceiling, incumbent):
+    if reduced_model_row["exact"] or not is_proved(reduced_model_row) or is_better(family, ceiling, incumbent):
         return False
     return best_quantum is None or not is_better(family, (best_quantum, True), incumbent)
 
@@ -333,6 +334,8 @@ def _is_noise_like(scores: Table) -> bool:
 
 def _found_reduced_model_optimum(
     scores: Table, best_quantum: float | None, reduced_model_row: Mapping[str, Any], sense: int
-) -> bool:
+) -> bool | None:
+    if not is_proved(reduced_model_row):
+        return None
     measured = any(share > 0 for share in scores["p_reduced_model_optimum"])
     return measured or bool(_reaches(_finite([best_quantum]), reduced_model_row["reduced_model_optimum"], sense).any())

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U64
+from qhybrid_pipelines.core.bits import U64, WORD
+from qhybrid_pipelines.core.energy_tables import as_words
 from qhybrid_pipelines.core.errors import CorruptResult
 
 I64 = npt.NDArray[np.int64]
@@ -29,7 +30,7 @@ class MeasuredCounts:
         repetition: shape ``(m,)``.
         count: how often the outcome was measured there, in shots.
         outcome: index into ``distinct_outcomes``.
-        distinct_outcomes: the distinct outcomes over all rows, packed, ascending.
+        distinct_outcomes: the distinct outcomes over all rows, packed, ascending; shape ``(k,)``, above 64 variables ``(k, w)``.
     """
 
     point: Labels
@@ -59,13 +60,20 @@ class RunOutcomes:
 def read_counts(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> MeasuredCounts:
     """Return the arrays ``point, repetition, bits, count`` of counts, which may be in any order, sorted.
 
+    Above 64 variables there is an array ``high_bits`` of little-endian bytes too.
+
     Raises:
         CorruptResult: an outcome has a bit set that the reduced model of ``width`` variables does not have.
     """
     point, repetition = counts["point"], counts["repetition"]
     count = counts["count"].astype(np.int64, copy=False)
     bits = counts["bits"].astype(np.uint64, copy=False)
-    highest = int(bits.max(initial=0)).bit_length() - 1
+    if width > WORD:
+        bits = as_words(bits, counts["high_bits"], width)
+    top_word = bits if bits.ndim == 1 else bits[:, -1]
+    highest = int(top_word.max(initial=0)).bit_length() - 1
+    if bits.ndim == 2:
+        highest += WORD * (bits.shape[1] - 1)
     if highest >= width:
         raise CorruptResult(f"bit {highest} is set in a measured outcome of {width} qubits")
     distinct_outcomes, outcome = _index_outcomes(bits, width)
@@ -97,6 +105,9 @@ def sum_out_ancillas(counts: Mapping[str, npt.NDArray[Any]], *, width: int) -> M
 
 def _index_outcomes(bits: U64, width: int) -> tuple[U64, I64]:
     """Return the distinct outcomes in ascending order, and the place of each outcome among them."""
+    if bits.ndim == 2:  # compared from the highest word down
+        words, place = np.unique(bits[:, ::-1], axis=0, return_inverse=True)
+        return np.ascontiguousarray(words[:, ::-1]), place.ravel()
     if width > _MAX_TABLE_QUBITS:
         return np.unique(bits, return_inverse=True)
     present = np.zeros(1 << width, dtype=np.bool_)

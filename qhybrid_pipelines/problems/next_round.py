@@ -18,6 +18,7 @@ from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.core.specification import MAX_LAYERS, ExperimentSpec, Lineage, SweepSpec
 from qhybrid_pipelines.core.verdicts import Verdict
 from qhybrid_pipelines.problems.evaluation import objective_tolerance
+from qhybrid_pipelines.problems.reduction import is_proved
 from qhybrid_pipelines.quantum.angle_search import stretch
 
 
@@ -133,7 +134,11 @@ def _has_no_room(reduced_model_row: Mapping[str, Any], comparison_row: Mapping[s
     """Return whether the reduced model, being only a part, has nothing above the incumbent, whatever word the verdict is."""
     optimum, incumbent = comparison_row["reduced_model_optimum"], comparison_row["incumbent_objective"]
     gain = (1 if comparison_row["sense"] == "max" else -1) * (optimum - incumbent)
-    return not reduced_model_row["exact"] and gain <= objective_tolerance(optimum, incumbent)
+    return (
+        is_proved(reduced_model_row)
+        and not reduced_model_row["exact"]
+        and gain <= objective_tolerance(optimum, incumbent)
+    )
 
 
 def _change_specification(spec: ExperimentSpec, changed: dict[str, Any]) -> ExperimentSpec:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.classical.better_than_random import random_energy
 from qhybrid_pipelines.classical.exhaustive import find_minimum, is_minimum
-from qhybrid_pipelines.core.bits import U64
+from qhybrid_pipelines.core.bits import U64, high_bits, low_word, ones
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.reduced_model import ReducedModel
@@ -19,7 +19,12 @@ from qhybrid_pipelines.problems.measured_counts import I64, MeasuredCounts, grou
 
 
 def point_scores(
-    reduced_model: ReducedModel, measured: MeasuredCounts, raw: Evaluation, *, shots: int
+    reduced_model: ReducedModel,
+    measured: MeasuredCounts,
+    raw: Evaluation,
+    *,
+    shots: int,
+    lowest_known: float | None = None,
 ) -> dict[str, Any]:
     """Return the columns of the table `point_scores` from ``point`` on.
 
@@ -28,6 +33,7 @@ def point_scores(
         measured: what came back.
         raw: what its distinct outcomes are worth as measured.
         shots: that every point and repetition was asked for.
+        lowest_known: energy in place of the exact minimum, for a reduced model that is too wide to enumerate.
 
     Raises:
         CorruptResult: the counts of a point and repetition do not add up to the shots.
@@ -37,7 +43,9 @@ def point_scores(
     _check_shots(measured, starts, total, shots)
     energies = reduced_model.model.energies(measured.distinct_outcomes)
     feasible = raw.feasible[measured.outcome]
-    at_optimum = _at_reduced_model_optimum(reduced_model, measured.distinct_outcomes, energies)[measured.outcome]
+    at_optimum = _at_reduced_model_optimum(reduced_model, measured.distinct_outcomes, energies, lowest_known)[
+        measured.outcome
+    ]
 
     def weighted(values: npt.NDArray[Any]) -> F64:
         return group_sums(group, len(starts), measured.count * values)
@@ -55,7 +63,8 @@ def point_scores(
         "distinct_outcomes": distinct,
         "mean_energy": mean_energy,
         "min_energy": energies[lowest],
-        "argmin_bits": measured.distinct_outcomes[lowest],
+        "argmin_bits": low_word(measured.distinct_outcomes[lowest]),
+        "argmin_high_bits": high_bits(measured.distinct_outcomes[lowest]),
         "p_feasible": feasible_shots / total,
         "mean_objective": _none_where_absent(
             feasible_shots > 0,
@@ -90,15 +99,16 @@ def _check_shots(measured: MeasuredCounts, starts: I64, total: I64, shots: int) 
 
 
 def _at_reduced_model_optimum(
-    reduced_model: ReducedModel, distinct_outcomes: U64, energies: F64
+    reduced_model: ReducedModel, distinct_outcomes: U64, energies: F64, lowest: float | None
 ) -> npt.NDArray[np.bool_]:
     """Return which outcomes have the lowest energy; where the number of ones is fixed, among those that keep it."""
-    _, lowest = find_minimum(reduced_model.model, reduced_model.cardinality)
+    if lowest is None:
+        _, lowest = find_minimum(reduced_model.model, reduced_model.cardinality)
     at_minimum = is_minimum(reduced_model.model, energies, lowest)
     return (
         at_minimum
         if reduced_model.cardinality is None
-        else at_minimum & (np.bitwise_count(distinct_outcomes) == reduced_model.cardinality)
+        else at_minimum & (ones(distinct_outcomes) == reduced_model.cardinality)
     )
 
 
@@ -109,7 +119,7 @@ def _noise_threshold(reduced_model: ReducedModel, measured: MeasuredCounts, shot
     all others against random outcomes.
     """
     cardinality = reduced_model.cardinality
-    if cardinality is not None and (np.bitwise_count(measured.distinct_outcomes) != cardinality).any():
+    if cardinality is not None and (ones(measured.distinct_outcomes) != cardinality).any():
         cardinality = None
     return random_energy(reduced_model.model, cardinality).threshold(shots.astype(np.float64))
 

@@ -16,21 +16,22 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from qhybrid_pipelines.classical.exhaustive import find_minimum
 from qhybrid_pipelines.classical.reduction.components import components, solve_small_components
 from qhybrid_pipelines.classical.reduction.roof_duality import persistent_values
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
+from qhybrid_pipelines.core.annealing_specification import MAX_ANNEALED_VARIABLES
 from qhybrid_pipelines.core.bits import U8, assignment_text
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.core.seeds import generator
+from qhybrid_pipelines.core.seeds import derive_seed, generator
 from qhybrid_pipelines.core.specification import HARD_MAX_QUBITS, ExperimentSpec
 from qhybrid_pipelines.problems.evaluation import Problem, best_assignment
 from qhybrid_pipelines.problems.family import Family, FamilyReduction
 from qhybrid_pipelines.problems.incumbents import Incumbent, find_incumbent, make_incumbent
 from qhybrid_pipelines.problems.instance import Instance
+from qhybrid_pipelines.problems.lowest_outcome import lowest_outcome
 from qhybrid_pipelines.problems.post_processing import repair
 from qhybrid_pipelines.problems.reduction_steps import ReductionSteps, follow_substitutions
 from qhybrid_pipelines.problems.windows import WindowChoice, Windows
@@ -52,6 +53,7 @@ class Reduction:
     reduced_model_optimum: float
     reduced_model_optimum_assignment: U8
     reduced_model_minimum_energy: float
+    reduced_model_optimum_proved: bool
     penalty_weight: float
     windows_tried: int | None
     windows_without_headroom: int | None
@@ -73,6 +75,7 @@ class Reduction:
             "reduced_model_optimum": self.reduced_model_optimum,
             "reduced_model_optimum_assignment": assignment_text(self.reduced_model_optimum_assignment),
             "reduced_model_minimum_energy": self.reduced_model_minimum_energy,
+            "reduced_model_optimum_proved": self.reduced_model_optimum_proved,
             "penalty_weight": self.penalty_weight,
             "windows_tried": self.windows_tried,
             "windows_without_headroom": self.windows_without_headroom,
@@ -94,6 +97,11 @@ def reduced_model_from_row(row: Mapping[str, Any]) -> ReducedModel:
         cardinality=row["cardinality"],
         exact=row["exact"],
     )
+
+
+def is_proved(reduced_model_row: Mapping[str, Any]) -> bool:
+    """Return whether the optimum in a row of `reduced_models` is exact; older releases knew no other."""
+    return reduced_model_row.get("reduced_model_optimum_proved") is not False
 
 
 def reduce_instance(
@@ -129,8 +137,8 @@ def reduce_instance(
     if eliminate is not None:
         _eliminate(problem, steps, eliminate, spec.ansatz.kind)
     reduced_model = _build_reduced_model(problem, steps)
-    word, energy = find_minimum(reduced_model.model, reduced_model.cardinality)
-    best = repair(problem, reduced_model.expand(np.array([word], dtype=np.uint64)))
+    lowest = lowest_outcome(reduced_model, seed=derive_seed(spec.seed, "lowest outcome"))
+    best = repair(problem, reduced_model.expand(lowest.bits))
     optimum, (objective, _) = best_assignment(problem, best)
     return Reduction(
         instance=instance.name,
@@ -141,7 +149,8 @@ def reduce_instance(
         incumbent_objective=incumbent.solution_value[0],
         reduced_model_optimum=objective,
         reduced_model_optimum_assignment=optimum,
-        reduced_model_minimum_energy=energy,
+        reduced_model_minimum_energy=lowest.energy,
+        reduced_model_optimum_proved=lowest.proved,
         penalty_weight=problem.penalised_model.penalty_weight,
         windows_tried=None if window is None else window.tried,
         windows_without_headroom=None if window is None else window.without_headroom,
@@ -172,7 +181,7 @@ def _check_size(problem: Problem, spec: ExperimentSpec) -> None:
         raise InvalidInput(
             f"the instance has {size} variables, reduction is switched off, and at most {spec.widest} qubits "
             "are allowed",
-            remedy=f"Raise reduce.max_qubits, to {HARD_MAX_QUBITS} at most, or leave `rules: none` out.",
+            remedy=f"Raise reduce.max_qubits, to {HARD_MAX_QUBITS if spec.annealing is None else MAX_ANNEALED_VARIABLES} at most, or leave `rules: none` out.",
             field="reduce.rules",
         )
 

@@ -38,17 +38,19 @@ def score_counts(
     *,
     incumbent: U8,
     shots: int,
+    lowest_known: float | None = None,
 ) -> ScoreTables:
     """Return the scores of measured outcomes.
 
     Args:
         family: of the instance.
         instance: the original one.
-        reduced_model: what was sent; at most 20 variables.
+        reduced_model: what was sent.
         counts: arrays ``point, repetition, bits, count`` of equal length, one entry per distinct outcome of a point
-            and repetition, in any order; may be empty.
+            and repetition, in any order; may be empty. Above 64 variables ``high_bits`` too.
         incumbent: shape ``(n,)``, the assignment known before.
         shots: that every point and repetition was asked for.
+        lowest_known: energy in place of the exact minimum, for a reduced model that is too wide to enumerate.
 
     Raises:
         CorruptResult: an outcome is wider than the reduced model, or counts do not add up to the shots.
@@ -56,7 +58,7 @@ def score_counts(
     problem = Problem.of(family, instance)
     measured = read_counts(counts, width=reduced_model.size)
     raw = evaluate_outcomes(problem, reduced_model, measured.distinct_outcomes)
-    points = point_scores(reduced_model, measured, raw, shots=shots)
+    points = point_scores(reduced_model, measured, raw, shots=shots, lowest_known=lowest_known)
     solutions = best_solutions(problem, reduced_model, measured, raw, incumbent=incumbent)
     return ScoreTables(
         point_scores={"instance": [instance.name] * len(points["point"]), **points},

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8, assignment_text
+from qhybrid_pipelines.core.bits import U8, assignment_text, high_bits, low_word
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import (
     Evaluation,
@@ -69,7 +69,8 @@ def best_solutions(
         "repetition": runs.repetition[top],
         "rank": np.concatenate(rank),
         "point": runs.point[top],
-        "bits": measured.distinct_outcomes[runs.outcome[top]],
+        "bits": low_word(measured.distinct_outcomes[runs.outcome[top]]),
+        "high_bits": high_bits(measured.distinct_outcomes[runs.outcome[top]]),
         "count": runs.count[top],
         **_objective_columns(problem, np.concatenate(top_assignments), incumbent),
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qhybrid_pipelines.classical.exhaustive import all_outcomes, find_minimum, is_minimum
+from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes, find_minimum, is_minimum
 from qhybrid_pipelines.classical.statistics import trials_to_target
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
@@ -17,7 +17,7 @@ class RandomFigures:
     """Figures of uniform random shots on the same reduced model.
 
     Attributes:
-        p_optimum: probability of one shot to be at the reduced model's lowest energy; None where nothing was sent.
+        p_optimum: probability of one shot to be at the reduced model's lowest energy; None where nothing was sent, or the model is too wide to tell.
         shots_to_target_99: shots that reach the reference once with 99 %; None where no shot of either side is known to.
     """
 
@@ -37,7 +37,10 @@ def random_figures(
     """
     if not len(scores["point"]) or "model" not in reduced_model_row:
         return RandomFigures(p_optimum=None, shots_to_target_99=None)
-    share = uniform_p_optimum(reduced_model_from_row(reduced_model_row))
+    reduced_model = reduced_model_from_row(reduced_model_row)
+    if reduced_model.size > MAX_VARIABLES:  # nobody knows how many outcomes are optimal
+        return RandomFigures(p_optimum=None, shots_to_target_99=None)
+    share = uniform_p_optimum(reduced_model)
     return RandomFigures(p_optimum=share, shots_to_target_99=trials_to_target(share, 1) if reached else None)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
@@ -16,6 +17,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure, Template
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.quantum.annealing.anneal_batches import anneal_batch_from_row
 from qhybrid_pipelines.quantum.hardware_efficient import hardware_efficient_ansatz
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
@@ -128,12 +130,15 @@ def batch_to_row(planned: PlannedBatch, *, first_point: int | None = None) -> di
         "seeds": batch.seeds.tolist(),
         "structure": _structure_to_json(batch.structure) if batch.structure else None,
         "compile_points": batch.compile_points,
+        "annealing": None,
         "payload_sha256": batch.payload_sha256,
     }
 
 
-def batch_from_row(row: Mapping[str, Any]) -> CircuitBatch:
+def batch_from_row(row: Mapping[str, Any]) -> Batch:
     """Return the batch of a row of the table `circuit_batches`."""
+    if row.get("annealing"):
+        return anneal_batch_from_row(row)
     template = Template(text=row["template"], parameters=tuple(row["parameters"]), n_qubits=row["n_qubits"])
     points = row["points"]
     return CircuitBatch(

@@ -80,6 +80,8 @@ def plan_sweep(
 ) -> SweepPlan:
     """Return the parameter points of an experiment; none for a reduced model without variables.
 
+    An experiment that anneals has no angles; its points are its settings.
+
     Args:
         reduced_model: what is to be solved.
         spec: names ansatz and strategy.
@@ -93,6 +95,11 @@ def plan_sweep(
     """
     if reduced_model.size == 0:
         return SweepPlan(strategy=spec.sweep.strategy, angles=np.empty((0, 0)), angle_source=(), layers=0)
+    if spec.annealing is not None:
+        said = tuple(
+            f"{time:g} us, chain strength {factor:g}, gauge {gauge}" for time, factor, gauge in spec.annealing.settings
+        )
+        return SweepPlan(strategy="annealing", angles=np.empty((len(said), 0)), angle_source=said, layers=0)
     if circuit is not None:
         check_width(circuit, reduced_model)
     if spec.sweep.strategy == "given":

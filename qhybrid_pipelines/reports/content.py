@@ -67,17 +67,22 @@ class RandomReference:
 
     Attributes:
         mean_energy: of one random outcome, in cost units.
-        minimum_energy: the lowest there is.
-        optimum_share: chance that a random outcome has the lowest energy.
+        minimum_energy: the lowest there is; where that is not proved, the lowest that is known.
+        optimum_share: chance that a random outcome has the lowest energy; None where that is not proved.
         outcome_share: chance of one particular outcome.
         cardinality: where measured outcomes always have the right number of ones, random ones are drawn from those, too.
     """
 
     mean_energy: float
     minimum_energy: float
-    optimum_share: float
+    optimum_share: float | None
     outcome_share: float
     cardinality: int | None
+
+    @property
+    def lowest_label(self) -> str:
+        """What the minimum is called beside its line."""
+        return "lowest known" if self.optimum_share is None else "lowest there is"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +160,8 @@ class BestPoint:
         share_low: lower 95 % Wilson bound.
         share_high: upper bound.
         shots_to_99: shots that hit it once with 99 %; a lower bound where it was never hit.
-        random_share: the same share for random outcomes.
-        random_shots_to_99: the same number for random outcomes.
+        random_share: the same share for random outcomes; None where nobody knows it.
+        random_shots_to_99: the same number for random outcomes; None where nobody knows it.
         above_random: (quantum - random) / (reference - random) of mean objectives: 0 is random, 1 is the reference.
         above_random_low: lower 95 % bound over runs; None where that cannot be said.
         above_random_high: upper bound.
@@ -169,8 +174,8 @@ class BestPoint:
     share_low: float
     share_high: float
     shots_to_99: float
-    random_share: float
-    random_shots_to_99: float
+    random_share: float | None
+    random_shots_to_99: float | None
     above_random: float | None = None
     above_random_low: float | None = None
     above_random_high: float | None = None

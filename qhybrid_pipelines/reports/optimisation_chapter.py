@@ -9,7 +9,13 @@ from qhybrid_pipelines.core.loop_words import loop_sentence
 from qhybrid_pipelines.core.verdicts import Verdict as VerdictWord
 from qhybrid_pipelines.reports.blocks import Chapter, Section, Verdict, records_table, transposed_table
 from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
-from qhybrid_pipelines.reports.content import AnswerContent, ExecutionContent, OptimisationContent, SolverSeries
+from qhybrid_pipelines.reports.content import (
+    AnswerContent,
+    ExecutionContent,
+    OptimisationContent,
+    RandomReference,
+    SolverSeries,
+)
 from qhybrid_pipelines.reports.figures.best_of_shots import best_of_shots
 from qhybrid_pipelines.reports.figures.loop import loop_trace
 from qhybrid_pipelines.reports.figures.objectives import objective_histogram
@@ -180,9 +186,9 @@ def best_point_facts(execution: ExecutionContent) -> dict[str, object]:
         "optimum_share": with_interval(
             show_percent(best.share), show_percent(best.share_low), show_percent(best.share_high)
         ),
-        "random_optimum_share": show_percent(best.random_share),
+        "random_optimum_share": "not known" if best.random_share is None else show_percent(best.random_share),
         "shots_to_99": f"{never}{show(round(best.shots_to_99))}",
-        "random_shots_to_99": show(round(best.random_shots_to_99)),
+        "random_shots_to_99": "not known" if best.random_shots_to_99 is None else show(round(best.random_shots_to_99)),
     }
     if best.above_random is not None:
         low, high = best.above_random_low, best.above_random_high
@@ -241,6 +247,14 @@ def _says_nothing_new(series: SolverSeries, solvers: Sequence[SolverSeries]) -> 
     )
 
 
+def _lowest(random: RandomReference) -> str:
+    """Return what is known of the lowest energy, as the end of a sentence."""
+    energy = show(random.minimum_energy)
+    if random.optimum_share is None:
+        return f"the lowest known is {energy}, and whether there is a lower one nobody knows."
+    return f"none has less than {energy}."
+
+
 def _sweep(content: OptimisationContent) -> Section | None:
     measured = [execution for execution in content.executions if execution.sweep is not None]
     if not measured or content.random is None:
@@ -279,12 +293,12 @@ def _sweep(content: OptimisationContent) -> Section | None:
         paragraphs=(
             (
                 f"The best point is the one with the lowest mean energy: {best}. Random outcomes have a mean energy of "
-                f"{show(content.random.mean_energy)}; none has less than {show(content.random.minimum_energy)}."
+                f"{show(content.random.mean_energy)}; {_lowest(content.random)}"
             ),
         ),
         drawings=(
             sweep([one.sweep for one in measured if one.sweep is not None], content.random),
-            *([best_of_shots(curves, minimum_energy=content.random.minimum_energy)] if curves else []),
+            *([best_of_shots(curves, content.random)] if curves else []),
         ),
         tables=(records_table("points", caption, columns, records),),
     )

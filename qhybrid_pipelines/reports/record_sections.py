@@ -6,7 +6,7 @@ import json
 
 from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.reports.blocks import CodeBlock, Section, facts_table, records_table, transposed_table
-from qhybrid_pipelines.reports.content import OptimisationContent
+from qhybrid_pipelines.reports.content import OptimisationContent, Row
 from qhybrid_pipelines.reports.words import count, show, show_seconds
 
 
@@ -16,6 +16,8 @@ def circuit_section(content: OptimisationContent) -> Section | None:
     if execution is None or execution.batch is None:
         return None
     batch = execution.batch
+    if batch["annealing"]:
+        return _annealing_section(batch)
     facts = facts_table(
         "circuit",
         "The template, the same for every backend",
@@ -32,6 +34,33 @@ def circuit_section(content: OptimisationContent) -> Section | None:
     )
     drawing = (CodeBlock(name="circuit", caption="The circuit", text=execution.circuit),) if execution.circuit else ()
     return Section(name="circuit", heading="The circuit", tables=(facts,), codes=drawing)
+
+
+def _annealing_section(batch: Row) -> Section:
+    """Return what was annealed in place of a circuit."""
+    said = json.loads(batch["annealing"])
+    chains = [len(chain) for chain in said["embedding"]["chains"]]
+    facts = facts_table(
+        "annealing",
+        "The model and its embedding",
+        [
+            ("n_variables", "Variables", batch["n_qubits"]),
+            ("n_qubits", "Qubits that stand for them", sum(chains)),
+            ("longest_chain", "Longest chain", max(chains)),
+            ("graph_id", "Qubit graph", said["embedding"]["graph_id"]),
+            ("points", "Settings", batch["points"]),
+            ("repetitions", "Runs", batch["repetitions"]),
+            ("shots", "Reads per setting and run", batch["shots"]),
+        ],
+    )
+    settings = zip(said["annealing_times"], said["chain_strengths"], said["gauges"], strict=True)
+    columns = (("point", "Point"), ("time", "Annealing time (us)"), ("strength", "Chain strength"), ("gauge", "Gauge"))
+    records = [
+        {"point": point, "time": show(time), "strength": show(strength), "gauge": gauge}
+        for point, (time, strength, gauge) in enumerate(settings)
+    ]
+    table = records_table("settings", "Settings, chain strength as a factor of Ocean's default", columns, records)
+    return Section(name="circuit", heading="What was annealed", tables=(facts, table))
 
 
 def reduction_section(content: OptimisationContent) -> Section | None:

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
+from qhybrid_pipelines.steps.execute.chains import chains
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.execute.optimiser_steps import Caller, optimiser_steps
 from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sensitivity
@@ -162,6 +163,7 @@ class PlainStages:
             where, **tables.named("circuit_batches", "reduced_models"), gate_error=workspace.gate_error_if_known
         )
         yield tables.write("parameter_sensitivity", described)
+        yield tables.write("chains", chains(tables["circuit_batches"], tables["qpu_submissions"], dispatcher))
         recorded = provenance(
             where,
             dispatcher=dispatcher,

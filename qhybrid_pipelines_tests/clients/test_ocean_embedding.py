@@ -32,7 +32,7 @@ def case(seed):
     variables = programmed.embedding.variables
     sums = np.stack([spins[:, variables == variable].sum(axis=1) for variable in range(model.size)])
     spins = spins[(sums != 0).all(axis=0)]  # Ocean decides a tie in another way
-    found = majority_vote(spins, programmed)
+    found = majority_vote(spins, programmed.embedding, programmed.gauge)
     return {
         "linear": model.linear.tolist(),
         "pairs": model.pairs.tolist(),

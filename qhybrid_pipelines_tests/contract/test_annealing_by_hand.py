@@ -71,7 +71,7 @@ def test_a_cut_of_200_vertices_comes_back_near_its_best(sapi, device):
     for factor in (0.25, 1.0):
         gauge = random_gauge(200, seed=1, number=3)
         programmed = program(model, embedding, device, chain_strength_factor=factor, gauge=gauge)
-        found = majority_vote(annealed(sapi, programmed, 100), programmed)
+        found = majority_vote(annealed(sapi, programmed, 100), programmed.embedding, programmed.gauge)
         broken[factor] = found.broken_fraction
         energies = model.assignment_energies(found.assignments)
         cuts = [
@@ -94,5 +94,5 @@ def test_fields_of_a_known_ground_state_come_back_bit_by_bit(sapi, device):
     couplings = -spins[pairs[:, 0]] * spins[pairs[:, 1]]
     model = IsingModel(linear=-spins, pairs=pairs, couplings=couplings, offset=0.0)
     programmed = program(model, find_embedding(model, device, seed=1), device, gauge=random_gauge(90, seed=2, number=1))
-    found = majority_vote(annealed(sapi, programmed, 20), programmed)
+    found = majority_vote(annealed(sapi, programmed, 20), programmed.embedding, programmed.gauge)
     np.testing.assert_array_equal(found.assignments[np.argmin(model.assignment_energies(found.assignments))], wanted)

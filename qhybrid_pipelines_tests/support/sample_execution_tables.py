@@ -54,6 +54,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "seeds": [[10 * point + repetition for repetition in range(REPETITIONS)] for point in range(POINTS)],
                 "structure": None,
                 "compile_points": False,
+                "annealing": None,
                 "payload_sha256": payload,
             }
         ],
@@ -128,6 +129,30 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
             for bits, count in seen.items()
         ],
     )
+    yield (
+        schemas.CHAINS,
+        [
+            {
+                **head,
+                "job_id": job_id,
+                "point": p,
+                "repetition": r,
+                "annealing_time_us": 20.0,
+                "chain_strength": 0.5 + p,
+                "chain_strength_units": 1.2 + p,
+                "gauge": 0,
+                "reads": SHOTS,
+                "broken_fraction": 0.02,
+                "most_broken": 0.25,
+                "method": "majority_vote",
+                "qubits": 6,
+                "longest_chain": 2,
+                "graph_id": "0123abcd",
+                "embedding_sha256": "e" * 64,
+            }
+            for p, r in runs
+        ],
+    )
     mean = sum(cut(bits) * count for bits, count in seen.items()) / SHOTS
     yield (
         schemas.POINT_SCORES,
@@ -141,6 +166,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "mean_energy": point / 10 - mean,
                 "min_energy": -best,
                 "argmin_bits": min(bits for bits in seen if cut(bits) == best),
+                "argmin_high_bits": None,
                 "p_feasible": 1.0,
                 "mean_objective": mean,
                 "best_objective": best,
@@ -161,6 +187,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "rank": rank,
                 "point": 0,
                 "bits": bits,
+                "high_bits": None,
                 "count": seen[bits],
                 "objective": cut(bits),
                 "feasible": True,

@@ -120,6 +120,7 @@ def experiment_tables(sample: Sample) -> Iterator[tuple[Table, list[Row]]]:
                 "reduced_model_optimum": 4.0,
                 "reduced_model_optimum_assignment": "0101",
                 "reduced_model_minimum_energy": -4.0,
+                "reduced_model_optimum_proved": True,
                 "penalty_weight": 0.0,
                 "windows_tried": 40,
                 "windows_without_headroom": 17,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.classical.exhaustive import all_outcomes
-from qhybrid_pipelines.core.bits import U8, U64
+from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes
+from qhybrid_pipelines.core.bits import U8, U64, pack
 
 
 def random_counts(
@@ -14,15 +14,22 @@ def random_counts(
 ) -> tuple[U64, npt.NDArray[np.int64]]:
     """Return the distinct outcomes among ``samples`` uniform random ones, ascending, and how often each occurred.
 
-    Drawn as one multinomial over all outcomes, so that any number of samples costs the same.
+    Up to 20 bits drawn as one multinomial over all outcomes, so that any number of samples costs the same; above that one by
+    one.
 
     Args:
         rng: source of the draw.
-        width: bits of an outcome, at most 20.
+        width: bits of an outcome.
         samples: how many are drawn.
         cardinality: draw among outcomes with that many ones only: a sampler that never leaves the feasible subspace
             has to be compared with one that does not leave it either.
     """
+    if width > MAX_VARIABLES:
+        drawn = pack(random_rows(rng, width, samples, cardinality))
+        if drawn.ndim == 1:
+            return np.unique(drawn, return_counts=True)
+        found, often = np.unique(drawn[:, ::-1], axis=0, return_counts=True)  # ascending from the highest word down
+        return np.ascontiguousarray(found[:, ::-1]), often
     words = all_outcomes(width, cardinality)
     counts = rng.multinomial(samples, np.full(len(words), 1.0 / len(words)))
     seen = counts > 0

@@ -32,6 +32,8 @@ PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "pa
 SUBMIT = ("circuit_batches", "qpu_submissions")
 #: Written beside them, and nothing waits for it: an execution of an earlier release is whole without it.
 DESCRIBE = ("parameter_sensitivity",)
+#: The same, once results are there.
+DESCRIBE_RESULTS = ("chains",)
 #: Written before them, and waited for only where angles are optimised through the backend: the steps of the loop.
 LOOP = ("optimiser_steps",)
 COLLECT = (
@@ -57,9 +59,9 @@ SAMPLE = (*SUBMIT, *SCORE)
 STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "prepare": PREPARE,
-        "execute": (*LOOP, *EXECUTE, *DESCRIBE),
+        "execute": (*LOOP, *EXECUTE, *DESCRIBE, *DESCRIBE_RESULTS),
         "submit": (*LOOP, *SUBMIT, *DESCRIBE),
-        "collect": COLLECT,
+        "collect": (*COLLECT, *DESCRIBE_RESULTS),
         "train": TRAIN,
         "infer": INFER,
         "measure": MEASURE,

@@ -6,7 +6,7 @@ template is compiled and the calibration noted, so that the plan says what the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +18,10 @@ from qhybrid_pipelines.control.jobs.limits import check_limits
 from qhybrid_pipelines.control.ledger.port import RequestTerms
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Decision, Policy, PolicyRequest, decide
+from qhybrid_pipelines.core.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused, Rejected
-from qhybrid_pipelines.core.jobs import Calibration, Capabilities, CircuitBatch, Compiled, Estimate
+from qhybrid_pipelines.core.jobs import Calibration, Capabilities, Compiled, Estimate
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED
 from qhybrid_pipelines.execution.port import calling
 
@@ -88,7 +90,7 @@ class AdmissionControl:
     def __init__(self, context: JobContext, *, deployment: Deployment, policy: Policy, health: BackendHealth) -> None:
         self._context, self._deployment, self._policy, self._health = context, deployment, policy, health
 
-    def admit(self, batches: Sequence[CircuitBatch], request: SubmitRequest, names: Sequence[str]) -> Admission:
+    def admit(self, batches: Sequence[Batch], request: SubmitRequest, names: Sequence[str]) -> Admission:
         """Return where some batches of one template may go, and at what price.
 
         Args:
@@ -116,7 +118,7 @@ class AdmissionControl:
             route=route,
             decision=chosen.decision,
             quotes=chosen.quotes,
-            detail=_detail(route, compiled, chosen.calibration),
+            detail=_detail(route, compiled, chosen.calibration) | _embedding_detail(batches[0]),
             calibration=chosen.calibration,
             rejected=rejected,
         )
@@ -136,7 +138,7 @@ class AdmissionControl:
                 field="backends",
             ) from error
 
-    def gates_per_circuit(self, batch: CircuitBatch, capabilities: Capabilities) -> int | None:
+    def gates_per_circuit(self, batch: Batch, capabilities: Capabilities) -> int | None:
         """Return how many gates a circuit of a batch has once compiled; None where the backend limits no gates."""
         if capabilities.max_gates_per_job is None:
             return None
@@ -152,7 +154,7 @@ class AdmissionControl:
             self._context.ledger.add_calibration(backend, calibration)
         return calibration
 
-    def _assess(self, backend: str, batches: Sequence[CircuitBatch], request: SubmitRequest) -> _Assessment:
+    def _assess(self, backend: str, batches: Sequence[Batch], request: SubmitRequest) -> _Assessment:
         """Return what speaks for and against one candidate."""
         here = [replace(batch, backend=backend) for batch in batches]
         breaker = self._context.ledger.breaker(backend)
@@ -185,12 +187,14 @@ class AdmissionControl:
             candidate=candidate, capabilities=capabilities, quotes=quotes, decision=decision, calibration=calibration
         )
 
-    def _quotes(self, batches: Sequence[CircuitBatch]) -> tuple[Estimate, ...]:
+    def _quotes(self, batches: Sequence[Batch]) -> tuple[Estimate, ...]:
         """Return the price of each batch; parts of equal size cost the same and are asked for once."""
-        known: dict[tuple[str, int, int], Estimate] = {}
+        known: dict[Hashable, Estimate] = {}
         quotes = []
         for batch in batches:
-            size = (batch.template.template_id, batch.points * batch.repetitions, batch.shots)
+            size: tuple[Hashable, ...] = (batch.program_id, batch.points * batch.repetitions, batch.shots)
+            if isinstance(batch, AnnealBatch):  # what is billed is time
+                size += tuple(batch.annealing_times.tolist())
             if size not in known:
                 known[size] = self._context.estimate(batch)
             quotes.append(known[size])
@@ -199,7 +203,7 @@ class AdmissionControl:
     def _decide(
         self,
         capabilities: Capabilities,
-        batches: Sequence[CircuitBatch],
+        batches: Sequence[Batch],
         quotes: Sequence[Estimate],
         request: SubmitRequest,
     ) -> Decision:
@@ -222,9 +226,9 @@ class AdmissionControl:
             )
         return decision
 
-    def _prepare(self, batch: CircuitBatch, capabilities: Capabilities) -> tuple[Compiled | None, Rejected | None]:
+    def _prepare(self, batch: Batch, capabilities: Capabilities) -> tuple[Compiled | None, Rejected | None]:
         """Compile the template, unless that is part of the run."""
-        if capabilities.engines:
+        if capabilities.engines or isinstance(batch, AnnealBatch):  # it was embedded when it was planned
             return None, None
         provider = self._context.provider_for(capabilities.backend)
         try:
@@ -248,6 +252,19 @@ def calibration_detail(calibration: Calibration | None) -> dict[str, Any]:
     return {
         "calibration_id": calibration.calibration_id,
         "calibration_measured_at": calibration.measured_at.isoformat(),
+    }
+
+
+def _embedding_detail(batch: Batch) -> dict[str, Any]:
+    """Return what a plan notes about an embedding; nothing for circuits."""
+    if not isinstance(batch, AnnealBatch):
+        return {}
+    embedding = batch.embedding
+    return {
+        "embedding_sha256": embedding.sha256,
+        "graph_id": embedding.graph_id,
+        "qubits": batch.qubits,
+        "longest_chain": embedding.longest,
     }
 
 

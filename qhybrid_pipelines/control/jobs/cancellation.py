@@ -22,17 +22,18 @@ from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, UNCANCELLED, Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch
+from qhybrid_pipelines.core.jobs import CancelOutcome
 from qhybrid_pipelines.execution.port import Provider, calling
 
 #: States of a job that no provider has heard of, or that may not have been heard of.
 NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
 
 
-def check_same_work(job: JobRecord, batch: CircuitBatch) -> CircuitBatch:
+def check_same_work(job: JobRecord, batch: Batch) -> Batch:
     """Return a batch as it was requested, if it is the work of ``job`` for another backend than the job's.
 
     Raises:

@@ -13,9 +13,10 @@ from qhybrid_pipelines.control.ledger import chain_anchor
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, CircuitBatch, Estimate
+from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, Estimate
 from qhybrid_pipelines.execution.port import Provider, calling
 
 
@@ -93,7 +94,7 @@ class JobContext:
         with calling(provider.name, "status"):
             return provider.status(backend)
 
-    def estimate(self, batch: CircuitBatch) -> Estimate:
+    def estimate(self, batch: Batch) -> Estimate:
         """Return the cost range of a batch on its backend. Raises as `capabilities`."""
         provider = self.provider_for(batch.backend)
         with calling(provider.name, "estimate"):

@@ -9,11 +9,13 @@ from qhybrid_pipelines.control.jobs.spending import check_quotes
 from qhybrid_pipelines.control.ledger.budget import replace_reservation
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
+from qhybrid_pipelines.core.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
+from qhybrid_pipelines.core.jobs import Capabilities
 
 
-def check_limits(batch: CircuitBatch, capabilities: Capabilities) -> None:
+def check_limits(batch: Batch, capabilities: Capabilities) -> None:
     """Return if the batch fits the limits that the provider states.
 
     Raises:
@@ -23,7 +25,7 @@ def check_limits(batch: CircuitBatch, capabilities: Capabilities) -> None:
         raise Refused(problem)
 
 
-def limit_problems(batch: CircuitBatch, capabilities: Capabilities, *, whole: bool = False) -> Iterator[str]:
+def limit_problems(batch: Batch, capabilities: Capabilities, *, whole: bool = False) -> Iterator[str]:
     """Yield a sentence for each limit of a backend that a batch does not fit, with the remedy.
 
     Args:
@@ -31,9 +33,19 @@ def limit_problems(batch: CircuitBatch, capabilities: Capabilities, *, whole: bo
         capabilities: of the backend.
         whole: the batch is not split yet, so that the circuits of one job are not compared.
     """
+    if batch.plane != capabilities.plane:
+        yield _PLANE_PROBLEMS[batch.plane].format(experiment=batch.experiment, backend=capabilities.backend)
+        return
+    if isinstance(batch, AnnealBatch) and batch.embedding.graph_id != capabilities.graph_id:
+        yield (
+            f"experiment '{batch.experiment}' was embedded in the qubit graph {batch.embedding.graph_id}, and "
+            f"'{capabilities.backend}' has {capabilities.graph_id} now. Nothing is sent with it. Run it again: where no job of it was "
+            "sent yet, it is embedded anew; otherwise give it another seed."
+        )
+        return
     circuits = batch.points * batch.repetitions
     for what, wanted, limit, remedy in (
-        ("qubits", batch.template.n_qubits, capabilities.max_qubits, "Lower reduce.max_qubits"),
+        ("qubits", batch.qubits, capabilities.max_qubits, "Lower reduce.max_qubits"),
         ("shots per circuit", batch.shots, capabilities.max_shots, "Lower shots and raise repetitions"),
         ("circuits", 0 if whole else circuits, capabilities.max_circuits_per_job, "Lower sweep.points or repetitions"),
     ):
@@ -47,6 +59,12 @@ def limit_problems(batch: CircuitBatch, capabilities: Capabilities, *, whole: bo
             f"experiment '{batch.experiment}' wants {batch.shots} shots per circuit, and '{capabilities.backend}' takes at "
             f"least {capabilities.min_shots}. Raise shots, or name another backend."
         )
+
+
+_PLANE_PROBLEMS = {
+    "gate": "experiment '{experiment}' runs circuits, and '{backend}' anneals models. Say `annealing` in the specification, or name another backend.",
+    "annealing": "experiment '{experiment}' anneals a model, and '{backend}' runs circuits. Leave `annealing` out, or name an annealer.",
+}
 
 
 def check_budget(

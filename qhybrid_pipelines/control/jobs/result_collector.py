@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.control.jobs.context import JobContext
@@ -18,11 +20,13 @@ from qhybrid_pipelines.control.jobs.submission_protocol import error_detail
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, StoredResult
 from qhybrid_pipelines.control.policy.tiers import Tiers
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, QHybridError, Rejected, Unavailable
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
+from qhybrid_pipelines.core.jobs import RawResult
 from qhybrid_pipelines.core.redaction import redact_content, vendor_text
+from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import calling
 
 #: What the ledger notes about a result that contradicts its request.
@@ -46,11 +50,13 @@ class CollectedResult:
     Attributes:
         counts: in `execution.port.COUNTS_SCHEMA`.
         details: what the provider says about the run, for example ``engine``, ``engine_version``, ``compile_seconds``.
+        chain_breaks: of an annealed batch, the share of broken chains of each variable.
     """
 
     job: JobRecord
     counts: pa.Table
     details: Mapping[str, Any]
+    chain_breaks: npt.NDArray[np.float64] | None = None
 
 
 class ResultCollector:
@@ -115,7 +121,7 @@ class ResultCollector:
         failpoint("collect.stored_late")
         return self._context.advance_or_reload(job, Event.ARRIVE_LATE, result=result)
 
-    def verify(self, job: JobRecord, batch: CircuitBatch) -> CollectedResult:
+    def verify(self, job: JobRecord, batch: Batch) -> CollectedResult:
         """Decode what was kept; the first success is written down, and so is a contradiction.
 
         Raises:
@@ -129,6 +135,8 @@ class ResultCollector:
         raw, provider = self._read(job, stored), self._context.provider_for(job.backend)
         try:
             counts, details = provider.decode(raw, batch), _clean(provider.details(raw))
+            able = with_ability(provider, Ability.CHAIN_BREAKS)
+            chain_breaks = None if able is None else able.chain_breaks(raw, batch)
         except CorruptResult as error:
             if job.state is not JobState.FETCHED:
                 raise
@@ -140,9 +148,9 @@ class ResultCollector:
                 job, Event.VERIFY, engine=details.get("engine"), error=believed, detail=details
             )
             failpoint("collect.verified")
-        return CollectedResult(job=job, counts=counts, details=details)
+        return CollectedResult(job=job, counts=counts, details=details, chain_breaks=chain_breaks)
 
-    def decode_stored(self, job: JobRecord, batch: CircuitBatch) -> pa.Table:
+    def decode_stored(self, job: JobRecord, batch: Batch) -> pa.Table:
         """Decode what was kept again, through today's decoder: no provider is asked, and nothing is written.
 
         Args:

@@ -35,11 +35,12 @@ from qhybrid_pipelines.control.jobs.token_search import (
 )
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, Outcome, Transition
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
+from qhybrid_pipelines.core.jobs import JobRef
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
 
@@ -47,7 +48,7 @@ from qhybrid_pipelines.execution.port import Provider, calling
 SENT_AT = "sent_at"
 
 
-def job_id_for(batch: CircuitBatch, run_number: int = 1) -> str:
+def job_id_for(batch: Batch, run_number: int = 1) -> str:
     """Return the id of a batch's job: ``j`` and 16 hex digits; the same experiment, backend and payload, the same id.
 
     What counts is the backend that was asked for, wherever the work runs: asking again finds it, and pays nothing.
@@ -69,7 +70,7 @@ def error_detail(error: ProviderError) -> dict[str, Any]:
     return {"phase": error.phase, "class": type(error).__name__, "retryable": error.retryable}
 
 
-def job_ids_for(batch: CircuitBatch) -> Iterator[str]:
+def job_ids_for(batch: Batch) -> Iterator[str]:
     """Yield the ids of a batch's first, second, third job, without end."""
     payload = batch.payload_sha256
     return (_job_id(batch.experiment, batch.backend, payload, run_number) for run_number in itertools.count(1))
@@ -100,7 +101,7 @@ class SubmissionProtocol:
     def submit_once(
         self,
         job: JobRecord,
-        batch: CircuitBatch,
+        batch: Batch,
         *,
         pre_submit_check: Callable[[JobRecord], JobRecord],
         detail: Mapping[str, Any],
@@ -200,7 +201,7 @@ class SubmissionProtocol:
         return None
 
     def _submit_approved(
-        self, job: JobRecord, batch: CircuitBatch, provider: Provider, detail: Mapping[str, Any]
+        self, job: JobRecord, batch: Batch, provider: Provider, detail: Mapping[str, Any]
     ) -> JobRecord:
         """Look whether the work was sent before, by whomever; if it was not, commit the intent and send it."""
         token = self._next_token(job)
@@ -229,7 +230,7 @@ class SubmissionProtocol:
         transition = Transition(job=job, steps=(intent, end), observed_at=end.at, new_token=new_token, **fields)
         return self._context.ledger.advance(transition)
 
-    def _recover(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+    def _recover(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
         """Continue where an earlier call may have been accepted: adopt, or send once more where that cannot pay twice.
 
         Raises:
@@ -336,7 +337,7 @@ class SubmissionProtocol:
         present = self._context.time.true_present(job.provider)
         return {} if present is None else {SENT_AT: present.isoformat()}
 
-    def _send(self, job: JobRecord, batch: CircuitBatch, provider: Provider) -> JobRecord:
+    def _send(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
         self._context.check_clock(job.backend)
         self._context.note_intent()
         failpoint("submit.before_call")

@@ -28,10 +28,10 @@ from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Plan, Tr
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.sub_batches import SubBatch, split, split_by_size
 from qhybrid_pipelines.execution.port import name_call
 
@@ -40,7 +40,7 @@ from qhybrid_pipelines.execution.port import name_call
 class _PendingBatch:
     """One batch on its way: on whose behalf, its job as it stands, and what admission said about it."""
 
-    batch: CircuitBatch
+    batch: Batch
     request: SubmitRequest
     job: JobRecord | None
     admission: Admission | None = None
@@ -80,7 +80,7 @@ class Submitter:
         self._context, self._ledger, self._admission, self._protocol = context, context.ledger, admission, protocol
         self._health, self._deployment, self._policy = health, deployment, policy
 
-    def split(self, batch: CircuitBatch, *, to_submit: bool = False) -> tuple[SubBatch, ...]:
+    def split(self, batch: Batch, *, to_submit: bool = False) -> tuple[SubBatch, ...]:
         """Return the parts that a batch has jobs of already, or else parts that each fit into one job of its backend."""
         earlier = self._earlier_split(batch)
         if earlier:
@@ -93,7 +93,7 @@ class Submitter:
             raise
         return split(batch, capabilities, self._admission.gates_per_circuit(batch, capabilities))
 
-    def _earlier_split(self, batch: CircuitBatch) -> tuple[SubBatch, ...] | None:
+    def _earlier_split(self, batch: Batch) -> tuple[SubBatch, ...] | None:
         """Return the parts of which the ledger has jobs, None if it has none."""
         jobs = [job for job in self._ledger.jobs(experiment=batch.experiment) if job.requested_backend == batch.backend]
         payloads = {job.payload_sha256 for job in jobs}
@@ -103,7 +103,7 @@ class Submitter:
                 return sub_batches
         return None
 
-    def submit_jobs(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[JobRecord]:
+    def submit_jobs(self, batches: Sequence[Batch], request: SubmitRequest) -> list[JobRecord]:
         """Return the job of each batch, submitted as far as that is possible now.
 
         All jobs are written down with their reservations in one transaction, then submitted one by one, those of high
@@ -130,7 +130,7 @@ class Submitter:
             raise failures[0]
         return jobs
 
-    def preview(self, batches: Sequence[CircuitBatch], request: SubmitRequest) -> list[Preview]:
+    def preview(self, batches: Sequence[Batch], request: SubmitRequest) -> list[Preview]:
         """Return what `submit_jobs` would do with each batch; no job is written down, and nothing is sent.
 
         Raises:
@@ -143,7 +143,7 @@ class Submitter:
             check_quotes(limits, self._ledger, _quotes(new), self._context.clock.now())
         return [Preview(job=item.job, admission=item.admission) for item in items]
 
-    def latest_job(self, batch: CircuitBatch) -> JobRecord | None:
+    def latest_job(self, batch: Batch) -> JobRecord | None:
         """Return the last job of a batch as it was requested, wherever that ran; None if it has none."""
         found = None
         for job_id in job_ids_for(batch):
@@ -169,7 +169,7 @@ class Submitter:
         moved = self._ledger.jobs(states=[JobState.REROUTED])
         return waiting + [job for job in moved if self.current_job(job.job_id).state is JobState.REROUTED]
 
-    def _pending(self, batch: CircuitBatch, request: SubmitRequest) -> _PendingBatch:
+    def _pending(self, batch: Batch, request: SubmitRequest) -> _PendingBatch:
         """Return a batch with its job; what a person took elsewhere goes on in that person's name, whoever goes on with it."""
         job = self.latest_job(batch)
         if job is not None and job.state is JobState.REROUTED and (by := self._reroute_detail(job).get("by")):
@@ -181,7 +181,7 @@ class Submitter:
         groups: dict[tuple[tuple[str, ...], str, SubmitRequest], list[_PendingBatch]] = {}
         for item in items:
             if names := self._candidates(item):
-                groups.setdefault((names, item.batch.template.template_id, item.request), []).append(item)
+                groups.setdefault((names, item.batch.program_id, item.request), []).append(item)
         for (names, _, request), group in groups.items():
             admission = self._admission.admit([item.batch for item in group], request, names)
             for item, quote in zip(group, admission.quotes, strict=True):

@@ -13,9 +13,11 @@ from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import requested_at
 from qhybrid_pipelines.defs.run_tags import add_tags, job_state_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset
+from qhybrid_pipelines.steps.execute import chains as chains_step
 from qhybrid_pipelines.steps.execute import circuit_batches as batches_step
 from qhybrid_pipelines.steps.execute import optimiser_steps as loop_step
 from qhybrid_pipelines.steps.execute import parameter_sensitivity as sensitivity_step
+from qhybrid_pipelines.steps.execute.embeddings import embed_with
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 from qhybrid_pipelines.steps.on_demand.circuit_variables import assign_variables
@@ -59,7 +61,7 @@ def optimiser_steps(
     return table
 
 
-@table_asset(**table_options)
+@table_asset(**table_options, may_rest=True)
 def circuit_batches(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -71,7 +73,8 @@ def circuit_batches(
     optimiser_steps: pa.Table,
 ) -> pa.Table:
     """Template, bindings, shots and seeds for one backend; nothing was sent yet."""
-    specifications = workspace.open().specifications
+    opened = workspace.open()
+    specifications = opened.specifications
     table = batches_step.circuit_batches(
         get_executions(context),
         experiments,
@@ -81,6 +84,7 @@ def circuit_batches(
         specifications=specifications,
         sampling_circuits=sampling_circuits,
         optimiser_steps=optimiser_steps,
+        embed=embed_with(opened.control_plane.dispatcher, opened.lake),
     )
     for key, spec in read_optimisations(experiments):
         own = assign_variables(key, spec, problem_instances, reduced_models, specifications=specifications)
@@ -155,4 +159,25 @@ def qpu_result_sets(
     return table
 
 
-ASSETS = (optimiser_steps, circuit_batches, parameter_sensitivity, qpu_submissions, qpu_completions, qpu_result_sets)
+@table_asset(**table_options, deps=["qpu_result_sets"])
+def chains(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    circuit_batches: pa.Table,
+    qpu_submissions: pa.Table,
+) -> pa.Table:
+    """How whole the chains of an annealed model were, by annealing time, chain strength and gauge."""
+    table = chains_step.chains(circuit_batches, qpu_submissions, workspace.open().control_plane.dispatcher)
+    context.add_output_metadata(metadata.chains(table), output_name=RESULT)
+    return table
+
+
+ASSETS = (
+    optimiser_steps,
+    circuit_batches,
+    parameter_sensitivity,
+    qpu_submissions,
+    qpu_completions,
+    qpu_result_sets,
+    chains,
+)

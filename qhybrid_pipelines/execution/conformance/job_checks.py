@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
@@ -18,7 +17,7 @@ from qhybrid_pipelines.execution.conformance.provider_under_test import (
     assert_raises,
     await_end,
     fetch_when_completed,
-    run,
+    run_parts,
 )
 from qhybrid_pipelines.execution.counts import verify_counts
 
@@ -168,22 +167,8 @@ def check_parts_make_the_whole(subject: ProviderUnderTest) -> None:
     parts = split(batch, replace(provider.capabilities(subject.backend), max_circuits_per_job=most))
     assert len(parts) > 1
     assert sum(part.batch.points * part.batch.repetitions for part in parts) == batch.points * batch.repetitions
-    pieces = [
-        _at_offset(run(subject, provider, part.batch, f"token-part-{index}"), part.first_point, part.first_repetition)
-        for index, part in enumerate(parts)
-    ]
-    order = [("point", "ascending"), ("repetition", "ascending"), ("bits", "ascending")]
-    whole = pa.concat_tables(pieces).combine_chunks().sort_by(order)
+    whole = run_parts(subject, provider, batch, "token-part", max_circuits=most)
     verify_counts(whole, batch)
     for point, expected in enumerate(outcomes):
         rows = whole.filter(pc.equal(whole.column("point"), point)).to_pylist()
         assert max(rows, key=lambda row: row["count"])["bits"] == expected
-
-
-def _at_offset(counts: pa.Table, first_point: int, first_repetition: int) -> pa.Table:
-    """Return the counts of a part with the points and repetitions of the whole."""
-    for name, first in (("point", first_point), ("repetition", first_repetition)):
-        index = counts.schema.get_field_index(name)
-        moved = pc.add(counts.column(index), pa.scalar(first, pa.int32()))
-        counts = counts.set_column(index, counts.schema.field(index), moved)
-    return counts

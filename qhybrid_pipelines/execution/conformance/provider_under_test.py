@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from qhybrid_pipelines.core.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.backend_declaration import Plane
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult, Snapshot
+from qhybrid_pipelines.core.jobs import JobRef, RawResult, Snapshot
+from qhybrid_pipelines.core.sub_batches import make_sub_batch, split
+from qhybrid_pipelines.execution.abilities import Ability, with_ability
+from qhybrid_pipelines.execution.canary_anneals import canary_anneal, canary_model, malformed_anneals
 from qhybrid_pipelines.execution.canary_circuits import Shape, canary_batch
 from qhybrid_pipelines.execution.port import Provider
 
@@ -36,6 +44,7 @@ class ProviderUnderTest:
         with_wrong_key: returns a provider with a key that its service does not know; needed where `Ability.CHECK_KEY` is
             declared.
         limits: what the provider's side states, by the names of `Capabilities`; they must be read, not guessed.
+        plane: which kind of work the backend takes; its canaries are of that kind.
     """
 
     connect: Callable[[], Provider]
@@ -49,14 +58,40 @@ class ProviderUnderTest:
     with_status_word: Callable[[str], Provider] | None = None
     with_wrong_key: Callable[[], Provider] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
+    plane: Plane = "gate"
 
-    def batch(self, shape: Shape | None = None, *, qubit: int = 1, shots: int = 64) -> CircuitBatch:
-        """Return a canary batch with two repetitions."""
-        return self.canary(shape or self.shapes[0], qubit=qubit, shots=shots)[0]
+    def batch(self, shape: Shape | None = None, *, qubit: int = 1, shots: int = 64) -> Batch:
+        """Return a canary batch that one job takes: with two repetitions, or of an annealer a single problem."""
+        whole = self.canary(shape or self.shapes[0], qubit=qubit, shots=shots)[0]
+        if self.plane == "gate":
+            return whole
+        return make_sub_batch(whole, first_point=0, points=1, first_repetition=0, repetitions=1).batch
 
-    def canary(self, shape: Shape, *, qubit: int, shots: int = 64) -> tuple[CircuitBatch, list[int]]:
+    def canary(self, shape: Shape, *, qubit: int, shots: int = 64) -> tuple[Batch, list[int]]:
         """Return a canary batch with two repetitions, and the outcome of each point."""
+        if self.plane == "annealing":
+            return self._annealed_canary(qubit, shots)
         return canary_batch(shape, width=self.width, qubit=qubit, backend=self.backend, shots=shots, repetitions=2)
+
+    def malformed(self) -> list[Batch]:
+        """Return batches that no backend of this plane may accept."""
+        batch = self.batch(self.shapes[-1])
+        if isinstance(batch, AnnealBatch):
+            return malformed_anneals(batch)
+        nan, wide = batch.bindings.copy(), np.zeros((batch.points, len(batch.template.parameters) + 1))
+        nan[-1:, -1:] = np.nan
+        bad: list[Batch] = [replace(batch, bindings=wide), replace(batch, shots=0)]
+        if nan.size:
+            bad += [replace(batch, bindings=nan), replace(batch, bindings=np.where(np.isnan(nan), np.inf, nan))]
+        return bad
+
+    def _annealed_canary(self, qubit: int, shots: int) -> tuple[Batch, list[int]]:
+        able = with_ability(self.connect(), Ability.EMBED)
+        assert able is not None, "an annealer embeds models"
+        model = canary_model(width=self.width, variable=qubit)
+        embedding = able.embed(model, self.backend, seed=7)
+        batch = canary_anneal(model, embedding, backend=self.backend, shots=shots, repetitions=2)
+        return batch, [1 << qubit] * batch.points
 
 
 def await_end(subject: ProviderUnderTest, provider: Provider, ref: JobRef) -> Snapshot:
@@ -76,9 +111,35 @@ def fetch_when_completed(subject: ProviderUnderTest, provider: Provider, ref: Jo
     return provider.fetch(ref)
 
 
-def run(subject: ProviderUnderTest, provider: Provider, batch: CircuitBatch, token: str) -> pa.Table:
+def run(subject: ProviderUnderTest, provider: Provider, batch: Batch, token: str) -> pa.Table:
     """Return the counts of a batch."""
     return provider.decode(fetch_when_completed(subject, provider, provider.submit(batch, token)), batch)
+
+
+def run_parts(
+    subject: ProviderUnderTest, provider: Provider, batch: Batch, token: str, *, max_circuits: int | None = None
+) -> pa.Table:
+    """Return the counts of a batch that may take several jobs, in parts that the backend takes, each at its place."""
+    capabilities = provider.capabilities(subject.backend)
+    most = min(capabilities.max_circuits_per_job, max_circuits or capabilities.max_circuits_per_job)
+    parts = split(batch, replace(capabilities, max_circuits_per_job=most))
+    if len(parts) == 1:
+        return run(subject, provider, batch, token)
+    pieces = [
+        at_offset(run(subject, provider, part.batch, f"{token}-{index}"), part.first_point, part.first_repetition)
+        for index, part in enumerate(parts)
+    ]
+    order = [("point", "ascending"), ("repetition", "ascending"), ("bits", "ascending")]
+    return pa.concat_tables(pieces).combine_chunks().sort_by(order)
+
+
+def at_offset(counts: pa.Table, first_point: int, first_repetition: int) -> pa.Table:
+    """Return the counts of a part with the points and repetitions of the whole."""
+    for name, first in (("point", first_point), ("repetition", first_repetition)):
+        index = counts.schema.get_field_index(name)
+        moved = pc.add(counts.column(index), pa.scalar(first, pa.int32()))
+        counts = counts.set_column(index, counts.schema.field(index), moved)
+    return counts
 
 
 def assert_raises(error: type[Exception], call: Callable[..., object], *arguments: object, what: str = "this") -> None:

@@ -7,14 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.conformance.provider_under_test import (
     ProviderUnderTest,
     assert_raises,
     fetch_when_completed,
     run,
+    run_parts,
 )
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
@@ -26,6 +29,7 @@ def check_capabilities(subject: ProviderUnderTest) -> None:
     assert all(backend.startswith(f"{provider.name}:") for backend in provider.backends())
     capabilities = provider.capabilities(subject.backend)
     assert capabilities.backend == subject.backend
+    assert capabilities.plane == subject.plane
     assert min(capabilities.max_qubits, capabilities.max_shots, capabilities.max_circuits_per_job) >= 1
     assert JobState.COMPLETED in capabilities.states
     assert provider.status(subject.backend).online
@@ -46,8 +50,16 @@ def check_estimate(subject: ProviderUnderTest) -> None:
 
 
 def check_prepare(subject: ProviderUnderTest) -> None:
-    """Compiling names what was compiled, and the same request gives the same circuit."""
-    provider, template = subject.connect(), subject.batch().template
+    """Compiling names what was compiled, and the same request gives the same circuit; embedding gives the same chains."""
+    provider, batch = subject.connect(), subject.batch()
+    if isinstance(batch, AnnealBatch):
+        able = with_ability(provider, Ability.EMBED)
+        assert able is not None, "an annealer embeds models"
+        found = [able.embed(batch.model, subject.backend, seed=7) for _ in range(2)]
+        assert found[0] == found[1] == batch.embedding
+        assert found[0].graph_id == provider.capabilities(subject.backend).graph_id
+        return
+    template = batch.template
     compiled = [provider.prepare(template, subject.backend, level=1, seed=7) for _ in range(2)]
     assert compiled[0].template_id == template.template_id
     assert compiled[0].compiled_sha256 == compiled[1].compiled_sha256
@@ -73,7 +85,7 @@ def check_bit_order(subject: ProviderUnderTest) -> None:
     for shape in subject.shapes:
         for qubit in sorted({0, 1, subject.width - 1}):
             batch, outcomes = subject.canary(shape, qubit=qubit)
-            counts = run(subject, provider, batch, f"token-canary-{shape}-{qubit}")
+            counts = run_parts(subject, provider, batch, f"token-canary-{shape}-{qubit}")
             for point, expected in enumerate(outcomes):
                 rows = counts.filter(pc.equal(counts.column("point"), point)).to_pylist()
                 seen = {row["bits"] for row in rows}
@@ -117,13 +129,8 @@ def check_wrong_results_are_refused(subject: ProviderUnderTest) -> None:
 
 
 def check_malformed_batches_are_rejected(subject: ProviderUnderTest) -> None:
-    """NaN, infinities and bindings of another shape are refused at submission and leave no job."""
-    provider, batch = subject.connect(), subject.batch(subject.shapes[-1])
-    nan, wide = batch.bindings.copy(), np.zeros((batch.points, len(batch.template.parameters) + 1))
-    nan[-1:, -1:] = np.nan
-    malformed = [replace(batch, bindings=wide), replace(batch, shots=0)]
-    if nan.size:
-        malformed += [replace(batch, bindings=nan), replace(batch, bindings=np.where(np.isnan(nan), np.inf, nan))]
-    for index, bad in enumerate(malformed):
+    """NaN, infinities and numbers of another shape are refused at submission and leave no job."""
+    provider = subject.connect()
+    for index, bad in enumerate(subject.malformed()):
         assert_raises(Rejected, provider.submit, bad, f"token-malformed-{index}")
         assert provider.find(subject.backend, f"token-malformed-{index}") is None

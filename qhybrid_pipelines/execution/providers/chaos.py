@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
@@ -73,13 +74,13 @@ class ChaosProvider:
         provider, inner = self._resolve_backend(backend)
         return provider.prepare(template, inner, level=level, seed=seed)
 
-    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> jobs.Estimate:
         """Return the price at the backend behind, or fail as planned."""
         provider, inner = self._resolve_backend(batch.backend)
         self._apply_faults("estimate", batch.payload_sha256)
         return provider.estimate(replace(batch, backend=inner))
 
-    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
         """Submit to the backend behind, or fail before or after it has accepted, as planned."""
         provider, inner = self._resolve_backend(batch.backend)
         effects = self._apply_faults("submit", token)
@@ -145,7 +146,7 @@ class ChaosProvider:
             raw = replace(raw, content=raw.content[:middle] + changed + raw.content[middle + 1 :])
         return raw
 
-    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
         """Decode as the backend behind does."""
         provider, inner = self._resolve_backend(batch.backend)
         return provider.decode(replace(raw, ref=self._inner_ref(raw.ref)), replace(batch, backend=inner))

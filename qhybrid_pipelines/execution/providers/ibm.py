@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.batches import Batch, only_circuits
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.declarations import FAKE_DEVICES, SERVICE
@@ -55,16 +56,16 @@ class IbmProvider:
         """Compile a template; parameters stay free. Raises `Rejected` for a faulty text or one too wide."""
         return self._owner(backend).prepare(template, backend, level=level, seed=seed)
 
-    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> jobs.Estimate:
         """Return the cost range of a batch."""
-        return self._owner(batch.backend).estimate(batch)
+        return self._owner(batch.backend).estimate(only_circuits(batch))
 
-    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
         """Submit a batch. Raises `Rejected`, `Throttled` or `Ambiguous`.
 
         On fake devices the same token gives the same job; for the service, look a token up before sending again.
         """
-        return self._owner(batch.backend).submit(batch, token)
+        return self._owner(batch.backend).submit(only_circuits(batch), token)
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries ``token``, or None."""
@@ -92,9 +93,9 @@ class IbmProvider:
         """Return the result's bytes as received."""
         return self._owner(ref.backend).fetch(ref)
 
-    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
-        return self._owner(raw.ref.backend).decode(raw, batch)
+        return self._owner(raw.ref.backend).decode(raw, only_circuits(batch))
 
     def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return what a result says about its making: the service's says no more than which device it was."""
@@ -104,5 +105,5 @@ class IbmProvider:
         """Ask for a job to be cancelled; on fake devices it is always too late."""
         return self._owner(ref.backend).cancel(ref)
 
-    def _owner(self, backend: str) -> Provider:
+    def _owner(self, backend: str) -> LocalTesting | Service:
         return self.local if backend.startswith(f"{NAME}:fake_") else self.service

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Unavailable
+from qhybrid_pipelines.core.batches import Batch, only_circuits
+from qhybrid_pipelines.core.errors import ProviderError, Unavailable
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.adapter_assumptions import Fact
@@ -24,6 +25,7 @@ from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, I
 from qhybrid_pipelines.execution.ionq.declarations import MACHINES, SIMULATOR_DECLARATION
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
 from qhybrid_pipelines.execution.port import Provider, before_sending
+from qhybrid_pipelines.execution.settings import seconds_setting
 
 LAG_VARIABLE, LAG_SECONDS = "IONQ_LISTING_LAG_SECONDS", 10.0
 ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS = "IONQ_ACCEPTANCE_SECONDS", 600.0
@@ -40,7 +42,7 @@ class IonQProvider:
     """IonQ's backends behind the port. A batch is one job of many circuits, one per point and repetition."""
 
     name = NAME
-    abilities = frozenset(Ability)
+    abilities = frozenset(Ability) - {Ability.EMBED, Ability.CHAIN_BREAKS}
 
     def __init__(self, folder: Path, client: IonQClient | None = None) -> None:
         self._client = client or IonQClient()
@@ -80,8 +82,8 @@ class IonQProvider:
         """Return limits and abilities as the service states them; remembered for some minutes."""
         return replace(
             self._backends.capabilities(backend),
-            listing_lag_seconds=_seconds(LAG_VARIABLE, LAG_SECONDS),
-            acceptance_seconds=_seconds(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
+            listing_lag_seconds=seconds_setting(LAG_VARIABLE, LAG_SECONDS),
+            acceptance_seconds=seconds_setting(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
         )
 
     def calibration(self, backend: str) -> jobs.Calibration | None:
@@ -98,13 +100,14 @@ class IonQProvider:
         compiled = gates.compile_template(self._cache, template, backend, level=level, seed=seed)
         return replace(compiled, gates=sum(gates.gate_counts(compiled.native)))
 
-    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> jobs.Estimate:
         """Return the cost range of a batch by the service's own estimate."""
-        return prices.estimate(self._client, batch, gates.gate_counts(self._circuit(batch)))
+        return prices.estimate(self._client, only_circuits(batch), gates.gate_counts(self._circuit(batch)))
 
-    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
         """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
         with before_sending():
+            batch = only_circuits(batch)
             circuit = self._circuit(batch)
             check_batch(batch, self.capabilities(batch.backend), gates_per_circuit=sum(gates.gate_counts(circuit)))
             circuits = gates.bind(circuit, batch.template.parameters, batch.bindings)
@@ -154,9 +157,9 @@ class IonQProvider:
         content = decoding.envelope(job_bytes, [page for page, _ in pages], results)
         return jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
 
-    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not this batch's."""
-        return decoding.decode(raw, batch)
+        return decoding.decode(raw, only_circuits(batch))
 
     def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return engine, and calibration and device time where the service states them."""
@@ -179,14 +182,12 @@ class IonQProvider:
             return jobs.CancelOutcome.CANCELLED
         return jobs.CancelOutcome.TOO_LATE if state in job_queries.ENDED else jobs.CancelOutcome.REQUESTED
 
-    def verify_facts(
-        self, backend: str, job: tuple[jobs.JobRef, jobs.CircuitBatch, str] | None = None
-    ) -> tuple[Fact, ...]:
+    def verify_facts(self, backend: str, job: tuple[jobs.JobRef, Batch, str] | None = None) -> tuple[Fact, ...]:
         """Return what of the service is as this adapter was written for, and what is not; no key or account is in it."""
         found = (
             assumptions.free_facts(self._client, device_name(backend))
             if job is None
-            else assumptions.job_facts(self._client, *job)
+            else assumptions.job_facts(self._client, job[0], only_circuits(job[1]), job[2])
         )
         return tuple(found)
 
@@ -197,17 +198,5 @@ class IonQProvider:
         except ProviderError:
             return None
 
-    def _circuit(self, batch: jobs.CircuitBatch) -> Any:
-        return self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
-
-
-def _seconds(variable: str, usual: float) -> float:
-    """Return a time that the vendor does not publish, as the environment says."""
-    text = os.environ.get(variable)
-    try:
-        seconds = usual if text is None else float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise InvalidInput(f"{variable} is {text!r}", remedy=f"Give a number of seconds, for example {usual:g}.")
-    return seconds
+    def _circuit(self, batch: Batch) -> Any:
+        return self.prepare(only_circuits(batch).template, batch.backend, level=LEVEL, seed=SEED).native

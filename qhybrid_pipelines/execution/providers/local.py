@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE, Declaration
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
@@ -97,7 +98,7 @@ class LocalProvider(StoredJobs):
         self._engine_for(backend)
         return compile_template(template, level=level, seed=seed)
 
-    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> jobs.Estimate:
         """Return a price of nothing."""
         self._engine_for(batch.backend)
         return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")

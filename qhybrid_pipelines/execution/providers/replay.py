@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE, Declaration
+from qhybrid_pipelines.core.batches import Batch, only_circuits
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.job_states import JobState
@@ -110,19 +111,19 @@ class ReplayProvider:
         self._recording_folder(backend)
         return compile_template(template, level=level, seed=seed)
 
-    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> jobs.Estimate:
         """Return a price of nothing: nothing is run."""
         self._recording_folder(batch.backend)
         return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
 
     @before_sending()  # nothing leaves this machine
-    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
         """Return the job of a token; its result is the recording of the same template, bindings, shots and seeds.
 
         Raises:
             Rejected: nothing of that kind was recorded, or the token belongs to another batch.
         """
-        key = batch_key(batch)
+        key = batch_key(only_circuits(batch))
         if not (self._recording_folder(batch.backend) / f"{key}{SUFFIX}").is_file():
             raise Rejected("no result of this batch was recorded")
         ref = token_ref(NAME, batch.backend, token)
@@ -151,7 +152,7 @@ class ReplayProvider:
             raise Rejected("the recording is gone") from None
         return jobs.RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
 
-    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
+    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
         """Decode with the decoder of the provider that ran it. Raises `CorruptResult` as that does."""
         recorded = unpack_recording(raw.content)
         return self._recorder(recorded).decode(recorded, replace(batch, backend=recorded.ref.backend))

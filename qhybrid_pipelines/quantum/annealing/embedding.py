@@ -7,12 +7,9 @@ and never by the wall clock, so that a seed gives the same embedding on a busy m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
 import numpy as np
 
+from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
@@ -27,43 +24,6 @@ CLIQUE_DENSITY = 0.5
 SMALLEST_CLIQUE = 16
 #: The library's bound in seconds of the wall clock, set where it never decides.
 _NEVER_SECONDS = 10**8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Embedding:
-    """Which qubits stand for which variable, on one qubit graph.
-
-    Attributes:
-        chains: per variable the numbers of its qubits, ascending.
-        graph_id: of the qubit graph; on any other the embedding means nothing.
-    """
-
-    chains: tuple[tuple[int, ...], ...]
-    graph_id: str
-
-    @cached_property
-    def qubits(self) -> I64:
-        """Numbers of all qubits used, chain after chain, in the order of the variables."""
-        return np.fromiter((qubit for chain in self.chains for qubit in chain), dtype=np.int64)
-
-    @cached_property
-    def variables(self) -> I64:
-        """The variable of each of `qubits`."""
-        return np.repeat(np.arange(len(self.chains)), [len(chain) for chain in self.chains])
-
-    @property
-    def longest(self) -> int:
-        """Number of qubits of the longest chain."""
-        return max(map(len, self.chains), default=0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the embedding ready for canonical JSON."""
-        return {"graph_id": self.graph_id, "chains": [list(chain) for chain in self.chains]}
-
-    @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> Embedding:
-        """Return the embedding of :meth:`to_dict`."""
-        return cls(graph_id=str(record["graph_id"]), chains=tuple(tuple(map(int, chain)) for chain in record["chains"]))
 
 
 def find_embedding(model: IsingModel, graph: QubitGraph, *, seed: int, tries: int = TRIES) -> Embedding:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash
+from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.files import make_folder, write_bytes
 from qhybrid_pipelines.core.ising import IsingModel
@@ -15,7 +16,6 @@ from qhybrid_pipelines.quantum.annealing.embedding import (
     MAX_NO_IMPROVEMENT,
     SMALLEST_CLIQUE,
     TRIES,
-    Embedding,
     check_embedding,
     find_embedding,
 )

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.quantum.annealing.embedding import Embedding, check_embedding, coupler_groups
+from qhybrid_pipelines.quantum.annealing.embedding import check_embedding, coupler_groups
 from qhybrid_pipelines.quantum.annealing.qubit_graph import I64, QubitGraph
 
 #: Ocean's prefactor of the torque that a chain has to bear.

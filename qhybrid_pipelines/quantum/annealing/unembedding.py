@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.quantum.annealing.programming import ProgrammedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +35,19 @@ class Unembedded:
         return self.broken.mean(axis=0) if len(self.broken) else np.zeros(self.broken.shape[1])
 
 
-def majority_vote(spins: npt.NDArray[np.int8], programmed: ProgrammedModel) -> Unembedded:
+def majority_vote(spins: npt.NDArray[np.int8], embedding: Embedding, gauge: npt.NDArray[np.int8]) -> Unembedded:
     """Return what the majority of each chain says, turned back from the gauge; no sample is thrown away.
 
     Args:
         spins: shape ``(reads, k)`` of +1 and -1, one column for each of `Embedding.qubits`.
-        programmed: what was sampled.
+        embedding: which qubits stand for which variable.
+        gauge: per variable -1 where it was programmed upside down, else +1.
 
     A tie is decided by the first qubit of the chain. Nothing is improved: a vote knows nothing of the energy.
 
     Raises:
         ValueError: the spins have another width than the embedding, or are not +1 and -1.
     """
-    embedding = programmed.embedding
     if spins.ndim != 2 or spins.shape[1] != len(embedding.qubits):
         raise ValueError(f"the spins have shape {spins.shape}, the embedding has {len(embedding.qubits)} qubits")
     if not np.isin(spins, (-1, 1)).all():
@@ -59,5 +59,5 @@ def majority_vote(spins: npt.NDArray[np.int8], programmed: ProgrammedModel) -> U
     lengths = np.bincount(embedding.variables)
     starts = np.cumsum(lengths) - lengths
     sums = np.add.reduceat(spins.astype(np.int32), starts, axis=1)
-    voted = np.where(sums == 0, spins[:, starts], np.sign(sums)) * programmed.gauge
+    voted = np.where(sums == 0, spins[:, starts], np.sign(sums)) * gauge
     return Unembedded(assignments=(voted < 0).astype(np.uint8), broken=np.abs(sums) < lengths)

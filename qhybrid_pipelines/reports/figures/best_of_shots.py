@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qhybrid_pipelines.reports.content import BestOfShots
+from qhybrid_pipelines.reports.content import BestOfShots, RandomReference
 from qhybrid_pipelines.reports.figures.style import (
     OPTIMUM,
     RANDOM,
@@ -17,12 +17,12 @@ from qhybrid_pipelines.reports.figures.style import (
 
 
 @with_report_style
-def best_of_shots(series: Sequence[tuple[str, BestOfShots]], *, minimum_energy: float) -> Drawing:
+def best_of_shots(series: Sequence[tuple[str, BestOfShots]], random: RandomReference) -> Drawing:
     """Return the expected lowest energy of a growing number of shots at the best point, one line per backend.
 
     Args:
         series: backends and what they measured.
-        minimum_energy: of the reduced model.
+        random: has the lowest energy of the reduced model.
     """
     figure, axes = new_axes(2.9 + 0.12 * len(series))
     for number, (backend, one) in enumerate(series):
@@ -31,7 +31,7 @@ def best_of_shots(series: Sequence[tuple[str, BestOfShots]], *, minimum_energy: 
         axes.plot(one.shots, one.measured, color=colour, label=backend)
     longest = max((one for _, one in series), key=lambda one: len(one.shots))
     axes.plot(longest.shots, longest.random, ls=(0, (1, 1.5)), color=RANDOM, label="random outcomes")
-    axes.axhline(minimum_energy, lw=1.2, ls=(0, (4, 2)), color=OPTIMUM, label="lowest there is")
+    axes.axhline(random.minimum_energy, lw=1.2, ls=(0, (4, 2)), color=OPTIMUM, label=random.lowest_label)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda shots, _: f"{shots:,.0f}")
     axes.xaxis.set_minor_formatter(lambda _shots, _: "")

@@ -35,7 +35,8 @@ def comparison(rows: Sequence[tuple[str, BestPoint]]) -> Drawing:
             left.plot([best.above_random], [place], "D", ms=4.5, color=QUANTUM)
         right.plot([best.share_low, best.share_high], [place, place], lw=3, alpha=0.6, color=QUANTUM)
         right.plot([best.share], [place], "D", ms=4.5, color=QUANTUM)
-        right.plot([best.random_share], [place], "o", ms=4.5, color=RANDOM)
+        if best.random_share is not None:
+            right.plot([best.random_share], [place], "o", ms=4.5, color=RANDOM)
     left.axvline(0, lw=1.2, ls=(0, (1, 1.5)), color=RANDOM)
     left.axvline(1, lw=1.2, ls=(0, (4, 2)), color=OPTIMUM)
     left.set_yticks(range(len(rows)), [shorten(label, 24) for label, _ in reversed(rows)])

@@ -50,8 +50,9 @@ def sweep(series: Sequence[SweepSeries], random: RandomReference) -> Drawing:
                 label=one.backend,
             )
     upper.axhline(random.mean_energy, lw=1.2, ls=(0, (1, 1.5)), color=RANDOM, label="random outcomes")
-    upper.axhline(random.minimum_energy, lw=1.2, ls=(0, (4, 2)), color=OPTIMUM, label="lowest there is")
-    lower.axhline(random.optimum_share, lw=1.2, ls=(0, (1, 1.5)), color=RANDOM)
+    upper.axhline(random.minimum_energy, lw=1.2, ls=(0, (4, 2)), color=OPTIMUM, label=random.lowest_label)
+    if random.optimum_share is not None:
+        lower.axhline(random.optimum_share, lw=1.2, ls=(0, (1, 1.5)), color=RANDOM)
     upper.set_ylabel("mean energy")
     lower.set_ylabel("share of shots\nat the optimum")
     lower.set_ylim(bottom=0)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.embedding import Embedding
+from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
+from qhybrid_pipelines.quantum.annealing.anneal_batches import anneal_batch_to_row, build_anneal_batch
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
 from qhybrid_pipelines.sampling.plan import series_batch
 from qhybrid_pipelines.steps.prepare.user_circuits import load_arranged_circuit
@@ -27,6 +30,9 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
+#: Returns the embedding of a model, by experiment, backend, model and seed.
+Embed: TypeAlias = Callable[[str, str, IsingModel, int], Embedding]
+
 
 def circuit_batches(
     executions: Iterable[ExecutionKey],
@@ -38,13 +44,16 @@ def circuit_batches(
     specifications: Specifications,
     sampling_circuits: pa.Table | None = None,
     optimiser_steps: pa.Table | None = None,
+    embed: Embed | None = None,
 ) -> pa.Table:
     """Return the table `circuit_batches`; an experiment that reduction solved has no row, a series one for each circuit.
 
-    A loop has a row for every step that was planned so far; without `optimiser_steps` it has its first one, at the start.
+    A loop has a row for every step that was planned so far; without `optimiser_steps` it has its first one, at the start. An
+    annealer is asked for its qubit graph by ``embed``.
 
     Raises:
-        InvalidInput: an experiment does not name the backend of its execution.
+        InvalidInput: an experiment does not name the backend of its execution, or its model fits no annealer there.
+        ProviderError: the qubit graph of an annealer could not be read.
     """
     rows = []
     for backend, key in executions:
@@ -59,8 +68,14 @@ def circuit_batches(
         points = select_rows(parameter_sweeps, key).sort_by("point")
         if points.num_rows:
             angles = np.array(points.column("angles").to_pylist(), dtype=np.float64).reshape(points.num_rows, -1)
-            instance = Instance.from_row(get_row(problem_instances, key))
             reduced_model = reduced_model_from_row(get_row(reduced_models, key))
+            if spec.annealing is not None:
+                assert embed is not None
+                embedding = embed(key, backend, reduced_model.model, spec.seed)
+                annealed = build_anneal_batch(reduced_model, spec, embedding, experiment=key, backend=backend)
+                rows.append(anneal_batch_to_row(annealed))
+                continue
+            instance = Instance.from_row(get_row(problem_instances, key))
             own_circuit = load_arranged_circuit(spec, specifications, reduced_model, instance.variables)
             for first_point, batch_angles in _batches(spec, angles, optimiser_steps, key, backend):
                 planned = build_batch(

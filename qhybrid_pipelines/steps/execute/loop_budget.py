@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.execute.qpu_submissions import planned_steps
 
 
-def check_loop_budget(batch: CircuitBatch, spec: ExperimentSpec, dispatcher: Dispatcher, *, principal: str) -> None:
+def check_loop_budget(batch: Batch, spec: ExperimentSpec, dispatcher: Dispatcher, *, principal: str) -> None:
     """Return if the budget holds all steps on all backends of an experiment, or the first step was submitted before.
 
     Args:
@@ -67,6 +67,6 @@ def check_total(experiment: str, prices: dict[str, float], steps: int, limit_usd
     )
 
 
-def _price_of_step(batch: CircuitBatch, dispatcher: Dispatcher) -> float:
+def _price_of_step(batch: Batch, dispatcher: Dispatcher) -> float:
     """Return the highest price of one step, USD."""
     return sum(dispatcher.estimate(part.batch).high_usd for part in dispatcher.split(batch))

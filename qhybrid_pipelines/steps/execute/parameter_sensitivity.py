@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pyarrow as pa
 
+from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.angle_search import MAX_QUBITS
 from qhybrid_pipelines.quantum.circuits import batch_from_row
@@ -38,7 +39,8 @@ def parameter_sensitivity(
     for backend, key in executions:
         # A loop has a batch for every step; its first one is at the best guess, as that of a sweep.
         for row in select_rows(circuit_batches, key, backend).sort_by("first_point").slice(0, 1).to_pylist():
-            structure = batch_from_row(row).structure
+            batch = batch_from_row(row)
+            structure = batch.structure if isinstance(batch, CircuitBatch) else None
             if structure is None or structure.model.size > MAX_QUBITS:
                 continue
             angles = np.array(structure.angles[0])

@@ -12,9 +12,9 @@ from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.successors import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import JobFailed, QHybridError
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.sub_batches import SubBatch, make_sub_batch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.values_from_rows import Row, select_rows
@@ -62,7 +62,7 @@ def explain_missing_counts(jobs: Iterable[JobRecord]) -> str | None:
     return f"Job {late.job_id} on {late.backend} was not done by the deadline{deadline} of its tier '{late.tier}'."
 
 
-def collect_counts(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
+def collect_counts(batch: Batch, rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
     """Return the counts of every part of a batch; none if one of them is not to be had any more.
 
     Args:
@@ -76,18 +76,16 @@ def collect_counts(batch: CircuitBatch, rows: Sequence[Row], dispatcher: Dispatc
     return collect_series([(0, batch)], rows, dispatcher)
 
 
-def _by_execution(circuit_batches: pa.Table) -> dict[tuple[str, str], list[tuple[int, CircuitBatch]]]:
+def _by_execution(circuit_batches: pa.Table) -> dict[tuple[str, str], list[tuple[int, Batch]]]:
     """Return the batches of each execution, each with the number of its first point."""
-    found: dict[tuple[str, str], list[tuple[int, CircuitBatch]]] = {}
+    found: dict[tuple[str, str], list[tuple[int, Batch]]] = {}
     for row in circuit_batches.to_pylist():
         batch = batch_from_row(row)
         found.setdefault((batch.experiment, batch.backend), []).append((row["first_point"] or 0, batch))
     return found
 
 
-def collect_series(
-    batches: Sequence[tuple[int, CircuitBatch]], rows: Sequence[Row], dispatcher: Dispatcher
-) -> list[pa.Table]:
+def collect_series(batches: Sequence[tuple[int, Batch]], rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
     """Return the counts of every part of some batches of one execution; none if one of them is not to be had any more.
 
     Args:
@@ -114,7 +112,7 @@ def collect_series(
     return tables if len(tables) == len(rows) else []
 
 
-def sub_batch_for(batch: CircuitBatch, row: Mapping[str, int], first_point: int) -> SubBatch:
+def sub_batch_for(batch: Batch, row: Mapping[str, int], first_point: int) -> SubBatch:
     """Return the part of a batch that a row of `qpu_submissions` is about, its first point counted as the row does.
 
     Args:
@@ -127,7 +125,7 @@ def sub_batch_for(batch: CircuitBatch, row: Mapping[str, int], first_point: int)
     return replace(part, first_point=first_point + part.first_point)
 
 
-def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: CircuitBatch, dispatcher: Dispatcher) -> pa.Table:
+def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: Batch, dispatcher: Dispatcher) -> pa.Table:
     """Return the counts of one part, its points and repetitions counted as in the whole."""
     if job.state in ENDED_WITHOUT_RESULT:
         raise JobFailed(
@@ -138,7 +136,7 @@ def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: CircuitBatch, d
     return place_counts(dispatcher.collect(job.job_id, sub_batch.batch).counts, sub_batch, whole, job.job_id)
 
 
-def place_counts(counts: pa.Table, sub_batch: SubBatch, whole: CircuitBatch, job_id: str) -> pa.Table:
+def place_counts(counts: pa.Table, sub_batch: SubBatch, whole: Batch, job_id: str) -> pa.Table:
     """Return the counts of one part as rows of `qpu_result_sets`, its points and repetitions counted as in the whole.
 
     Args:

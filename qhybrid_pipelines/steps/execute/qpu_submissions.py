@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
@@ -43,7 +43,7 @@ def submit_circuit_batches(
         Refused: policy, budget or a limit said no; nothing was written for that batch.
         ProviderError: the provider could not be reached; what was acknowledged before stays acknowledged.
     """
-    executions: dict[tuple[str, str], list[tuple[int, CircuitBatch]]] = {}
+    executions: dict[tuple[str, str], list[tuple[int, Batch]]] = {}
     for row in circuit_batches.to_pylist():
         batch = batch_from_row(row)
         executions.setdefault((batch.experiment, batch.backend), []).append((row["first_point"] or 0, batch))
@@ -60,7 +60,7 @@ def planned_steps(spec: AnySpec) -> int:
 
 
 def submit_batch(
-    batch: CircuitBatch,
+    batch: Batch,
     spec: AnySpec,
     dispatcher: Dispatcher,
     *,
@@ -72,7 +72,7 @@ def submit_batch(
 
 
 def submit_batches(
-    batches: Sequence[tuple[int, CircuitBatch]],
+    batches: Sequence[tuple[int, Batch]],
     spec: AnySpec,
     dispatcher: Dispatcher,
     *,

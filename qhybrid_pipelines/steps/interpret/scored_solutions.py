@@ -8,10 +8,10 @@ from typing import Any
 import numpy.typing as npt
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.bits import WORD, assignment_array
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.measured_counts import sum_out_ancillas
-from qhybrid_pipelines.problems.reduction import reduced_model_from_row
+from qhybrid_pipelines.problems.reduction import is_proved, reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.scoring import score_counts
 from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, get_specification, select_rows, to_columns
@@ -29,11 +29,13 @@ def scores(
     """Return the tables `point_scores` and `scored_solutions`; both without rows where nothing was run."""
     points, solutions = [empty(schemas.POINT_SCORES)], [empty(schemas.SCORED_SOLUTIONS)]
     for backend, key in executions:
-        measured = select_rows(qpu_result_sets, key, backend).select(["point", "repetition", "bits", "count"])
+        measured = select_rows(qpu_result_sets, key, backend)
         if not measured.num_rows:
             continue
         instance = Instance.from_row(get_row(problem_instances, key))
         reduced_model_row = get_row(reduced_models, key)
+        wide = ("high_bits",) if reduced_model_row["n_qubits"] > WORD else ()
+        measured = measured.select(["point", "repetition", "bits", "count", *wide])
         spec = get_specification(experiments, key)
         counts: Mapping[str, npt.NDArray[Any]] = to_columns(measured)
         if spec.problem.circuit is not None:
@@ -46,6 +48,7 @@ def scores(
             counts,
             incumbent=assignment_array(reduced_model_row["incumbent"]),
             shots=spec.shots,
+            lowest_known=None if is_proved(reduced_model_row) else reduced_model_row["reduced_model_minimum_energy"],
         )
         labels = {"experiment": key, "backend": backend}
         points.append(from_columns(schemas.POINT_SCORES, {**labels, **scored.point_scores}))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import bitstring
+from qhybrid_pipelines.core.bits import WORD, bitstring
 from qhybrid_pipelines.core.labels import Labels
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.quantum.qasm import draw_circuit
@@ -89,8 +89,8 @@ def tracking_runs(
             tags={"verdict": comparison["verdict"], "backend": backend, "experiment": key}
             | _label_tags(read_labels(labels.home, key)),
             specification=spec,
-            circuit=batch["template"] if batch else None,
-            drawing=draw_circuit(batch["template"]) if batch else None,
+            circuit=batch["template"] if batch and batch["template"] else None,
+            drawing=draw_circuit(batch["template"]) if batch and batch["template"] else None,
             counts=_best_counts(
                 select_rows(point_scores, key, backend),
                 select_rows(qpu_result_sets, key, backend),
@@ -200,8 +200,8 @@ def _params(spec: dict[str, Any], backend: str, comparison: Row, origin: Row) ->
 
 
 def _best_counts(point_scores: pa.Table, counts: pa.Table, n_qubits: int) -> tuple[tuple[str, int], ...]:
-    """Return the counts of the point with the lowest mean energy, summed over runs."""
-    if not point_scores.num_rows:
+    """Return the counts of the point with the lowest mean energy, summed over runs; none above 64 qubits, where each differs."""
+    if not point_scores.num_rows or n_qubits > WORD:
         return ()
     points = point_scores.column("point").to_numpy()
     means = np.bincount(points, weights=point_scores.column("mean_energy").to_numpy()) / np.bincount(points)

@@ -15,6 +15,7 @@ from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.limits import limit_problems
 from qhybrid_pipelines.core import files
+from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Refused
 from qhybrid_pipelines.core.jobs import Capabilities
 from qhybrid_pipelines.core.sampling_specification import AnySpec
@@ -80,15 +81,25 @@ def _plan(key: str, aside: Specifications, dispatcher: Dispatcher, lake: Lake) -
     return key, spec, by_backend
 
 
-def _batches_for(backend: str, spec: AnySpec, by_backend: dict[str, list[PlannedBatch]]) -> list[PlannedBatch]:
-    """Return the batches as one backend would get them."""
+def _batches_for(
+    backend: str, spec: AnySpec, by_backend: dict[str, list[PlannedBatch]], dispatcher: Dispatcher
+) -> list[PlannedBatch]:
+    """Return the batches as one backend would get them; an annealer gets an embedding of its own.
+
+    Raises:
+        InvalidInput: a model does not fit an annealer.
+        ProviderError: its qubit graph could not be read.
+    """
     own = by_backend.get(backend)
     if own is not None:
         return own
-    return [
-        (backend, what, qubits, None if batch is None else replace(batch, backend=backend))
-        for _, what, qubits, batch in by_backend.get(spec.backends[0], [])
-    ]
+    offered: list[PlannedBatch] = []
+    for _, what, qubits, batch in by_backend.get(spec.backends[0], []):
+        here = None if batch is None else replace(batch, backend=backend)
+        if isinstance(here, AnnealBatch) and dispatcher.capabilities(backend).plane == here.plane:
+            here = replace(here, embedding=dispatcher.embedder.embed(here.model, backend, seed=spec.seed))
+        offered.append((backend, what, qubits if here is None else here.qubits, here))
+    return offered
 
 
 def _answer(row: Row, planned: Sequence[_Planned], dispatcher: Dispatcher) -> Row:
@@ -97,7 +108,10 @@ def _answer(row: Row, planned: Sequence[_Planned], dispatcher: Dispatcher) -> Ro
     unknown: Row = dict.fromkeys(_SUMS) | {"assumptions": None}
     if row["problem"] is not None:
         return unknown | {"takes": NO, "reasons": [row["problem"]]}
-    offered = [(key, spec, _batches_for(backend, spec, batches)) for key, spec, batches in planned]
+    try:
+        offered = [(key, spec, _batches_for(backend, spec, batches, dispatcher)) for key, spec, batches in planned]
+    except (InvalidInput, ProviderError) as error:
+        return unknown | {"takes": NO, "reasons": [str(error)]}
     reasons = list(dict.fromkeys(_objections(backend, offered, dispatcher)))
     if reasons:
         return unknown | {"takes": NO, "reasons": reasons}

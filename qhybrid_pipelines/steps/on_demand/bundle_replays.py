@@ -15,15 +15,17 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.core import files
+from qhybrid_pipelines.core.batches import Batch
+from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
+from qhybrid_pipelines.core.jobs import JobRef, RawResult
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.quantum.depth import DepthChoice
-from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
+from qhybrid_pipelines.steps.execute.circuit_batches import Embed, circuit_batches
 from qhybrid_pipelines.steps.execute.qpu_result_sets import place_counts, sub_batch_for
 from qhybrid_pipelines.steps.interpret.baseline_comparisons import about_depth
 from qhybrid_pipelines.steps.interpret.decisions import decisions
@@ -119,6 +121,7 @@ def _replay(
             points,
             specifications=aside,
             optimiser_steps=steps,
+            embed=_kept_embedding(execution),
         )
         counts = _counts(batches, execution["parts"], bundle, control_plane)
         point_scores, solutions = scores([pair], experiment_table, instances, reduced, counts)
@@ -164,6 +167,11 @@ def _replay(
     return replayed
 
 
+def _kept_embedding(execution: Row) -> Embed:
+    """Return what finds the embedding of an execution in its bundle."""
+    return lambda *_: Embedding.from_dict(execution["embedding"])
+
+
 def _counts(batches: pa.Table, parts: Sequence[Row], bundle: Bundle, control_plane: ControlPlane) -> pa.Table:
     tables = [empty(schemas.QPU_RESULT_SETS)]
     rows = batches.to_pylist()
@@ -176,7 +184,7 @@ def _counts(batches: pa.Table, parts: Sequence[Row], bundle: Bundle, control_pla
     return pa.concat_tables(tables)
 
 
-def _decode(batch: CircuitBatch, first_point: int, part: Row, bundle: Bundle, control_plane: ControlPlane) -> pa.Table:
+def _decode(batch: Batch, first_point: int, part: Row, bundle: Bundle, control_plane: ControlPlane) -> pa.Table:
     sub_batch = sub_batch_for(batch, part, first_point)
     if sub_batch.batch.payload_sha256 != part["payload_sha256"]:
         raise _other_circuits()

@@ -13,6 +13,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_text
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.steps.execute.embeddings import planned_embedding
 from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
@@ -75,6 +76,8 @@ def pack_experiment(
                 "parts": parts,
                 # A loop asks for its points by answers that have noise: the replay runs the points, and does not ask anew.
                 **_loop_columns(lake, spec, partition),
+                # By now the annealer may have another qubit graph.
+                **_embedding(lake, spec, partition),
                 "without_counts": without_counts,
                 "comparison": unmeasured_row(
                     lake.read(schemas.BASELINE_COMPARISONS, partition), schemas.BASELINE_COMPARISONS
@@ -90,6 +93,14 @@ def _loop_columns(lake: Lake, spec: ExperimentSpec, partition: PartitionKey) -> 
     if not spec.sweep.is_loop:
         return {}
     return {"optimiser_steps": lake.read(schemas.OPTIMISER_STEPS, partition).to_pylist()}
+
+
+def _embedding(lake: Lake, spec: ExperimentSpec, partition: PartitionKey) -> Row:
+    """Return the embedding of an experiment that anneals; nothing of another one, or where nothing was sent."""
+    if spec.annealing is None:
+        return {}
+    found = planned_embedding(lake, str(partition.experiment), str(partition.backend))
+    return {} if found is None else {"embedding": found.to_dict()}
 
 
 def unmeasured_row(table: Any, schema: Table) -> Row:

@@ -11,10 +11,11 @@ import numpy as np
 
 from qhybrid_pipelines.classical.count_comparison import PointCounts, compare_counts
 from qhybrid_pipelines.classical.statistics import wilson_interval
+from qhybrid_pipelines.core.bits import WORD
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.execution_differences import changed_facts, describe_difference
-from qhybrid_pipelines.problems.measured_counts import I64, sum_out_ancillas
+from qhybrid_pipelines.problems.measured_counts import I64, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison
@@ -95,13 +96,18 @@ class Execution:
 
     def counts(self, point: int) -> tuple[U64, I64]:
         """Return the distinct outcomes of a point and their counts over all repetitions, ascending."""
-        table = self.lake.read(schemas.QPU_RESULT_SETS, self._key).select(["point", "repetition", "bits", "count"])
+        width = self.reduced_model_row["n_qubits"]
+        wide = ("high_bits",) if width > WORD else ()
+        table = self.lake.read(schemas.QPU_RESULT_SETS, self._key).select(
+            ["point", "repetition", "bits", "count", *wide]
+        )
         columns = to_columns(table)
         if self.spec.problem.circuit is not None:
-            columns = dict(sum_out_ancillas(columns, width=self.reduced_model_row["n_qubits"]))
+            columns = dict(sum_out_ancillas(columns, width=width))
         here = columns["point"] == point
-        outcomes, place = np.unique(columns["bits"][here].astype(np.uint64), return_inverse=True)
-        counts = np.bincount(place, weights=columns["count"][here], minlength=len(outcomes))
+        measured = read_counts({name: values[here] for name, values in columns.items()}, width=width)
+        outcomes = measured.distinct_outcomes
+        counts = np.bincount(measured.outcome, weights=measured.count, minlength=len(outcomes))
         return outcomes, np.asarray(counts, dtype=np.int64)
 
     def energies(self, outcomes: U64) -> F64:
@@ -213,10 +219,11 @@ def _point_counts(before: Execution, point_before: int, after: Execution, point_
         before.counts(point_before),
         after.counts(point_after),
     )
-    outcomes = np.union1d(outcomes_before, outcomes_after)
+    outcomes, place = np.unique(np.concatenate([outcomes_before, outcomes_after]), axis=0, return_inverse=True)
     aligned = np.zeros((2, len(outcomes)), dtype=np.int64)
-    aligned[0, np.searchsorted(outcomes, outcomes_before)] = counts_before
-    aligned[1, np.searchsorted(outcomes, outcomes_after)] = counts_after
+    places = np.split(place.ravel(), [len(outcomes_before)])
+    aligned[0, places[0]] = counts_before
+    aligned[1, places[1]] = counts_after
     return PointCounts(before=aligned[0], after=aligned[1], energies=before.energies(outcomes))
 
 

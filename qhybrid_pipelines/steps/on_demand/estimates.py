@@ -19,14 +19,16 @@ from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error, two_qub
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core import files
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import QHybridError, Refused
-from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
+from qhybrid_pipelines.core.jobs import Estimate
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.sampling.plan import plan_circuits, series_batch
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
+from qhybrid_pipelines.steps.execute.embeddings import embed_with
 from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sensitivity
 from qhybrid_pipelines.steps.execute.qpu_submissions import planned_steps
 from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
@@ -43,7 +45,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
 #: Backend, what is run there, its qubits, and the batch; None where there is nothing to run.
-PlannedBatch = tuple[str, str, int, CircuitBatch | None]
+PlannedBatch = tuple[str, str, int, Batch | None]
 #: Sensitivities that are computed for one estimate: of thousands of variations nobody reads them.
 MOST_SENSITIVITIES = 20
 #: What is said in place of a sensitivity where the estimate did without the search.
@@ -193,7 +195,7 @@ def plan_batches(
                 what = f"{plan.model}, {plan.test_points} test rows"
                 if len(plan.gradient_rows):
                     what += f", gradient of {len(plan.gradient_rows)} rows"
-                yield backend, what, plan.batch.template.n_qubits, plan.batch
+                yield backend, what, plan.batch.qubits, plan.batch
         return
     if isinstance(spec, SamplingSpec):
         yield from _plan_series(key, spec, registered)
@@ -212,7 +214,15 @@ def plan_batches(
         {"experiment": key, "depth": reason} for reason in set(points.column("depth_reason").to_pylist()) if reason
     ]
     executions = [(backend, key) for backend in spec.backends]
-    batches = circuit_batches(executions, experiment_table, instances, reduced, points, specifications=registered)
+    batches = circuit_batches(
+        executions,
+        experiment_table,
+        instances,
+        reduced,
+        points,
+        specifications=registered,
+        embed=embed_with(dispatcher, lake),
+    )
     if (circuit := assign_variables(key, spec, instances, reduced, specifications=registered)) is not None:
         circuits.append(circuit)
     if (
@@ -227,9 +237,10 @@ def plan_batches(
         sensitivities += _sensitivity_rows(key, spec.backends, rows)
     for backend in spec.backends:
         batch = _find_batch(batches, backend)
-        width = get_row(reduced, key)["n_qubits"] if batch is None else batch.template.n_qubits
+        width = get_row(reduced, key)["n_qubits"] if batch is None else batch.qubits
         steps = planned_steps(spec)
-        yield backend, "sweep" if steps == 1 else f"loop of {steps} steps", width, batch
+        what = "sweep" if steps == 1 else f"loop of {steps} steps"
+        yield backend, "annealing" if spec.annealing is not None else what, width, batch
 
 
 def _sensitivity_rows(key: str, backends: Sequence[str], rows: Sequence[Row]) -> list[Row]:
@@ -277,12 +288,12 @@ def _training_epoch_rows(key: str, spec: AnySpec, registered: Specifications, di
             yield row
 
 
-def _find_batch(batches: pa.Table, backend: str) -> CircuitBatch | None:
+def _find_batch(batches: pa.Table, backend: str) -> Batch | None:
     found = [row for row in batches.to_pylist() if row["backend"] == backend]
     return batch_from_row(found[0]) if found else None
 
 
-def _fill_price_and_verdict(batch: CircuitBatch, spec: AnySpec, row: Row, dispatcher: Dispatcher) -> None:
+def _fill_price_and_verdict(batch: Batch, spec: AnySpec, row: Row, dispatcher: Dispatcher) -> None:
     """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
 
     A loop is priced as a whole: all its steps like the first, less those that the ledger has.
@@ -317,7 +328,7 @@ def _fill_price_and_verdict(batch: CircuitBatch, spec: AnySpec, row: Row, dispat
     row["policy"] = f"{decision.verdict}{elsewhere}: {decision.reason}"
 
 
-def _fill_loop(batch: CircuitBatch, spec: AnySpec, steps: int, row: Row, dispatcher: Dispatcher) -> None:
+def _fill_loop(batch: Batch, spec: AnySpec, steps: int, row: Row, dispatcher: Dispatcher) -> None:
     """Fill in what all steps of a loop come to, each at the price of the first; raises as `_fill_price_and_verdict`."""
     parts = dispatcher.split(batch)
     jobs = steps * len(parts)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from qhybrid_pipelines.control.experiments.due_stages import ControlPlaneView
+from qhybrid_pipelines.core.bits import WORD
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -15,7 +16,7 @@ from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.measured_counts import MeasuredCounts, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.named_answer import name_answer
 from qhybrid_pipelines.problems.point_scores import best_point
-from qhybrid_pipelines.problems.reduction import reduced_model_from_row
+from qhybrid_pipelines.problems.reduction import is_proved, reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.reports.content import (
@@ -129,13 +130,14 @@ def _execution(  # noqa: PLR0917  one table each
         "sensitivity": tuple(_rows(lake, schemas.PARAMETER_SENSITIVITY, key, backend)),
         "loop": tuple(_rows(lake, schemas.OPTIMISER_STEPS, key, backend)),
     }
-    if batch is not None and batch["n_qubits"] <= MAX_DRAWN_QUBITS:
+    if batch is not None and batch["template"] and batch["n_qubits"] <= MAX_DRAWN_QUBITS:
         parts["circuit"] = first_lines(draw_circuit(batch["template"]))
     measured = None if model_row is None else _measured(lake, key, backend, spec, model_row["n_qubits"])
     if instance_row is None or model_row is None or not model_row["n_qubits"]:
         return ExecutionContent(**parts), None
     reduced_model = reduced_model_from_row(model_row)
-    random = measurements.random_reference(reduced_model, measured)
+    lowest = None if is_proved(model_row) else model_row["reduced_model_minimum_energy"]
+    random = measurements.random_reference(reduced_model, measured, lowest)
     partition = PartitionKey(experiment=key, backend=backend)
     if measured is None or not lake.exists(schemas.POINT_SCORES, partition):
         return ExecutionContent(**parts), random
@@ -157,7 +159,7 @@ def _execution(  # noqa: PLR0917  one table each
         ),
         sweep=measurements.sweep_series(backend, scores),
         best_of_shots=measurements.best_of_shots(reduced_model, measured, point),
-        top_outcomes=measurements.top_outcomes(reduced_model, measured, point),
+        top_outcomes=measurements.top_outcomes(reduced_model, measured, point, lowest=random.minimum_energy),
         histogram=measurements.objective_histogram(problem, reduced_model, measured, point),
     ), random
 
@@ -169,7 +171,8 @@ def _measured(lake: Lake, key: str, backend: str, spec: ExperimentSpec, width: i
     table = lake.read(schemas.QPU_RESULT_SETS, partition)
     if not table.num_rows:
         return None
-    counts = to_columns(table.select(["point", "repetition", "bits", "count"]))
+    wide = ("high_bits",) if width > WORD else ()
+    counts = to_columns(table.select(["point", "repetition", "bits", "count", *wide]))
     if spec.problem.circuit is not None:
         return read_counts(sum_out_ancillas(counts, width=width), width=width)
     return read_counts(counts, width=width)

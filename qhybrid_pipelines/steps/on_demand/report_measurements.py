@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.better_than_random import random_energy
-from qhybrid_pipelines.classical.exhaustive import all_outcomes, is_minimum
+from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes, is_minimum
+from qhybrid_pipelines.classical.solvers.random_sampling import random_rows
 from qhybrid_pipelines.classical.statistics import LEVEL, paired_bootstrap, trials_to_target, wilson_interval
-from qhybrid_pipelines.core.bits import U64, unpack
+from qhybrid_pipelines.core.bits import U64, WORD, ones, pack, unpack
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
@@ -39,20 +41,39 @@ Columns = Mapping[str, npt.NDArray[Any]]
 def random_outcomes(reduced_model: ReducedModel, measured: MeasuredCounts | None) -> tuple[U64, int | None]:
     """Return all outcomes that random ones are drawn from, and the number of ones that they are bound to.
 
+    Above 20 variables they are not all, but a seeded sample.
+
     As in the noise gate: samples that never left the subspace of the right number of ones are held against that subspace.
     """
     cardinality = reduced_model.cardinality
-    if (
-        cardinality is not None
-        and measured is not None
-        and (np.bitwise_count(measured.distinct_outcomes) != cardinality).any()
-    ):
+    if cardinality is not None and measured is not None and (ones(measured.distinct_outcomes) != cardinality).any():
         cardinality = None
+    if reduced_model.size > MAX_VARIABLES:
+        random = generator(0, "report", "wide outcomes")
+        return pack(random_rows(random, reduced_model.size, MAX_LISTED_OUTCOMES, cardinality)), cardinality
     return all_outcomes(reduced_model.size, cardinality), cardinality
 
 
-def random_reference(reduced_model: ReducedModel, measured: MeasuredCounts | None) -> RandomReference:
-    """Return what uniform random outcomes are worth, exact."""
+def random_reference(
+    reduced_model: ReducedModel, measured: MeasuredCounts | None, lowest_known: float | None = None
+) -> RandomReference:
+    """Return what uniform random outcomes are worth: exact, but for what nobody knows of a wide model.
+
+    Args:
+        reduced_model: what was sent.
+        measured: what came back.
+        lowest_known: its lowest known energy, where no minimum is proved.
+    """
+    if lowest_known is not None:
+        _, cardinality = random_outcomes(reduced_model, measured)
+        size = reduced_model.size
+        return RandomReference(
+            mean_energy=random_energy(reduced_model.model, cardinality).mean,
+            minimum_energy=_lowest_of_all(reduced_model, measured, lowest_known),
+            optimum_share=None,
+            outcome_share=1 / (2**size if cardinality is None else math.comb(size, cardinality)),
+            cardinality=cardinality,
+        )
     outcomes, cardinality = random_outcomes(reduced_model, measured)
     energies = reduced_model.model.energies(outcomes)
     wanted = all_outcomes(reduced_model.size, reduced_model.cardinality)
@@ -64,6 +85,13 @@ def random_reference(reduced_model: ReducedModel, measured: MeasuredCounts | Non
         outcome_share=1 / len(outcomes),
         cardinality=cardinality,
     )
+
+
+def _lowest_of_all(reduced_model: ReducedModel, measured: MeasuredCounts | None, lowest_known: float) -> float:
+    """Return the lowest energy that was known before, or measured."""
+    if measured is None or not len(measured.distinct_outcomes):
+        return lowest_known
+    return min(lowest_known, float(reduced_model.model.energies(measured.distinct_outcomes).min()))
 
 
 def sweep_series(backend: str, scores: Columns) -> SweepSeries:
@@ -143,23 +171,34 @@ def best_point_results(
         share_high=high,
         shots_to_99=trials_to_target(hits / shots, shots),
         random_share=random.optimum_share,
-        random_shots_to_99=trials_to_target(random.optimum_share, 1),
+        random_shots_to_99=None if random.optimum_share is None else trials_to_target(random.optimum_share, 1),
         above_random=above[0],
         above_random_low=above[1],
         above_random_high=above[2],
     )
 
 
-def top_outcomes(reduced_model: ReducedModel, measured: MeasuredCounts, point: int) -> tuple[TopOutcome, ...]:
-    """Return the outcomes that were measured most often at a point, over all runs; the smaller word first where equal."""
+def top_outcomes(
+    reduced_model: ReducedModel, measured: MeasuredCounts, point: int, *, lowest: float
+) -> tuple[TopOutcome, ...]:
+    """Return the outcomes that were measured most often at a point, over all runs; the smaller word first where equal.
+
+    Args:
+        reduced_model: what was sent.
+        measured: what came back.
+        point: of the sweep.
+        lowest: energy of an optimum.
+
+    Above 64 variables there are none: hardly an outcome comes twice, and none fits a line.
+    """
+    if reduced_model.size > WORD:
+        return ()
     at = measured.point == point
     counts = np.bincount(measured.outcome[at], weights=measured.count[at], minlength=len(measured.distinct_outcomes))
     order = np.argsort(-counts, kind="stable")[:TOP_OUTCOMES]
     order = order[counts[order] > 0]
     words, shots = measured.distinct_outcomes[order], int(counts.sum())
     energies = reduced_model.model.energies(words)
-    everything = all_outcomes(reduced_model.size, reduced_model.cardinality)
-    lowest = float(reduced_model.model.energies(everything).min())
     optimal = _at_optimum(reduced_model, words, energies, lowest)
     found = []
     for row, index in enumerate(order):
@@ -292,5 +331,5 @@ def reference_sense(problem: Problem) -> int:
 def _at_optimum(reduced_model: ReducedModel, outcomes: U64, energies: F64, lowest: float) -> npt.NDArray[np.bool_]:
     optimal = is_minimum(reduced_model.model, energies, lowest)
     if reduced_model.cardinality is not None:
-        optimal = optimal & (np.bitwise_count(outcomes) == reduced_model.cardinality)
+        optimal = optimal & (ones(outcomes) == reduced_model.cardinality)
     return optimal

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
@@ -49,7 +49,7 @@ def find_sub_batch(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifica
 
 def _batches(
     key: PartitionKey, lake: Lake, specifications: Specifications
-) -> Iterator[tuple[int, CircuitBatch, list[Row] | None]]:
+) -> Iterator[tuple[int, Batch, list[Row] | None]]:
     """Yield the batches of an execution with their first points, and the rows of their parts; None where those are not written yet.
 
     Those of a learning experiment are not kept: they follow from its trained models.
@@ -85,7 +85,7 @@ def _batches(
         )
 
 
-def _parts(first_point: int, batch: CircuitBatch, rows: Sequence[Row] | None, dispatcher: Dispatcher) -> list[SubBatch]:
+def _parts(first_point: int, batch: Batch, rows: Sequence[Row] | None, dispatcher: Dispatcher) -> list[SubBatch]:
     """Return the parts as they were submitted; where that is not written yet, as they would be."""
     if rows is None:
         return [replace(part, first_point=first_point + part.first_point) for part in dispatcher.split(batch)]

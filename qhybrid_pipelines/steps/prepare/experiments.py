@@ -10,7 +10,8 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment_key import check_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
-from qhybrid_pipelines.core.specification import FileSource, GeneratorSource
+from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
+from qhybrid_pipelines.quantum.annealing.anneal_batches import ANNEALING
 from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, SAMPLING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -43,9 +44,7 @@ def _row(key: str, spec: AnySpec) -> Row:
         "tier": spec.tier,
         "family": spec.problem.family,
         "source": describe_source(spec.problem.source),
-        "ansatz": spec.ansatz.kind if spec.problem.circuit is None else "file",
-        "layers": 0 if spec.problem.circuit is not None or spec.ansatz.layers == "auto" else spec.ansatz.layers,
-        "sweep": spec.sweep.strategy,
+        **_what_runs(spec),
         "points": spec.sweep.points,
         "shots": spec.shots,
         "repetitions": spec.repetitions,
@@ -57,6 +56,17 @@ def _row(key: str, spec: AnySpec) -> Row:
         "parent": spec.lineage.parent,
         "root": spec.lineage.root or key,
         "specification": canonical_json(spec.model_dump(mode="json")),
+    }
+
+
+def _what_runs(spec: ExperimentSpec) -> Row:
+    if spec.annealing is not None:
+        return {"ansatz": ANNEALING, "layers": 0, "sweep": ANNEALING}
+    own_circuit = spec.problem.circuit is not None
+    return {
+        "ansatz": "file" if own_circuit else spec.ansatz.kind,
+        "layers": 0 if own_circuit or spec.ansatz.layers == "auto" else spec.ansatz.layers,
+        "sweep": spec.sweep.strategy,
     }
 
 

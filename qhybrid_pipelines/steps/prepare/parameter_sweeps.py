@@ -72,7 +72,7 @@ def _as_estimated(
     spec: ExperimentSpec, reduced_model: ReducedModel, known: StoredAngles, optimise: StoredAngles
 ) -> tuple[ExperimentSpec, StoredAngles]:
     """Return what an estimate plans with: the search takes seconds from some size on, and no price depends on the angles."""
-    if spec.sweep.strategy != "auto" or not spec.ansatz.is_qaoa or not reduced_model.size:
+    if spec.annealing is not None or spec.sweep.strategy != "auto" or not spec.ansatz.is_qaoa or not reduced_model.size:
         return spec, optimise
     for stored in (known, optimise):
         if stored.known(reduced_model, choose_mixer(reduced_model, spec), spec.ansatz.depth) is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from qhybrid_pipelines.storage.schemas.backends import BACKEND_CALIBRATIONS, BACKEND_CAPABILITIES
 from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, SCHEMA_VERSION, Column, Table, comment
 from qhybrid_pipelines.storage.schemas.execution import (
+    CHAINS,
     CIRCUIT_BATCHES,
     OPTIMISER_STEPS,
     PARAMETER_SENSITIVITY,
@@ -69,6 +70,7 @@ LAKE_TABLES: tuple[Table, ...] = (
     PARAMETER_SENSITIVITY,
     QPU_SUBMISSIONS,
     QPU_RESULT_SETS,
+    CHAINS,
     POINT_SCORES,
     SCORED_SOLUTIONS,
     BASELINES,
@@ -100,6 +102,7 @@ __all__ = [
     "BASELINE_COMPARISONS",
     "BY_NAME",
     "CANARY_JOBS",
+    "CHAINS",
     "CIRCUIT_BATCHES",
     "COSTS",
     "DECISIONS",

@@ -128,10 +128,21 @@ REDUCED_MODELS = Table(
         column(
             "reduced_model_optimum",
             F64,
-            "Objective of the reduced model's exact optimum expanded to the instance: the ceiling",
+            "Objective of the reduced model's exact optimum expanded to the instance: the ceiling; of the best outcome found, "
+            "where it is too wide to look at all of them",
         ),
         column("reduced_model_optimum_assignment", TEXT, "Assignment of that optimum, first variable first"),
-        column("reduced_model_minimum_energy", F64, "Lowest energy of the reduced model's Ising model"),
+        column(
+            "reduced_model_minimum_energy",
+            F64,
+            "Lowest energy of the reduced model's Ising model; where it is not proved, an upper bound of it",
+        ),
+        column(
+            "reduced_model_optimum_proved",
+            BOOL,
+            "Optimum and lowest energy are exact; false where they are the best that annealing found, null in tables of older releases",
+            nullable=True,
+        ),
         column("penalty_weight", F64, "Weight of the constraint penalty in the model; 0 without constraints"),
         column("windows_tried", I32, "Windows that were looked at; null where everything fitted", nullable=True),
         column(
@@ -160,7 +171,7 @@ PARAMETER_SWEEPS = Table(
         column(
             "angle_source",
             TEXT,
-            "Where the angles come from: optimised, given, table, ramp, grid, random, parent round",
+            "Where the angles come from: optimised, given, table, ramp, grid, random, parent round; of an annealing experiment the setting",
         ),
         column("gammas", pa.list_(F64), "Cost angles per layer; empty for other ansaetze", "rad"),
         column("betas", pa.list_(F64), "Mixer angles per layer; empty for other ansaetze", "rad"),

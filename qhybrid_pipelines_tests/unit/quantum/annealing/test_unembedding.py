@@ -21,7 +21,7 @@ def test_whole_chains_come_back_as_they_were(number):
     programmed = programmed_model(number=number)
     assignments = np.random.default_rng(1).integers(0, 2, size=(50, 9), dtype=np.uint8)
     spins = ((1 - 2 * assignments.astype(np.int8)) * programmed.gauge)[:, programmed.embedding.variables]
-    found = majority_vote(spins.astype(np.int8), programmed)
+    found = majority_vote(spins.astype(np.int8), programmed.embedding, programmed.gauge)
     np.testing.assert_array_equal(found.assignments, assignments)
     assert found.broken_fraction == 0.0
 
@@ -33,7 +33,7 @@ def test_votes_are_those_counted_one_by_one(number):
     spins = np.random.default_rng(2).choice(
         np.array([-1, 1], dtype=np.int8), size=(40, len(programmed.embedding.qubits))
     )
-    found = majority_vote(spins, programmed)
+    found = majority_vote(spins, programmed.embedding, programmed.gauge)
     for read, row in enumerate(spins.tolist()):
         qubits = iter(row)
         for variable, chain in enumerate(chains):
@@ -51,7 +51,7 @@ def test_golden_vector_of_the_bit_order():
     programmed = programmed_model(9, 0.0)
     spins = np.ones((2, 9), dtype=np.int8)
     spins[0, 0] = spins[1, 8] = -1
-    assert pack(majority_vote(spins, programmed).assignments).tolist() == [1, 256]
+    assert pack(majority_vote(spins, programmed.embedding, programmed.gauge).assignments).tolist() == [1, 256]
 
 
 def test_other_widths_and_other_values_are_refused():
@@ -59,5 +59,5 @@ def test_other_widths_and_other_values_are_refused():
     k = len(programmed.embedding.qubits)
     for spins in (np.ones((2, k + 1), dtype=np.int8), np.ones(k, dtype=np.int8), np.zeros((2, k), dtype=np.int8)):
         with pytest.raises(ValueError, match="spin"):
-            majority_vote(spins, programmed)
-    assert majority_vote(np.ones((0, k), dtype=np.int8), programmed).broken_fraction == 0.0
+            majority_vote(spins, programmed.embedding, programmed.gauge)
+    assert majority_vote(np.ones((0, k), dtype=np.int8), programmed.embedding, programmed.gauge).broken_fraction == 0.0

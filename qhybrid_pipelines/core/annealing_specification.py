@@ -1,0 +1,56 @@
+"""The part of a specification that says how an annealer is driven, in place of circuit, sweep and shots."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from qhybrid_pipelines.core.strict_model import StrictModel
+
+#: Widest reduced model that is made for annealers; whether it can be embedded is seen when it is planned.
+MAX_ANNEALED_VARIABLES = 1000
+#: Settings of one experiment at most: each is a programming cycle of its own, and so a job, for every repetition.
+MAX_SETTINGS = 256
+
+Microseconds = Annotated[float, Field(gt=0, le=2000)]
+StrengthFactor = Annotated[float, Field(gt=0, le=100)]
+
+
+class AnnealingSpec(StrictModel):
+    """How an annealer samples: every combination of time, chain strength and gauge is a point."""
+
+    reads: int = Field(default=100, ge=1, le=10_000, description="Reads per point and repetition.")
+    annealing_time_us: tuple[Microseconds, ...] = Field(
+        default=(20.0,), min_length=1, description="Microseconds of one anneal, a number or a list."
+    )
+    chain_strength: tuple[StrengthFactor, ...] = Field(
+        default=(1.0,),
+        min_length=1,
+        description="Factor of Ocean's default (uniform torque compensation), a number or a list.",
+    )
+    gauges: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Gauges of each: 0 as it is, then with random variables upside down, which averages errors of the machine.",
+    )
+
+    @field_validator("annealing_time_us", "chain_strength", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        values = value if isinstance(value, list | tuple) else [value]
+        return tuple(float(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in values)
+
+    @field_validator("annealing_time_us", "chain_strength")
+    @classmethod
+    def _each_once(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a value stands here twice")
+        return value
+
+    @property
+    def settings(self) -> list[tuple[float, float, int]]:
+        """Annealing time in microseconds, chain strength and gauge of each point."""
+        return list(product(self.annealing_time_us, self.chain_strength, range(self.gauges)))

@@ -1,0 +1,3 @@
+"""D-Wave's annealers through the Solver API, version 3, over our own transport."""
+
+NAME = "dwave"

@@ -1,0 +1,211 @@
+"""The provider `dwave`: annealers behind D-Wave's Solver API, or an emulator of it, at the address in DWAVE_API_ENDPOINT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from qhybrid_pipelines.core import jobs
+from qhybrid_pipelines.core.batches import Batch, only_anneals
+from qhybrid_pipelines.core.embedding import Embedding
+from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.execution.abilities import Ability
+from qhybrid_pipelines.execution.dwave import NAME, decoding, prices, problems
+from qhybrid_pipelines.execution.dwave.client import CREDENTIALS, SapiClient
+from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS
+from qhybrid_pipelines.execution.dwave.payload import problem_body
+from qhybrid_pipelines.execution.dwave.solvers import Solvers, solver_name
+from qhybrid_pipelines.execution.http_errors import parse_json
+from qhybrid_pipelines.execution.port import Provider, before_sending
+from qhybrid_pipelines.execution.settings import seconds_setting
+from qhybrid_pipelines.quantum.annealing.embedding_cache import EmbeddingCache
+
+LAG_VARIABLE, LAG_SECONDS = "DWAVE_LISTING_LAG_SECONDS", 10.0
+ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS = "DWAVE_ACCEPTANCE_SECONDS", 600.0
+
+DECLARED = (ANNEALERS,)
+
+
+def build(folder: Path) -> Provider:
+    """Return the provider; embeddings and what it remembers live in ``folder``."""
+    return DWaveProvider(folder)
+
+
+class DWaveProvider:
+    """D-Wave's annealers behind the port. A job is one problem: a point and repetition, which is programmed by itself."""
+
+    name = NAME
+    abilities = frozenset(
+        {
+            Ability.MISSING_SETTING,
+            Ability.IS_IMMEDIATE,
+            Ability.LIST_TOKENS,
+            Ability.LABEL_JOBS,
+            Ability.REQUESTS,
+            Ability.EMBED,
+            Ability.CHAIN_BREAKS,
+        }
+    )
+
+    def __init__(self, folder: Path, client: SapiClient | None = None) -> None:
+        self._client = client or SapiClient()
+        self._solvers = Solvers(self._client, folder / "solvers")
+        self._embeddings = EmbeddingCache(folder / "embeddings")
+        self._home_id = ""
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made so far."""
+        return self._client.requests
+
+    def backends(self) -> tuple[str, ...]:
+        """Return the full names of the annealers as the service listed them last, without asking."""
+        return self._solvers.names()
+
+    def is_immediate(self, backend: str) -> bool:
+        """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for what is no annealer's name."""
+        solver_name(backend)
+        return False
+
+    def missing_setting(self) -> str | None:
+        """Return which setting is missing; None where there is a token."""
+        return None if CREDENTIALS.is_configured() else f"it is not configured. {CREDENTIALS.remedy}"
+
+    def capabilities(self, backend: str) -> jobs.Capabilities:
+        """Return limits and abilities as the service states them; remembered for some minutes."""
+        return self._solvers.capabilities(
+            backend,
+            listing_lag_seconds=seconds_setting(LAG_VARIABLE, LAG_SECONDS),
+            acceptance_seconds=seconds_setting(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
+        )
+
+    def calibration(self, backend: str) -> jobs.Calibration | None:
+        """Return None: the service dates nothing, and what works now is named by the graph_id that every batch carries."""
+        solver_name(backend)
+        return None
+
+    def status(self, backend: str) -> jobs.BackendStatus:
+        """Return whether an annealer takes problems now."""
+        return self._solvers.status(backend)
+
+    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:  # noqa: ARG002
+        """Raise `Rejected`: an annealer runs no circuits."""
+        raise Rejected(f"{backend} anneals models, and this is a circuit", request_sent=False)
+
+    def embed(self, model: IsingModel, backend: str, *, seed: int) -> Embedding:
+        """Return an embedding of a model on the qubit graph as it is now, found before or found now."""
+        return self._embeddings.embedding(model, self._solvers.annealer(backend, afresh=True).graph, seed=seed)
+
+    def estimate(self, batch: Batch) -> jobs.Estimate:
+        """Return the cost of a batch by the published timing model and the operator's price."""
+        annealed = only_anneals(batch)
+        return prices.estimate(self._solvers.annealer(batch.backend), annealed)
+
+    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
+        """Submit one problem with one request. The service does not merge labels: look a token up before sending again.
+
+        The qubit graph is asked for right before, so that an embedding on a former one is not sent.
+        """
+        with before_sending():
+            annealed = only_anneals(batch)
+            try:
+                annealer = self._solvers.annealer(batch.backend, afresh=True)
+            except Unavailable as error:
+                raise Throttled(error.message, request_sent=False) from None
+            body = problem_body(annealed, annealer, token, home_id=self._home_id)
+        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self._client.post_problem(body))
+
+    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+        """Return the job that carries a token, or None where the listing can be believed."""
+        found = self.list_tokens(backend, [token]).jobs.get(token)
+        return found[0].ref if found else None
+
+    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+        """Return the listed jobs that carry some tokens: one request for all of them, and one for each behind the newest 1000."""
+        return problems.list_tokens(self._client, backend, tokens, known_jobs=known_jobs)
+
+    def label_jobs(self, home_id: str) -> None:
+        """Name a home in the label of every job that is submitted from now on."""
+        self._home_id = home_id
+
+    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+        """Poll many jobs, 100 per request, and one request more for each that is completed: what it cost.
+
+        Raises:
+            ProviderError: some job could not be polled; its ``seen`` holds the snapshots of the others.
+        """
+        try:
+            return self._with_costs(problems.poll_problems(self._client, refs))
+        except ProviderError as error:
+            error.seen = tuple(self._with_costs(list(error.seen)))
+            raise
+
+    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+        """Return what the service says was asked, and its answer, as they came.
+
+        Raises:
+            Rejected: the service does not keep the answer any longer.
+            Unavailable: the result is not there yet, or no usable answer came; asking again may help.
+        """
+        status = problems.problem_status(self._client, ref)
+        if problems.snapshot(status, ref).state is not JobState.COMPLETED:
+            raise Unavailable(f"problem {ref.provider_job_id} is {status['status']}")
+        answer, _ = self._client.get("problem-answer", "problems", ref.provider_job_id, "answer")
+        info, _ = self._client.get("problem-data", "problems", ref.provider_job_id, "info")
+        content = decoding.envelope(info, answer)
+        return jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
+
+    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+        """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not this batch's."""
+        return decoding.decode(raw, only_anneals(batch))
+
+    def chain_breaks(self, raw: jobs.RawResult, batch: Batch) -> npt.NDArray[np.float64]:
+        """Return the share of the reads in which each variable's chain was broken. Pure, like `decode`, and raises as it does."""
+        return decoding.broken_by_variable(raw, only_anneals(batch))
+
+    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+        """Return annealer, qubit graph, QPU access time and how chains became variables."""
+        return decoding.details(raw)
+
+    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+        """Ask for a job to be cancelled, then look what came of it: one that runs is cancelled if in time, else it completes.
+
+        Raises:
+            ProviderError: no usable answer; asking again is safe.
+        """
+        self._client.cancel(ref.provider_job_id)
+        state = problems.snapshot(problems.problem_status(self._client, ref), ref).state
+        if state is JobState.CANCELLED:
+            return jobs.CancelOutcome.CANCELLED
+        return jobs.CancelOutcome.TOO_LATE if state in problems.ENDED else jobs.CancelOutcome.REQUESTED
+
+    def _with_costs(self, seen: list[jobs.Snapshot]) -> list[jobs.Snapshot]:
+        """Return snapshots with what the jobs cost, where that is told: by the answer of a completed one, once each."""
+        known: dict[str, float | None] = {}
+        for one in seen:
+            if one.ref.provider_job_id not in known:
+                known[one.ref.provider_job_id] = self._cost_usd(one)
+        return [replace(one, cost_usd=known[one.ref.provider_job_id]) for one in seen]
+
+    def _cost_usd(self, seen: jobs.Snapshot) -> float | None:
+        """Return what a job cost, None where the provider does not say; then the quote stands."""
+        if seen.state is JobState.CANCELLED:
+            return 0.0  # what is billed is access time, and a cancelled problem has none
+        if seen.state is not JobState.COMPLETED:
+            return None
+        try:
+            content, _ = self._client.get("problem-answer", "problems", seen.ref.provider_job_id, "answer")
+            rate = self._solvers.annealer(seen.ref.backend).quota_conversion_rate
+        except ProviderError:
+            return None
+        said = parse_json(content)
+        answer = said.get("answer") if isinstance(said, dict) else None
+        return prices.cost_usd(answer.get("timing") if isinstance(answer, dict) else None, rate)

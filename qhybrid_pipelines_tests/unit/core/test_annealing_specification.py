@@ -1,0 +1,51 @@
+import pytest
+
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.experiment_key import experiment_key
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specification_text import read_experiments
+
+PAGE = "name: a\nproblem: {family: maxcut, source: 'networkx:petersen_graph'}\n"
+
+
+def read(more: str) -> ExperimentSpec:
+    [written] = read_experiments(PAGE + more, file="a.yaml")
+    return written.specification
+
+
+def test_settings_are_all_combinations_and_count_points_and_shots():
+    spec = read("annealing: {reads: 50, annealing_time_us: [20, 100], chain_strength: 0.5, gauges: 2}")
+    assert spec.annealing.settings == [(20.0, 0.5, 0), (20.0, 0.5, 1), (100.0, 0.5, 0), (100.0, 0.5, 1)]
+    assert (spec.sweep.points, spec.shots, spec.widest) == (4, 50, 1000)
+
+
+def test_what_is_written_reads_back_as_the_same():
+    spec = read("annealing: {chain_strength: [1, 2]}")
+    assert ExperimentSpec.model_validate_json(canonical_json(spec.model_dump(mode="json"))) == spec
+
+
+def test_experiments_without_annealing_keep_their_key():
+    assert "annealing" not in read("").model_dump(mode="json")
+    assert experiment_key(read("annealing: {}")) != experiment_key(read("shots: 100"))
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "words"),
+    [
+        ("annealing: {reads: 0}", "annealing.reads", "at least 1"),
+        ("annealing: {chain_strength: [1, 1]}", "annealing.chain_strength", "twice"),
+        ("annealing: {annealing_time_us: 3000}", "annealing.annealing_time_us", "2000"),
+        ("annealing: {}\nshots: 7", "shots", "is for circuits"),
+        ("annealing: {}\nsweep: {strategy: ramp}", "sweep", "is for circuits"),
+        ("annealing: {}\nansatz: {layers: 3}", "ansatz", "is for circuits"),
+        ("annealing: {}\ncompile: points", "compile", "is for circuits"),
+        ("annealing: {gauges: 64, chain_strength: [1, 2, 3, 4, 5]}", "annealing", "at most 256"),
+        ("reduce: {max_qubits: 21}", "reduce.max_qubits", "at most 20 qubits"),
+    ],
+)
+def test_what_does_not_go_together_names_the_field(more, field, words):
+    with pytest.raises(InvalidInput, match=words) as refused:
+        read(more)
+    assert refused.value.field.startswith(field)
+    assert refused.value.line is not None
