@@ -319,7 +319,7 @@ class ExperimentSpec(StrictModel):
         if self.annealing is None and width != "auto" and width > HARD_MAX_QUBITS:
             raise PydanticCustomError(
                 "too_wide_for_circuits",
-                "circuits have at most {most} qubits, and {width} are asked for; lower it, or say annealing",
+                "circuits take at most {most} qubits (given: {width}); lower it, or say annealing",
                 {"most": HARD_MAX_QUBITS, "width": width, "field": "reduce.max_qubits"},
             )
         return self

@@ -8,6 +8,7 @@ import pytest
 
 from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table
 from qhybrid_pipelines.execution.abilities import Ability, OptionalMembers, with_ability
+from qhybrid_pipelines.execution.providers.dwave import DWaveProvider
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 
@@ -27,7 +28,8 @@ def test_every_optional_member_is_an_ability():
 @pytest.mark.parametrize("ability", Ability)
 def test_members_are_reached_only_where_they_are_declared(ability, tmp_path):
     assert with_ability(LocalProvider(tmp_path), ability) is None
-    provider = IonQProvider(tmp_path)
+    of_annealers = ability in (Ability.EMBED, Ability.CHAIN_BREAKS)
+    provider = DWaveProvider(tmp_path) if of_annealers else IonQProvider(tmp_path)
     assert with_ability(provider, ability) is provider
 
 
