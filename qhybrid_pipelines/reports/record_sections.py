@@ -16,7 +16,7 @@ def circuit_section(content: OptimisationContent) -> Section | None:
     if execution is None or execution.batch is None:
         return None
     batch = execution.batch
-    if batch["annealing"]:
+    if batch.get("annealing"):
         return _annealing_section(batch)
     facts = facts_table(
         "circuit",

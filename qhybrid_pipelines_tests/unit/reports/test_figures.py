@@ -114,7 +114,7 @@ DRAWINGS = {
     ),
     "sweep of one point": lambda: sweep.sweep([series(1)], RANDOM),
     "long sweep": lambda: sweep.sweep([series(200), series(3)], RANDOM),
-    "convergence": lambda: best_of_shots.best_of_shots([("local:auto", CURVE)], minimum_energy=-4),
+    "convergence": lambda: best_of_shots.best_of_shots([("local:auto", CURVE)], RANDOM),
     "outcomes": lambda: outcomes.top_outcomes([TOP], uniform=0.0625, backend="local:auto"),
     "objectives": lambda: objectives.objective_histogram(
         BARS, unit=HOSTILE, sense="min", reference=None, backend="local:auto"
