@@ -143,6 +143,8 @@ def test_a_point_is_the_same_in_any_batch_and_says_what_sampled_it(tmp_path):
     assert details["method"] == "trajectories"
     assert "trajectories 1, numpy" in details["engine_version"]
     assert "processor time" in provider.estimate(batch).assumptions
+    wide, _ = canary_batch("single", width=6, qubit=0, backend="ibm:fake_manila")
+    assert provider.estimate(wide).assumptions == "runs on this machine"  # it is refused when it is submitted
 
 
 def test_long_runs_are_said_with_a_remedy():
