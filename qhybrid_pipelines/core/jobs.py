@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from qhybrid_pipelines.core.backend_declaration import Declaration, Plane
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.redaction import clean_fields
+from qhybrid_pipelines.core.redaction import clean_fields, clean_values
 
 if TYPE_CHECKING:  # who only reads about jobs needs no NumPy
     from qhybrid_pipelines.core.bits import U64
@@ -279,12 +279,16 @@ class BackendStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A dated description of a device's quality."""
+    """A dated description of a device's quality, the vendor's words in it as `core.redaction` cleans them."""
 
     calibration_id: str
     measured_at: datetime
     fetched_at: datetime
     payload: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        clean_fields(self, calibration_id=200)
+        object.__setattr__(self, "payload", clean_values(self.payload))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +299,9 @@ class Estimate:
     high_usd: float
     assumptions: str
     source: str
+
+    def __post_init__(self) -> None:
+        clean_fields(self, assumptions=1000, source=500)
 
 
 class CancelOutcome(StrEnum):

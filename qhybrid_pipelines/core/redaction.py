@@ -3,8 +3,8 @@
 What this package writes itself holds no secret. A vendor's answer may repeat a header, a URL or a whole request, so
 what comes from outside goes through here: keys that this process has used, secrets of its environment that it never
 used, and whatever looks like a credential beside them. A secret is found in the spellings that programs echo it in:
-as it is, in any case, cut off at its end, with characters escaped as JSON, HTML or a URL escapes them (each by itself,
-also twice), in hexadecimal, and in Base64 at any place of a longer text.
+as it is, in any case, cut off at its end or at its beginning, with characters escaped as JSON, HTML or a URL escapes them (each by itself,
+also twice), in hexadecimal, as numbers of its bytes, and in Base64 at any place of a longer text, of UTF-8 and UTF-16.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from qhybrid_pipelines.core.printable import one_line
 
@@ -31,8 +32,10 @@ _SHORTEST, _SHORTEST_USED = 6, 4
 _SHORTEST_BEGINNING = 8
 #: Encoded forms shorter than this might be in any text.
 _SHORTEST_ENCODED = 8
+#: Shorter than any secret, and of letters that steer nothing: most texts of a vendor's facts.
+_HARMLESS = re.compile(r"[\w.:-]{0,3}", re.ASCII)
 #: Larger contents are first searched for the common spellings, which takes no time, and read closely only then.
-_LARGE_BYTES = 1 << 16
+_LARGE_BYTES = 1 << 14
 
 _WORD = r"\b(?:authorization|api[-_ ]?key|bearer|basic|token|password|secret)\b"
 _CREDENTIALS = (
@@ -44,7 +47,9 @@ _CREDENTIALS = (
     re.compile(r"(\w+://)[^/\s:@]+:[^/\s@]+(?=@)"),
 )
 #: A long line may be folded between any two characters.
-_FOLD = r"(?:=?(?:\r?\n|\\r|\\n)[ \t]*)?"
+_FOLD = r"(?:=?(?:\r?\n|\\r|\\n)[ \t]*|\x00)?"
+#: No way to write one character is longer, with a fold before it.
+_LONGEST_ESCAPE = 80
 _ENTITY_NAMES = {chr(point): name for point, name in html.entities.codepoint2name.items() if point < 128}
 
 
@@ -77,6 +82,15 @@ def clean_fields(record: object, **max_characters: int) -> None:
     for name, limit in max_characters.items():
         if (value := getattr(record, name)) is not None:
             object.__setattr__(record, name, vendor_text(value, max_characters=limit))
+
+
+def clean_values(value: Any) -> Any:
+    """Return what a vendor says in JSON with every text in it, names of fields too, as one line without secrets."""
+    if isinstance(value, str):
+        return value if _HARMLESS.fullmatch(value) else one_line(redact(value))
+    if isinstance(value, dict):
+        return {clean_values(name): clean_values(inner) for name, inner in value.items()}
+    return [clean_values(inner) for inner in value] if isinstance(value, list) else value
 
 
 def redact_content(content: bytes, environment: Mapping[str, str] | None = None) -> bytes:
@@ -119,23 +133,41 @@ def _content(path: str) -> str:
 def _hide_secrets(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         for encoded in _encoded_forms(secret):
-            text = _hide_value(text, encoded)
+            text = _hide_value(text, encoded, "encoded")
+        if not _is_path(secret):
+            for form in ("02x", "d"):
+                text = _hide_value(text, secret, form)
         text = _hide_value(text, secret)
     return text
 
 
-def _hide_value(text: str, value: str) -> str:
-    """Hide a value and its long beginnings, whichever of its characters are escaped."""
-    beginning, rest = _spelling_patterns(value)
+def _hide_value(text: str, value: str, form: str = "") -> str:
+    """Hide a value, its long beginnings and its long ends, whichever of its characters are escaped."""
+    beginning, rest = _beginning_patterns(value, form)
     parts, done = [], 0
     while (found := beginning.search(text, done)) is not None:
         end = found.end()
         for pattern in rest:
-            if (more := pattern.match(text, end)) is None:
+            if (more := _compiled(pattern).match(text, end)) is None:
                 break
             end = more.end()
         parts += [text[done : found.start()], HIDDEN]
         done = end
+    return _hide_endings("".join([*parts, text[done:]]), value, form)
+
+
+def _hide_endings(text: str, value: str, form: str) -> str:
+    """Hide what is left of a value where somebody cut off its beginning."""
+    ending, before = _ending_patterns(value, form)
+    parts, done = [], 0
+    while (found := ending.search(text, done)) is not None:
+        start = found.start()
+        for pattern in before:
+            if (more := _compiled(pattern).search(text, max(done, start - _LONGEST_ESCAPE), start)) is None:
+                break
+            start = more.start()
+        parts += [text[done:start], HIDDEN]
+        done = found.end()
     return "".join([*parts, text[done:]])
 
 
@@ -151,21 +183,59 @@ def _is_path(value: str) -> bool:
     return not root and first.strip(".") != "" and Path("/", first).exists()
 
 
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
 @lru_cache(maxsize=1024)
-def _spelling_patterns(value: str) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...]]:
+def _beginning_patterns(value: str, form: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     """Return what finds the beginning of a value that gives it away, and what matches each character after it."""
-    length = len(value) if _is_path(value) else min(len(value), max(_SHORTEST_BEGINNING, (len(value) + 1) // 2))
-    characters = [(_FOLD if place else "") + _spellings(character) for place, character in enumerate(value)]
+    between, characters = _character_patterns(value, form)
+    length = _telling_length(value)
     return (
-        re.compile("".join(characters[:length]), re.IGNORECASE),
-        tuple(re.compile(character, re.IGNORECASE) for character in characters[length:]),
+        re.compile(between.join(characters[:length]), re.IGNORECASE),
+        tuple(between + character for character in characters[length:]),
     )
 
 
+@lru_cache(maxsize=1024)
+def _ending_patterns(value: str, form: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """Return what finds the end of a value that gives it away, and what matches each character before it, the last one first."""
+    between, characters = _character_patterns(value, form)
+    first = len(characters) - _telling_length(value)
+    return (
+        re.compile(between.join(characters[first:]), re.IGNORECASE),
+        tuple(rf"{character}{between}\Z" for character in reversed(characters[:first])),
+    )
+
+
+def _telling_length(value: str) -> int:
+    """Return how many characters of a value give it away."""
+    return len(value) if _is_path(value) else min(len(value), max(_SHORTEST_BEGINNING, (len(value) + 1) // 2))
+
+
+def _character_patterns(value: str, form: str) -> tuple[str, list[str]]:
+    """Return what may stand between two characters, and a pattern for each.
+
+    Args:
+        value: a secret, or one in its ``encoded`` form, of which a letter or digit is escaped for a URL if at all.
+        form: ``encoded``, or how each byte is written as a number, or nothing.
+    """
+    if form == "encoded":
+        ways = [rf"(?:{c}|%(?:25)*{ord(c):02x})" if c.isalnum() else _spellings(c) for c in value]
+        return _FOLD, ways
+    if form:
+        return r"[\s:,;-]{1,3}(?:0x)?", [format(byte, form) for byte in value.encode()]
+    # Where a spelling cannot begin, one look at the character says so.
+    return _FOLD, [rf"(?=[\\&%{re.escape(character)}])" + _spellings(character) for character in value]
+
+
 def _spellings(character: str) -> str:
-    """Return a pattern for a character as it is, or escaped for JSON, HTML or a URL."""
+    """Return a pattern for a character as it is, or escaped for JSON, HTML, a URL, or in octal."""
     point, code = ord(character), f"{ord(character):02x}"
-    ways = [rf"\\+u0*{code}", rf"\\+x{code}", rf"&(?:amp;)*#0*{point};", rf"&(?:amp;)*#x0*{code};"]
+    ways = [rf"\\+u0*{code}", rf"\\+u\{{0*{code}\}}", rf"\\+x{code}", rf"\\+0*{point:o}(?!\d)", rf"%u0*{code}"]
+    ways += [rf"&(?:amp;)*#0*{point};", rf"&(?:amp;)*#x0*{code};"]
     ways += ["".join(rf"%(?:25)*{byte:02x}" for byte in character.encode())]
     if not character.isalnum():
         ways.append(rf"\\+{re.escape(character)}")
@@ -177,23 +247,25 @@ def _spellings(character: str) -> str:
 
 @lru_cache(maxsize=256)
 def _encoded_forms(secret: str) -> tuple[str, ...]:
-    """Return a secret in hexadecimal, and in Base64 as it is at each of the three places of a longer text."""
-    data = secret.encode()
-    forms = {data.hex()}
-    for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
-        # The first and the last character may also hold bits of what is before and behind.
-        inner = encoded[(0, 2, 3)[offset] : None if (offset + len(data)) % 3 == 0 else -1]
-        forms |= {inner, inner.replace("+", "-").replace("/", "_")}
+    """Return a secret in hexadecimal, and in Base64 as it is at each of the three places of a longer text; in UTF-8 and UTF-16."""
+    forms = set()
+    for data in (secret.encode(), secret.encode("utf-16-le")):
+        forms.add(data.hex())
+        for offset in range(3):
+            encoded = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
+            # The first and the last character may also hold bits of what is before and behind.
+            inner = encoded[(0, 2, 3)[offset] : None if (offset + len(data)) % 3 == 0 else -1]
+            forms |= {inner, inner.replace("+", "-").replace("/", "_")}
     return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_ENCODED), key=len, reverse=True))
 
 
 def _common_spellings(secret: str) -> Iterator[bytes]:
     """Yield parts, in lower case, that betray a secret in a large content without reading it closely."""
-    part = secret[:_SHORTEST_BEGINNING]
-    yield part.lower().encode()
-    for backslashes in (1, 2, 4, 8):  # JSON, and JSON as a text in JSON
-        yield "".join("\\" * backslashes + f"u{ord(character):04x}" for character in part).encode()
-    yield "".join(f"%{byte:02x}" for byte in part.encode()).encode()
+    for part in {secret[:_SHORTEST_BEGINNING], secret[-_SHORTEST_BEGINNING:]}:
+        yield part.lower().encode()
+        for backslashes in (1, 2, 4, 8):  # JSON, and JSON as a text in JSON
+            yield "".join("\\" * backslashes + f"u{ord(character):04x}" for character in part).encode()
+        yield "".join(f"%{byte:02x}" for byte in part.encode()).encode()
     for form in _encoded_forms(secret):
         yield form[:_SHORTEST_ENCODED].lower().encode()
+        yield form[-_SHORTEST_ENCODED:].lower().encode()

@@ -23,7 +23,7 @@ import os
 import ssl
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 from qhybrid_pipelines.core.clock import boot_seconds
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.provider_time import note_answer
-from qhybrid_pipelines.core.redaction import vendor_text
+from qhybrid_pipelines.core.redaction import redact_content, vendor_text
 
 if TYPE_CHECKING:
     import httpx
@@ -116,10 +116,13 @@ def send(
     params: Sequence[tuple[str, str]] | None = None,
     body: bytes | None = None,
     limits: RequestLimits | None = None,
+    asks_for_secret: bool = False,
 ) -> HttpResponse:
     """Make one request over one new connection and return the answer; redirects are returned, not followed.
 
-    Proxies and certificates are those that the environment names; no proxy stands between this machine and itself.
+    Proxies and certificates are those that the environment names; no proxy stands between this machine and itself. Whatever field of
+    the answer repeats a key, an id or a date as well as a message, the key gets no further than here, unless the answer is
+    a secret that was asked for.
 
     Raises:
         NotSent: no connection came about.
@@ -142,7 +145,7 @@ def send(
     sent = boot_seconds()
     answer = _run(_exchange(client, request, limits))
     note_answer(answer.headers, sent=sent, received=boot_seconds())
-    return answer
+    return answer if asks_for_secret else replace(answer, body=redact_content(answer.body))
 
 
 async def _exchange(client: httpx.AsyncClient, request: httpx.Request, limits: RequestLimits) -> HttpResponse:

@@ -209,8 +209,21 @@ def _validate(model: type[BaseModel], values: Mapping[str, Any], field: str) -> 
         raise InvalidInput(found.problem, remedy=found.remedy, field=".".join([field, *found.path])) from None
 
 
-def read_file(path_text: str, folder: Path, *, field: str = "problem.source") -> tuple[str, bytes]:
+def read_file(
+    path_text: str,
+    folder: Path,
+    *,
+    field: str = "problem.source",
+    check_place: Callable[[Path, int | None], None] = lambda _path, _opened: None,
+) -> tuple[str, bytes]:
     """Return name and content of a file that a specification names; its size is looked at before it is read.
+
+    Args:
+        path_text: as it is named.
+        folder: where a relative path starts.
+        field: that names it.
+        check_place: raises for a file that must not be read. It is asked before anything is known of the file, and again with the
+            file descriptor of what was opened, because a link may have taken the file's place meanwhile.
 
     Raises:
         InvalidInput: it is not there, is not a regular file, is too large, or cannot be read; at ``field``.
@@ -218,12 +231,15 @@ def read_file(path_text: str, folder: Path, *, field: str = "problem.source") ->
     try:
         path = find_file(folder / path_text, field=field)
         _check_name(path.name, field)
+        check_place(path, None)
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise InvalidInput(f"{path_text!r} is not a regular file", remedy="Name the file itself.", field=field)
         if status.st_size > MAX_BYTES:
             raise file_too_large_error(status.st_size, file=path.name).at(field=field)
-        return composed(path.name), path.read_bytes()
+        with path.open("rb") as stream:
+            check_place(path, stream.fileno())
+            return composed(path.name), stream.read()
     except FileNotFoundError:
         raise InvalidInput(
             f"there is no file {path_text!r}",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
+from qhybrid_pipelines.control.experiments.inbox import scan_inbox
 from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
 from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read_inbox
+from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.sources import MAX_TERMS
 from qhybrid_pipelines.storage.layout import Home
@@ -17,6 +20,7 @@ from qhybrid_pipelines.storage.specifications import Specifications
 
 GOOD = "name: {}\nproblem: {{family: maxcut, source: 'networkx:petersen'}}\n"
 RUDY = "3 2\n1 2 1\n2 3 1\n"
+BELL = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\nh q[0];\ncx q[0],q[1];\nmeasure q -> c;\n'
 BACKENDS = ("local:auto",)
 
 
@@ -123,6 +127,9 @@ def test_two_thousand_unreadable_files_and_a_good_one(home):
     assert sum(len(found.registered) for found in looks) == 1
 
 
+PETERSEN = "problem: {{family: maxcut, source: 'networkx:petersen'}}\n"
+#: One letter and its accent, as one character and as two.
+COMPOSED, DECOMPOSED = "\u00e9", "e\u0301"
 OUTSIDE = {
     "absolute": "problem: {{family: maxcut, source: '{outside}/secret.mc'}}",
     "upwards": "problem: {{family: maxcut, source: '../../outside/secret.mc'}}",
@@ -131,6 +138,19 @@ OUTSIDE = {
     "data": "kind: qml\ndataset: {{source: '{outside}/secret.csv', target: y}}",
     "a file that is not there": "problem: {{family: maxcut, source: '{outside}/none.mc'}}",
     "the ledger": "problem: {{family: qubo, source: '../ledger.db', format: lp}}",
+    "angles": f"{PETERSEN}sweep: {{{{strategy: given, file: '{{outside}}/secret.csv'}}}}",
+    "a series of circuits": "kind: sampling\ncircuit: {{files: ['../../outside/secret.qasm']}}",
+    "a reference": "kind: sampling\ncircuit: {{family: ghz, widths: [3]}}\nreference: {{file: '{outside}/secret.csv'}}",
+    "this process": "problem: {{family: maxcut, source: '/proc/self/environ'}}",
+    # The page spells the letter in one way, the folder in another: there is no file of the page's name to look at.
+    "accents: problem": f"problem: {{{{family: maxcut, source: 'sub/{COMPOSED}.mc'}}}}",
+    "accents: circuit": f"problem: {{{{family: maxcut, source: 'networkx:petersen', circuit: 'sub/{COMPOSED}.qasm'}}}}",
+    "accents: angles": f"{PETERSEN}sweep: {{{{strategy: given, file: 'sub/{COMPOSED}.csv'}}}}",
+    "accents: data": f"kind: qml\ndataset: {{{{source: 'sub/{COMPOSED}.csv', target: y}}}}",
+    "accents: series": f"kind: sampling\ncircuit: {{{{files: ['sub/{COMPOSED}.qasm']}}}}",
+    "accents: reference": (
+        f"kind: sampling\ncircuit: {{{{family: ghz, widths: [3]}}}}\nreference: {{{{file: 'sub/{COMPOSED}.csv'}}}}"
+    ),
 }
 
 
@@ -141,8 +161,12 @@ def test_a_specification_reads_nothing_outside(home, tmp_path, kind):
     for name in ("secret.mc", "secret.qasm", "secret.csv"):
         (outside / name).write_text("root:x:0:0 planted-words\n")
     (home.inbox / "link").symlink_to(outside)
+    (home.inbox / "sub").mkdir()
+    for ending in ("mc", "qasm", "csv"):
+        (home.inbox / "sub" / f"{DECOMPOSED}.{ending}").symlink_to(outside / f"secret.{ending}")
     drop(home, "spec.yaml", f"name: curious\n{OUTSIDE[kind].format(outside=outside)}\n")
-    found = look(home)
+    registration = Registration(Specifications(home), BACKENDS, roots=[home.inbox])
+    found = look(home) if kind == "absolute" else scan_inbox(home.inbox, home.quarantine, registration)
     # Where the look takes longer than a file needs to settle, the link itself is refused in it too.
     assert [refused.name for refused in found.quarantined if refused.name != "link"] == ["spec.yaml"]
     told = (home.quarantine / "spec.yaml.error.json").read_text()
@@ -150,6 +174,77 @@ def test_a_specification_reads_nothing_outside(home, tmp_path, kind):
     assert "root:x" not in told
     assert "lies outside" in told
     assert "no file" not in told  # nor whether it is there
+
+
+@pytest.mark.parametrize("roots", [True, False], ids=["in the inbox", "by hand, the negative control"])
+@pytest.mark.parametrize("kind", ["problem", "page", "sidecar"])
+def test_a_link_that_takes_the_place_of_a_file_after_the_check_is_not_read(home, tmp_path, monkeypatch, kind, roots):
+    """Somebody who writes to the inbox may be quicker than any check; by hand, links are followed as everywhere."""
+    secret = tmp_path / "secret"
+    secret.write_text({"problem": RUDY, "page": GOOD.format("planted"), "sidecar": "name: planted\n"}[kind])
+    drop(home, "a.mc", RUDY)
+    drop(home, "spec.yaml", "name: a\nproblem: {family: maxcut, source: a.mc}\n")
+    drop(home, "a.mc.yaml", "name: beside\n")
+    file = home.inbox / {"problem": "a.mc", "page": "spec.yaml", "sidecar": "a.mc.yaml"}[kind]
+    usual = Path.open
+
+    def swap(path, *arguments, **options):
+        if path == file:
+            file.unlink()
+            file.symlink_to(secret)
+        return usual(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", swap)
+    registration = Registration(Specifications(home), BACKENDS, roots=[home.inbox] if roots else None)
+    told = ""
+    try:
+        registration.register_file(home.inbox / ("a.mc" if kind == "sidecar" else "spec.yaml"))
+    except InvalidInput as error:
+        told = str(error)
+    keys = list(Specifications(home))
+    assert file.is_symlink()
+    assert (keys == []) is roots
+    assert bool(told) is roots
+    assert "planted" not in told
+
+
+def test_a_page_does_not_run_in_the_name_of_whoever_sent_another(home):
+    """Rounds belong to whoever sent their first one; only the pipeline says which that is."""
+    lineage = "lineage: {round: 2, parent: adas-0000000000000000, root: adas-0000000000000000}\n"
+    drop(home, "spec.yaml", GOOD.format("mine") + lineage)
+    assert look(home).registered == ()
+    assert reason(home, "spec.yaml")["field"] == "lineage"
+
+
+FILES = {
+    "angles.csv": "gamma_1,beta_1\n0.1,0.2\n",
+    "bell.qasm": BELL,
+    "bits.csv": "outcome,probability\n00,0.5\n11,0.5\n",
+}
+
+
+@pytest.mark.parametrize("late", [None, *FILES])
+def test_files_of_every_field_belong_to_their_page(home, late):
+    """They are kept with it, refused with nothing, and waited for."""
+    drop(
+        home,
+        "angles.yaml",
+        PETERSEN.format() + "name: a\nansatz: {layers: 1}\nsweep: {strategy: given, file: angles.csv}\n",
+    )
+    drop(home, "series.yaml", "name: s\nkind: sampling\ncircuit: {files: [bell.qasm]}\nreference: {file: bits.csv}\n")
+    for name, content in FILES.items():
+        path = drop(home, name, content)
+        if name == late:
+            os.utime(path, (time.time() + 2,) * 2)
+    found = scan_inbox(home.inbox, home.quarantine, Registration(Specifications(home), BACKENDS, roots=[home.inbox]))
+    assert found.quarantined == ()
+    assert len(found.registered) == (2 if late is None else 1)
+    if late is None:
+        assert left(home) == []
+        kept = {path.name for folder in (home.inbox / "accepted").iterdir() for path in folder.iterdir()}
+        assert kept == {*FILES, "angles.yaml", "series.yaml"}
+    else:
+        assert late in left(home)
 
 
 def test_the_settings_name_further_folders(home, tmp_path):

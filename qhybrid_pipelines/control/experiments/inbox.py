@@ -13,7 +13,7 @@ import re
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,15 @@ REASON_SUFFIX = ".error.json"
 SECONDS_VARIABLE, MEMORY_VARIABLE = "QHYBRID_INBOX_SECONDS", "QHYBRID_INBOX_GB"
 #: Longest name of a file on the file systems in use.
 MAX_NAME_BYTES = 255
+#: Fields of a specification that name files.
+FILE_FIELDS = (
+    ("problem", "source"),
+    ("problem", "circuit"),
+    ("sweep", "file"),
+    ("dataset", "source"),
+    ("circuit", "files"),
+    ("reference", "file"),
+)
 _PART_OF_NAME = re.compile(r"[\w.-]")
 
 
@@ -170,7 +179,7 @@ def _group_files(
 
 
 def _mentioned_files(specification: Path, names: Iterable[str]) -> list[str]:
-    """Return the files of the inbox that a specification names as problem, circuit or data, also when it is wrong elsewhere.
+    """Return the files of the inbox that a specification names in any of its fields, also when it is wrong elsewhere.
 
     Where the text cannot be read as fields, every file whose name is in it belongs to it: registered by itself, such
     a file would become an experiment that nobody asked for.
@@ -178,16 +187,23 @@ def _mentioned_files(specification: Path, names: Iterable[str]) -> list[str]:
     others = [name for name in names if name != composed(specification.name)]
     try:
         _check_regular_file(specification)
-        text = composed(read_text(specification))
+        text = composed(read_text(specification, follow_links=False))
     except InvalidInput:
         return []
     try:
         fields = read_mapping(text, file=specification.name)[0]
-        problem = fields["dataset" if fields.get("kind") == "qml" else "problem"]
-        named = [Path(problem["source"]), *([Path(problem["circuit"])] if problem.get("circuit") else [])]
-    except (InvalidInput, KeyError, TypeError, AttributeError):
-        return [name for name in others if _stands_in(name, text)]
-    return [name for name in others if Path(name) in named]
+        named = {Path(file) for file in _named_files(fields)}
+    except (InvalidInput, TypeError, AttributeError):
+        named = set()
+    return [name for name in others if (Path(name) in named if named else _stands_in(name, text))]
+
+
+def _named_files(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a page names as a file, in each of the fields that may, also where it makes several experiments."""
+    for section, field in FILE_FIELDS:
+        varied = (fields.get("vary") or {}).get(f"{section}.{field}") or ()
+        for value in (fields.get(section, {}).get(field), *varied):
+            yield from [value] if isinstance(value, str) else value if isinstance(value, list) else ()
 
 
 def _stands_in(name: str, text: str) -> bool:

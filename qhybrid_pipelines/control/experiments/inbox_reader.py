@@ -28,7 +28,7 @@ from qhybrid_pipelines.control.experiments.inbox import (
     too_large_error,
 )
 from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
-from qhybrid_pipelines.control.experiments.registration import ROOTS_VARIABLE
+from qhybrid_pipelines.control.experiments.readable_folders import ROOTS_VARIABLE
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.storage.layout import Home
 

@@ -6,6 +6,7 @@ the inbox folder is `control.experiments.inbox`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from qhybrid_pipelines.control.experiments import angle_files, circuit_files, da
 from qhybrid_pipelines.control.experiments.given_files import GivenFiles
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.older_defaults import keep_registered_default
+from qhybrid_pipelines.control.experiments.readable_folders import ReadableFolders
 from qhybrid_pipelines.core import schedules, variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed, find_file, name_in_allowed_letters, name_without_ending
 from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec, Lineage
 from qhybrid_pipelines.core.specification_text import (
     MAX_BYTES,
     Lines,
@@ -38,8 +40,6 @@ from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 from qhybrid_pipelines.storage.specifications import Specifications
 
 SPECIFICATION_ENDINGS = (".yaml", ".yml", ".json")
-#: Names folders, beside the inbox itself, that specifications in the inbox may name files of.
-ROOTS_VARIABLE = "QHYBRID_INBOX_ROOTS"
 #: Content of the problem or data file, the circuit and the file of angles; None for what is not named by a path. Last the files of a
 #: series of circuits, by their hashes.
 Files = tuple[bytes | None, bytes | None, bytes | None, Mapping[str, bytes]]
@@ -106,8 +106,7 @@ class Registration:
         self._backends = tuple(backends)
         self._roots = None if roots is None else tuple(root.resolve() for root in roots)
         self._key_of = key_of or specifications.key_of
-        self._given_files = files
-        self._read_named: sources.ReadFile = sources.read_file if files is None else GivenFiles(files)
+        self._readable = ReadableFolders(self._roots) if files is None else GivenFiles(files)
 
     def register_file(self, path: Path) -> RegisteredExperiment:
         """Register the one experiment of a file; see :meth:`register_files`. Several are refused."""
@@ -124,7 +123,7 @@ class Registration:
         """
         _check_file(path)
         if path.suffix.lower() in SPECIFICATION_ENDINGS:
-            return self.register_texts(read_text(path), file=path.name, folder=path.parent, most=most)
+            return self.register_texts(self._read_text(path), file=path.name, folder=path.parent, most=most)
         return self._register_problem_file(path, most)
 
     def register_text(self, text: str, *, file: str, folder: Path) -> RegisteredExperiment:
@@ -225,16 +224,20 @@ class Registration:
             raise error if error.file else error.at(file=file, line=find_line(error.field, lines)) from None
 
     def _resolve_problem(self, spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, *Files]:
+        if (
+            self._roots is not None and spec.lineage != Lineage()
+        ):  # it would run in the name of whoever sent its first round
+            raise InvalidInput("the pipeline writes which round this is", remedy="Remove the field.", field="lineage")
         self._check_family(spec)
         self._check_backends(spec.backends, field="backends")
         if not str(spec.problem.source).startswith(sources.NETWORKX):
-            self._check_place(spec.problem.source, folder, field="problem.source")
-        self._check_place(spec.problem.circuit, folder, field="problem.circuit")
-        self._check_place(spec.sweep.file, folder, field=angle_files.FIELD)
+            self._readable.check(spec.problem.source, folder, field="problem.source")
+        self._readable.check(spec.problem.circuit, folder, field="problem.circuit")
+        self._readable.check(spec.sweep.file, folder, field=angle_files.FIELD)
         self._specifications.check_source_file(spec.problem.source)
         self._specifications.check_source_file(spec.problem.circuit, field="problem.circuit")
         self._specifications.check_source_file(spec.sweep.file, field=angle_files.FIELD)
-        stored, named = self._specifications.read_source_file, self._read_named
+        stored, named = self._specifications.read_source_file, self._readable
         problem, content = sources.register_source(spec.problem, folder, stored, read_named=named)
         problem, circuit_text, circuit = circuit_files.register_circuit(problem, spec, folder, stored, read_named=named)
         spec, angles = angle_files.register_angles(spec, circuit, folder, stored, read_named=named)
@@ -244,18 +247,18 @@ class Registration:
     def _resolve_series(self, spec: SamplingSpec, folder: Path) -> tuple[SamplingSpec, dict[str, bytes]]:
         self._check_backends(spec.backends, field="backends")
         for source, field in series_files.named_files(spec):
-            self._check_place(source, folder, field=field)
+            self._readable.check(source, folder, field=field)
             self._specifications.check_source_file(source, field=field)
         stored = self._specifications.read_source_file
-        return series_files.register_series(spec, folder, stored, read_named=self._read_named)
+        return series_files.register_series(spec, folder, stored, read_named=self._readable)
 
     def _resolve_dataset(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
         self._check_backends(spec.evaluation.backends, field="evaluation.backends")
         if spec.dataset.bundled is None:
-            self._check_place(spec.dataset.source, folder, field=dataset_files.FIELD)
+            self._readable.check(spec.dataset.source, folder, field=dataset_files.FIELD)
         self._specifications.check_source_file(spec.dataset.source, field=dataset_files.FIELD)
         stored = self._specifications.read_source_file
-        return dataset_files.register_dataset(spec, folder, stored, read_named=self._read_named)
+        return dataset_files.register_dataset(spec, folder, stored, read_named=self._readable)
 
     def _register_problem_file(self, path: Path, most: int) -> list[RegisteredExperiment]:
         data, lines, source_file = self._read_sidecar(path)
@@ -282,13 +285,16 @@ class Registration:
         specs = validate_experiments(data, file=source_file, lines=lines)
         return self._register_all(specs, file=source_file, folder=path.parent, most=most)
 
-    @staticmethod
-    def _read_sidecar(path: Path) -> tuple[dict[str, Any], Lines, str]:
+    def _read_text(self, path: Path) -> str:
+        """Return the text of a page; what lies in a folder that others write to is no link, whatever it was a moment ago."""
+        return read_text(path, follow_links=self._roots is None)
+
+    def _read_sidecar(self, path: Path) -> tuple[dict[str, Any], Lines, str]:
         """Return what is said beside a problem file, in which lines, and the file that says it: itself without one."""
         sidecar = find_file(path.with_name(path.name + ".yaml"))
         if not _is_file(sidecar):
             return {}, {}, path.name
-        data, lines = read_mapping(read_text(sidecar), file=sidecar.name)
+        data, lines = read_mapping(self._read_text(sidecar), file=sidecar.name)
         problem = data.get("problem", {})
         if not isinstance(problem, dict):
             raise InvalidInput(
@@ -299,21 +305,6 @@ class Registration:
                 field="problem",
             )
         return data, lines, sidecar.name
-
-    def _check_place(self, named: object, folder: Path, *, field: str) -> None:
-        """Refuse a path that leads out of the roots, before anything is known of the file, its existence included."""
-        if self._roots is None or self._given_files is not None or not isinstance(named, str):
-            return
-        try:
-            place = (folder / named).resolve()
-        except (OSError, ValueError, RuntimeError):  # a loop of links, or a name that no file can have
-            place = None
-        if place is None or not any(place.is_relative_to(root) for root in self._roots):
-            raise InvalidInput(
-                f"{named!r} lies outside of the folders that are read here",
-                remedy=f"Drop the file beside the specification, or let {ROOTS_VARIABLE} name its folder.",
-                field=field,
-            )
 
     def _check_backends(self, wanted: Collection[str], *, field: str) -> None:
         for backend in wanted:
@@ -345,19 +336,22 @@ def _check_number(written: Collection[WrittenExperiment], *, most: int, file: st
         )
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, follow_links: bool = True) -> str:
     """Return the text of a small UTF-8 file.
 
     Raises:
-        InvalidInput: too large for a specification, not text, or not to be read.
+        InvalidInput: too large for a specification, not text, or not to be read; or a link, unless those are followed.
     """
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            is_link = not follow_links and not os.path.samestat(os.fstat(stream.fileno()), path.lstat())
+            data = b"" if is_link else stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise InvalidInput(
             f"the file cannot be read: {error.strerror}", remedy="Check its permissions.", file=path.name
         ) from None
+    if is_link:
+        raise InvalidInput("links are not followed here", remedy="Put the file itself there.", file=path.name)
     if len(data) > MAX_BYTES:
         raise InvalidInput(
             f"the file has more than {MAX_BYTES // 1024} kB",

@@ -189,7 +189,14 @@ class RuntimeClient:
         form = urlencode({"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": key.reveal()})
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
-            answer = send("POST", f"{iam}/identity/token", headers=headers, body=form.encode(), limits=self._limits)
+            answer = send(
+                "POST",
+                f"{iam}/identity/token",
+                headers=headers,
+                body=form.encode(),
+                limits=self._limits,
+                asks_for_secret=True,
+            )
         except (NotSent, ConnectionBroken) as error:
             # No job was sent yet, whatever became of this request.
             raise Unavailable(f"no access token: {error}") from None

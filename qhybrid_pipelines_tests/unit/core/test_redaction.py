@@ -23,6 +23,19 @@ KEY = "zQ7-pl4nted/B+x=9&k_tR2.w"
 SPELLINGS = {
     "plain": lambda key: key,
     "without its last character": lambda key: key[:-1],
+    "without its first character": lambda key: key[1:],
+    "its second half": lambda key: key[len(key) // 2 :],
+    "hexadecimal without its first digit": lambda key: key.encode().hex()[1:],
+    "hexadecimal in capitals, cut": lambda key: key.encode().hex().upper()[:-1],
+    "bytes in hexadecimal": lambda key: key.encode().hex(":").upper(),
+    "bytes with 0x": lambda key: ", ".join(f"0x{byte:02x}" for byte in key.encode()),
+    "bytes as numbers": lambda key: str(list(key.encode())),
+    "octal": lambda key: "".join(f"\\{ord(c):03o}" for c in key),
+    "JavaScript": lambda key: "".join(f"\\u{{{ord(c):x}}}" for c in key),
+    "UTF-16": "\0".join,
+    "UTF-16 in hexadecimal": lambda key: key.encode("utf-16-le").hex(),
+    "Base64 of UTF-16": lambda key: base64.b64encode(key.encode("utf-16-le")).decode(),
+    "Base64 of its end": lambda key: base64.b64encode(key[1:].encode()).decode(),
     "half of it": lambda key: key[: (len(key) + 1) // 2],
     "lower case": str.lower,
     "JSON": json.dumps,
@@ -76,6 +89,7 @@ def test_every_spelling_is_hidden(spelling):
 def test_any_key_in_any_spelling(key, spelling):
     told = redact(f"<{SPELLINGS[spelling](key)}>", {"VENDOR_API_KEY": key})
     assert key[: (len(key) + 1) // 2] not in told
+    assert key[len(key) // 2 :] not in told
     assert HIDDEN in told
 
 

@@ -1,0 +1,52 @@
+"""The folders that files named by a specification must lie in, and reading from nowhere else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems.sources import read_file
+
+#: Names folders, beside the inbox itself, that specifications in the inbox may name files of.
+ROOTS_VARIABLE = "QHYBRID_INBOX_ROOTS"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableFolders:
+    """Reads files that lie in some folders, links followed; with None whatever the user of this process may read."""
+
+    roots: tuple[Path, ...] | None
+
+    def __call__(self, path_text: str, folder: Path, *, field: str) -> tuple[str, bytes]:
+        """Return name and content of a file that lies in the folders when it is open.
+
+        Its name may be written with other accents than on disk, and a link may take its place after it was checked: so what is
+        checked is the file that was found, and once more the one that was opened.
+        """
+
+        def check(path: Path, opened: int | None) -> None:
+            self._check(path, path_text, field, opened)
+
+        return read_file(path_text, folder, field=field, check_place=check)
+
+    def check(self, named: object, folder: Path, *, field: str) -> None:
+        """Refuse a path that leads out of the folders, before anything is known of the file, its existence included."""
+        if isinstance(named, str):
+            self._check(folder / named, named, field, None)
+
+    def _check(self, path: Path, named: str, field: str, opened: int | None) -> None:
+        if self.roots is None:
+            return
+        try:
+            place = path.resolve()
+            is_same = opened is None or os.path.samestat(os.fstat(opened), place.stat())
+        except (OSError, ValueError, RuntimeError):  # a loop of links, or a name that no file can have
+            place, is_same = None, False
+        if place is None or not is_same or not any(place.is_relative_to(root) for root in self.roots):
+            raise InvalidInput(
+                f"{named!r} lies outside of the folders that are read here",
+                remedy=f"Drop the file beside the specification, or let {ROOTS_VARIABLE} name its folder.",
+                field=field,
+            )
