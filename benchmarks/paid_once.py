@@ -33,6 +33,7 @@ from measuring import machine, show
 from qhybrid_pipelines.control.ledger import postgres_locks
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import postgres_databases
+from qhybrid_pipelines_tests.support.paid_once.annealer_setup import AnnealerSetup, plan_faults, run_annealer
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally
 from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, KillTest
 from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups, open_place
@@ -51,6 +52,7 @@ KINDS = {
     "double, lists tokens with lag": "tag_lookup",
     "double, can tell nothing": "none",
     "emulator over HTTP": "http",
+    "annealer over HTTP": "sapi",
     "emulator behind a proxy": "proxy",
 }
 #: After which a kind ends even if what was asked for has not happened; its kills are met long before.
@@ -110,6 +112,12 @@ def has_happened(kind: str, tally: Tally, options: argparse.Namespace) -> bool:
 def new_setup(
     home: Path, kind: str, rng: random.Random, number: int, options: argparse.Namespace
 ) -> Iterator[ProviderSetup]:
+    if kind == "sapi":
+        with run_annealer(home / "emulator", seed=number) as emulator:
+            setup = AnnealerSetup(home, emulator, rng, length=options.requests)
+            plan_faults(emulator)
+            yield setup
+        return
     if kind in ("http", "proxy"):
         facts = {"has_proxy": kind == "proxy", "has_clocks": options.clocks}
         with run_emulator(home / "emulator", seed=number, **facts) as emulator:

@@ -89,8 +89,15 @@ def test_behind_a_proxy_that_loses_answers() -> None:
     assert_paid_once(code, figures, 12)
 
 
+def test_problems_of_an_annealer() -> None:
+    code, figures, _ = run("--kills", "12", "--requests", "5", "--kinds", "sapi")
+    assert_paid_once(code, figures, 12)
+
+
 def test_the_naive_protocol_loses_and_pays_twice_under_the_same_judge() -> None:
-    code, figures, _ = run("--kills", "60", "--protocol", "naive", *("--kinds", "token", "tag_lookup", "none", "http"))
+    code, figures, _ = run(
+        "--kills", "60", "--protocol", "naive", *("--kinds", "token", "tag_lookup", "none", "http", "sapi")
+    )
     assert code == 1
     for provider, row in figures.items():
         assert row["paid twice"] > 0, provider

@@ -30,6 +30,7 @@ from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core import provider_time
+from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock, boot_seconds
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
@@ -153,7 +154,7 @@ class DurableVendorSetup:
             "price_usd": PRICE_USD,
             "calls_seconds": rng.uniform(0.0, 0.004),
         }
-        self.requests = _requests(rng, length, make_batch())
+        self.requests = make_requests(rng, length, make_batch())
         self.known_batch = replace(make_batch(seed=90_000), experiment=KNOWN_EXPERIMENT, shots=KNOWN_SHOTS)
         faults = rng.choices(list(FAULTS), list(FAULTS.values()), k=6 * length)
         self._planned = Counter(faults)
@@ -190,10 +191,10 @@ class EmulatorSetup:
     def __init__(self, home: Path, emulator: Emulator, rng: random.Random, *, length: int) -> None:
         self.home, self._emulator = home, emulator
         batch, _ = canary_batch("batch", width=4, qubit=1, backend="ionq:simulator")
-        self.requests = _requests(rng, length, replace(batch, experiment=EXPERIMENT))
+        self.requests = make_requests(rng, length, replace(batch, experiment=EXPERIMENT))
         self.known_batch = replace(batch, experiment=KNOWN_EXPERIMENT, shots=KNOWN_SHOTS)
 
-    def provider(self) -> IonQProvider:
+    def provider(self) -> Provider:
         return IonQProvider(self.home / "ionq")
 
     def book(self) -> list[Accepted]:
@@ -300,7 +301,7 @@ def submit_known_job(setup: ProviderSetup, ledger: SqlLedger) -> None:
     time.sleep(2 * DECLARED_LAG_SECONDS)
 
 
-def _requests(rng: random.Random, length: int, like: CircuitBatch) -> list[list[SubBatch]]:
+def make_requests(rng: random.Random, length: int, like: Batch) -> list[list[SubBatch]]:
     """Return requests of one to three batches; those of several are planned in one transaction."""
     shots, made = FEWEST_SHOTS, []
     for _ in range(length):

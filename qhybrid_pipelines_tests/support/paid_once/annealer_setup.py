@@ -1,0 +1,96 @@
+"""The annealing face of the emulator as what is fought over: every job is one problem, told apart by its number of reads."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
+from qhybrid_pipelines.core.sub_batches import make_sub_batch
+from qhybrid_pipelines.emulator.process import Emulator, start_emulator
+from qhybrid_pipelines.execution.canary_anneals import canary_anneal, canary_model
+from qhybrid_pipelines.execution.providers.dwave import DWaveProvider
+from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
+    DECLARED_LAG_SECONDS,
+    EMULATOR_LAG_SECONDS,
+    EXPERIMENT,
+    KNOWN_EXPERIMENT,
+    KNOWN_SHOTS,
+    EmulatorSetup,
+    make_requests,
+)
+from qhybrid_pipelines_tests.support.sapi_client import SMALL
+
+BACKEND = f"dwave:{SMALL}"
+SAPI_FAULTS: list[dict[str, Any]] = [
+    {"route": "POST /problems", "probability": 0.06, "fault": "before_accept", "params": {"status": 503}},
+    {"route": "POST /problems", "probability": 0.04, "fault": "before_accept", "params": {"drop": True}},
+    {"route": "POST /problems", "probability": 0.06, "fault": "after_accept", "params": {"status": 504}},
+    {"route": "POST /problems", "probability": 0.04, "fault": "after_accept", "params": {"drop": True}},
+    {"route": "POST /problems", "probability": 0.03, "fault": "truncated_json"},
+    {"route": "POST /problems", "probability": 0.03, "fault": "throttle", "params": {"retry_after": 0}},
+    *(
+        {"route": "POST /problems", "probability": 0.02, "fault": "gateway", "params": {"status": status}}
+        for status in (400, 401, 404, 409, 429)
+    ),
+    {"route": "POST /problems", "probability": 0.02, "fault": "gateway", "params": {"status": 429, "accept": False}},
+    {"route": "GET /problems", "probability": 0.03, "fault": "reset"},
+    {"route": "GET /problems/{id}/answer", "probability": 0.05, "fault": "truncated_json"},
+    {"route": "GET /problems/{id}/info", "probability": 0.05, "fault": "html_200"},
+    {"route": "GET /solvers/{backend}", "probability": 0.01, "fault": "before_accept", "params": {"status": 503}},
+    {"route": "POST /problems", "fault": "result_missing", "probability": 0.1, "params": {"n": 1}},
+    {"fault": "listing_lag", "params": {"seconds": EMULATOR_LAG_SECONDS}},
+]
+
+
+class AnnealerSetup(EmulatorSetup):
+    """A setup around the annealing face, reached over HTTP through the adapter of `dwave`."""
+
+    def __init__(self, home: Path, emulator: Emulator, rng: random.Random, *, length: int) -> None:
+        self.home, self._emulator = home, emulator
+        model = canary_model(width=4, variable=1)
+        embedding = self.provider().embed(model, BACKEND, seed=7)
+        whole = canary_anneal(model, embedding, backend=BACKEND, shots=100, repetitions=1)
+        batch = make_sub_batch(whole, first_point=0, points=1, first_repetition=0, repetitions=1).batch
+        self.requests = make_requests(rng, length, replace(batch, experiment=EXPERIMENT))
+        self.known_batch = replace(batch, experiment=KNOWN_EXPERIMENT, shots=KNOWN_SHOTS)
+
+    def provider(self) -> DWaveProvider:
+        return DWaveProvider(self.home / "dwave")
+
+
+@contextmanager
+def run_annealer(folder: Path, seed: int) -> Iterator[Emulator]:
+    """Run an emulator with the fault plan of its annealing face, and lead this process and its children to it."""
+    folder.mkdir(parents=True)
+    plan = folder / "faults.json"
+    plan.write_text("[]")
+    emulator = start_emulator(folder / "cloud", speed=1000.0, seed=seed, faults=plan)
+    with pytest.MonkeyPatch.context() as patch:
+        settings = {
+            "DWAVE_API_ENDPOINT": emulator.sapi_url,
+            "DWAVE_API_TOKEN": emulator.key,
+            "DWAVE_USD_PER_SECOND": "0.55",
+            "DWAVE_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS),
+            "DWAVE_ACCEPTANCE_SECONDS": "0",
+        }
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
+        try:
+            yield emulator
+        finally:
+            emulator.stop()
+
+
+def plan_faults(emulator: Emulator) -> None:
+    """Let the faults begin; before, the models are embedded."""
+    httpx.put(f"{emulator.admin_url}/faults", content=json.dumps(SAPI_FAULTS)).raise_for_status()
