@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Operations": {
         "backup": "home",
         "restore": "home",
+        "retention": "retention",
         "sync": "installation",
         "doctor": "installation",
         "metrics": "installation",

@@ -70,6 +70,11 @@ def _promote(built: Path, place: Path) -> None:
             raise
 
 
+def is_on_server() -> bool:
+    """Tell whether Dagster's state is on a server."""
+    return bool(_server_storage())
+
+
 def _server_storage() -> dict[str, Any]:
     """Return the part of an instance's settings that puts its storage on a server, empty where none is named.
 

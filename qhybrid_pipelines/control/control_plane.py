@@ -117,12 +117,13 @@ class ControlPlane:
         from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limits
         from qhybrid_pipelines.control.job_dispatcher import Dispatcher
         from qhybrid_pipelines.storage.content_store import RawStore
+        from qhybrid_pipelines.storage.removals import RemovalStore
         from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 
         return Dispatcher(
             self.ledger,
             self._providers,
-            RawStore(self._home.raw),
+            RawStore(self._home.raw, removals=RemovalStore(self._home)),
             deployment=self.deployment,
             policy=self.policy,
             anchor=self._home.ledger_anchor,

@@ -34,7 +34,25 @@ def build_chapter(
         or (Verdict(place="", word="not decided", tone="open", sentence="There is no verdict yet."),),
         progress=content.progress.sentences,
         failed=content.progress.failed,
-        sections=tuple(section for section in sections if section is not None),
+        sections=tuple(section for section in (*sections, removed_artefacts(content)) if section is not None),
+    )
+
+
+def removed_artefacts(content: ExperimentContent) -> Section | None:
+    """Return what is not there any more, when it went and by which rule; None where everything is."""
+    if not content.removed:
+        return None
+    listed = content.removed[:MAX_JOB_ROWS]
+    more = (
+        f" The first {len(listed)} of {len(content.removed)} are listed." if len(listed) < len(content.removed) else ""
+    )
+    return Section(
+        name="removed",
+        heading="What was removed",
+        paragraphs=(
+            f"The policy keeps artefacts for a time. The verdict stands; what it was computed from is not all there any more.{more}",
+            *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in listed),
+        ),
     )
 
 

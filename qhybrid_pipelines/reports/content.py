@@ -278,6 +278,7 @@ class ExperimentContent:
         progress: how far it is.
         jobs: of the ledger, in order.
         budget_usd: what it may spend.
+        removed: what of it was removed because its time was over, one sentence each.
     """
 
     key: str
@@ -288,6 +289,7 @@ class ExperimentContent:
     progress: Progress
     jobs: tuple[JobContent, ...]
     budget_usd: float
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

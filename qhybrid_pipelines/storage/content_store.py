@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.core.files import write_bytes
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.storage.removals import Removal, RemovalStore
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -21,10 +25,12 @@ class RawStore:
         folder: where they lie.
         tmp: for unfinished files; the default is the folder ``tmp`` beside ``folder``, which in a home is the one
             that `core.files.remove_leftovers` keeps clean.
+        removals: say which files were removed because their time was over.
     """
 
     folder: Path
     tmp: Path | None = None
+    removals: RemovalStore | None = None
 
     def put(self, content: bytes) -> str:
         """Keep ``content`` and return its SHA-256. It is on the disk when this returns; a second put changes nothing."""
@@ -45,6 +51,10 @@ class RawStore:
         try:
             content = path.read_bytes()
         except FileNotFoundError:
+            if (removal := self.removal(digest)) is not None:
+                raise CorruptFile(
+                    str(path), str(removal), remedy="What it decided stands; a backup may hold it."
+                ) from None
             raise CorruptFile(str(path), "the file is missing", remedy="Restore it, or register it again.") from None
         if sha256_hex(content) != digest:
             raise CorruptFile(
@@ -53,6 +63,10 @@ class RawStore:
                 remedy="Restore it, or remove it and register it again.",
             )
         return content
+
+    def removal(self, digest: str) -> Removal | None:
+        """Return when and by which rule a file was removed; None where nothing says that it was."""
+        return self.removals.find(f"{self.folder.name}/{digest}") if self.removals is not None else None
 
     def __contains__(self, digest: str) -> bool:
         return self._path(digest).is_file()

@@ -23,6 +23,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.removals import Removal, RemovalStore, RemovedArtefact
 from qhybrid_pipelines.storage.schemas import BY_NAME, SCHEMA_VERSION, Table
 from qhybrid_pipelines.storage.schemas.descriptions import JOB_ID
 from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, TextDeduplicator, conform, upgrade_rows
@@ -98,7 +99,7 @@ class Lake:
         """Return one partition, in the columns of its description; those that an older release did not write are null.
 
         Raises:
-            MissingUpstream: it was never written.
+            MissingUpstream: it was never written, or (`RemovedArtefact`) removed since.
             CorruptFile: the file cannot be read, or holds rows of another partition.
         """
         return pa.Table.from_batches(self.batches(asset, key), schema=_description_for(asset).schema)
@@ -128,6 +129,8 @@ class Lake:
                         )
                     yield from data.to_batches()
         except FileNotFoundError:
+            if (removal := self.removal(table, key)) is not None:
+                raise RemovedArtefact(table.name, str(key), removal) from None
             raise MissingUpstream(table.name, str(key)) from None
         except (pa.ArrowException, OSError, ValueError) as error:
             raise CorruptFile(
@@ -139,6 +142,14 @@ class Lake:
     def exists(self, asset: str | Table, key: PartitionKey) -> bool:
         """Tell whether a partition was written."""
         return self.path(asset, key).is_file()
+
+    def was_written(self, asset: str | Table, key: PartitionKey) -> bool:
+        """Tell whether a partition was written, also where it was removed since because its time was over."""
+        return self.exists(asset, key) or self.removal(asset, key) is not None
+
+    def removal(self, asset: str | Table, key: PartitionKey) -> Removal | None:
+        """Return when and by which rule a partition was removed; None where nothing says that it was."""
+        return RemovalStore(self.home).find(self.path(asset, key).relative_to(self.home.path).as_posix())
 
     def has_value(self, asset: str | Table, column: str) -> bool:
         """Tell whether any partition has a row where a column is not null; a file that cannot be read counts as one."""

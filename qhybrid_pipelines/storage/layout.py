@@ -112,6 +112,16 @@ class Home:
         return self.path / "warehouse.crc32"
 
     @property
+    def removals(self) -> Path:
+        """What was removed because its time was over, SQLite; there once something was."""
+        return self.path / "removals.db"
+
+    @property
+    def retention(self) -> Path:
+        """Receipts of removals, one file each."""
+        return self.path / "retention"
+
+    @property
     def verdict_history(self) -> Path:
         """What each publication said of each verdict that had changed, one line of JSON each; only ever added to."""
         return self.path / "verdict_history.jsonl"

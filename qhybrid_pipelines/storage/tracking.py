@@ -12,14 +12,18 @@ import json
 import logging
 import os
 import re
+import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
 
 from filelock import FileLock
 
@@ -68,6 +72,16 @@ class SyncResult:
 
     recorded: tuple[str, ...]
     waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedRecord:
+    """A record in the store: MLflow's id of its run, the experiment it is of, when it ended, and the size of its files."""
+
+    run_id: str
+    experiment: str
+    ended_at: datetime
+    bytes: int
 
 
 class Tracker:
@@ -142,6 +156,54 @@ class Tracker:
                 break
             recorded.append(record.key)
         return SyncResult(recorded=tuple(recorded), waiting=len(list(self._home.spool.glob("*.json"))))
+
+    def ended_records(self) -> list[EndedRecord]:
+        """Return the records in the home's own store; none where it is elsewhere, which has rules of its own."""
+        if self._foreign_uri is not None or not self._database.exists():
+            return []
+        with self._hold_store():
+            _import_mlflow()
+            from mlflow import MlflowClient
+
+            with _silence_mlflow():
+                client = MlflowClient(tracking_uri=self.uri)
+                found: list[EndedRecord] = []
+                for experiment in client.search_experiments():
+                    token = None
+                    while True:
+                        page = client.search_runs([experiment.experiment_id], page_token=token)
+                        found += [self._ended(run) for run in page if run.info.end_time and KEY_TAG in run.data.tags]
+                        if not (token := page.token):
+                            break
+        return found
+
+    def delete_records(self, run_ids: Iterable[str]) -> None:
+        """Remove records of the home's own store for good, as ``mlflow gc`` does; those that are gone are passed over."""
+        names = list(run_ids)
+        if not names:
+            return
+        with self._hold_store():
+            _import_mlflow()
+            from mlflow.exceptions import MlflowException
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            with _silence_mlflow():
+                store = SqlAlchemyStore(self.uri, self._artifacts("Default"))  # type: ignore[no-untyped-call]  # as above
+                for run_id in names:
+                    with suppress(MlflowException):
+                        folder = _local_folder(store.get_run(run_id).info.artifact_uri)  # type: ignore[no-untyped-call]  # as above
+                        shutil.rmtree(folder, ignore_errors=True)
+                        store._hard_delete_run(run_id)  # type: ignore[no-untyped-call]  # noqa: SLF001  what `mlflow gc` calls
+                store.engine.dispose()
+
+    def _ended(self, run: Run) -> EndedRecord:
+        folder = _local_folder(run.info.artifact_uri)
+        return EndedRecord(
+            run_id=run.info.run_id,
+            experiment=run.data.tags[KEY_TAG].partition("|")[0],
+            ended_at=datetime.fromtimestamp(run.info.end_time / 1000, UTC),
+            bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        )
 
     def _spool(self, record: TrackingRecord) -> TrackingResult:
         try:
@@ -312,6 +374,10 @@ def _log_dataset(client: MlflowClient, run_id: str, dataset: Mapping[str, str]) 
     )
     context = InputTag("mlflow.data.context", dataset["context"])
     client.log_inputs(run_id, datasets=[DatasetInput(entity, tags=[context])])
+
+
+def _local_folder(address: str) -> Path:
+    return Path(url2pathname(urlsplit(address).path))
 
 
 def _chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:

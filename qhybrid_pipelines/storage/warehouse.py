@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
@@ -33,6 +33,7 @@ from qhybrid_pipelines.storage.decision_database import warehouse_rows
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.lake_files import inventory, list_files
 from qhybrid_pipelines.storage.ledger_delta import LedgerCursor, LedgerDelta, LedgerRows
+from qhybrid_pipelines.storage.removals import REMOVED_ARTEFACTS, RemovalStore
 from qhybrid_pipelines.storage.schemas import Table
 from qhybrid_pipelines.storage.service_decisions import SERVICE_DECISIONS
 from qhybrid_pipelines.storage.snapshot_rows import (
@@ -243,6 +244,7 @@ def _fill(connection: Any, sources: _Sources, change: LakeChange, ledger: Ledger
     fill_ledger(connection, ledger.pages, ledger.jobs)
     fill_tables(connection, Lake(sources.home), change)
     small = {warehouse_tables.FAMILIES: sources.families, warehouse_tables.LABELS: sources.labels}
+    small[REMOVED_ARTEFACTS] = [asdict(one) for one in RemovalStore(sources.home).all()]
     for table, rows in {**small, SERVICE_DECISIONS: warehouse_rows(sources.home.service_decisions)}.items():
         _replace_rows(connection, table, rows)
     published_at = datetime.now(UTC)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.removals import REMOVED_ARTEFACTS
 from qhybrid_pipelines.storage.schemas.descriptions import (
     BACKEND,
     BOOL,
@@ -210,6 +211,7 @@ TABLES: tuple[Table, ...] = (
     LABELS,
     VERDICT_HISTORY,
     SERVICE_DECISIONS,
+    REMOVED_ARTEFACTS,
     SNAPSHOT,
     LAKE_FILES,
     UNREADABLE_FILES,

@@ -34,6 +34,7 @@ ARGUMENTS = {
     "experiments": [],
     "cancel": ["{other}"],
     "estimate": ["{folder}/one.yaml"],
+    "retention": [],
     "sync": [],
     "doctor": [],
     "metrics": [],

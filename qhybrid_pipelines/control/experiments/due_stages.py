@@ -205,7 +205,7 @@ def _due_circuits(
     unfinished_executions: Collection[tuple[str, str | None]],
 ) -> list[Stage]:
     way = _way_of(spec)
-    if not all(lake.exists(asset, PartitionKey(experiment=key)) for asset in STAGE_ASSETS[way.prepare]):
+    if not all(lake.was_written(asset, PartitionKey(experiment=key)) for asset in STAGE_ASSETS[way.prepare]):
         return [Stage(experiment=key, job=way.prepare)]
     partitions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
     decided = {partition for partition in partitions if _all_written(lake, way.decided, partition)}
@@ -309,7 +309,7 @@ def _has_unfinished_successor(partition: PartitionKey, lake: Lake, successors: S
 
 
 def _all_written(lake: Lake, assets: Iterable[str], partition: PartitionKey) -> bool:
-    return all(lake.exists(asset, partition) for asset in assets)
+    return all(lake.was_written(asset, partition) for asset in assets)
 
 
 def _submitted_job_ids(lake: Lake, partition: PartitionKey) -> Sequence[str]:

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from qhybrid_pipelines.control.ledger.spending import Period, SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Environment
+from qhybrid_pipelines.control.policy.retention import Retention
 from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.canonical import content_hash
@@ -130,6 +131,7 @@ class Policy(StrictModel):
     budgets: Annotated[tuple[Budget, ...], BeforeValidator(as_tuple)] = ()
     routing: Routing = Field(default_factory=Routing)
     tiers: Tiers = Field(default_factory=Tiers)
+    retention: Retention = Field(default_factory=Retention)
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Policy:
@@ -167,7 +169,8 @@ class Policy(StrictModel):
     def sha256(self) -> str:
         """SHA-256 of what the policy says; comments and order of fields do not count."""
         # A policy that says nothing of budgets, of whose they are, or of regions, has the hash that it had before there were any.
-        said = self.model_dump(mode="json", exclude=None if self.budgets else {"budgets"})
+        # How long artefacts are kept decides about no job.
+        said = self.model_dump(mode="json", exclude={"retention"} if self.budgets else {"retention", "budgets"})
         for rule in said["rules"]:
             for name in ("region", "outside_region"):
                 if rule[name] is None:

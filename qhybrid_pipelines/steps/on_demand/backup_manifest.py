@@ -70,6 +70,7 @@ def folders_after_ledger(home: Home) -> tuple[Path, ...]:
         home.spool,
         home.quarantine,
         home.uploads,
+        home.retention,
     )
 
 
@@ -80,7 +81,7 @@ def single_files(home: Home) -> tuple[Path, ...]:
 
 def databases(home: Home) -> tuple[Path, ...]:
     """Return the SQLite files, which are copied by SQLite."""
-    return (home.ledger, home.webhooks, home.service_decisions, home.requests)
+    return (home.ledger, home.webhooks, home.service_decisions, home.requests, home.removals)
 
 
 def read_manifest(backup: Home) -> Manifest:

@@ -21,6 +21,7 @@ from qhybrid_pipelines.storage.bundle_files import SPECIFICATION, Bundle
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.removals import RemovalStore
 from qhybrid_pipelines.storage.schemas import Table
 from qhybrid_pipelines.storage.specifications import Specifications
 
@@ -53,7 +54,7 @@ def pack_experiment(
     for source in (spec.problem.source, spec.problem.circuit, spec.sweep.file):
         if isinstance(source, FileSource):
             files[f"blobs/{source.sha256}"] = specifications.read_source_file(source)
-    raw = RawStore(home.raw, home.tmp)
+    raw = RawStore(home.raw, home.tmp, RemovalStore(home))
     executions = []
     for backend in spec.backends:
         partition = PartitionKey(experiment=key, backend=backend)

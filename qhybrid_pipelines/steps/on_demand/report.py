@@ -37,6 +37,7 @@ from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.removals import RemovalStore
 from qhybrid_pipelines.storage.schemas import Table
 from qhybrid_pipelines.storage.specifications import Specifications
 
@@ -68,6 +69,7 @@ def report_content(
         "progress": experiment_progress(key, spec, lake, control_plane, home),
         "jobs": job_contents(control_plane.ledger, key),
         "budget_usd": spec.budget.usd,
+        "removed": tuple(str(one) for one in RemovalStore(home).of_experiment(key)),
     }
     if isinstance(spec, LearningSpec):
         return learning_content(spec, lake, specifications, common)

@@ -11,6 +11,7 @@ from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpst
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.removals import RemovalStore
 from qhybrid_pipelines.storage.schemas import QML_SUBMISSIONS, QPU_SUBMISSIONS, Table
 
 #: What a row of submissions says about its first job, and never changes.
@@ -37,7 +38,7 @@ def compare_lake(home: Home, ledger: Ledger, *, after: int = 0) -> list[str]:
 
 def compare_raw_results(home: Home, ledger: Ledger) -> list[str]:
     """Return which results that the ledger names are missing or changed in the store of raw results."""
-    store, findings = RawStore(home.raw), []
+    store, findings = RawStore(home.raw, removals=RemovalStore(home)), []
     for job in ledger.jobs():
         stored = ledger.stored_result(job.job_id)
         if stored is None:
@@ -45,6 +46,8 @@ def compare_raw_results(home: Home, ledger: Ledger) -> list[str]:
         try:
             content = store.get(stored.sha256)
         except (CorruptFile, ValueError) as error:
+            if store.removal(stored.sha256) is not None:
+                continue
             findings.append(f"the result of job {job.job_id}: {error}")
             continue
         if len(content) != stored.size_bytes:

@@ -17,6 +17,7 @@ from qhybrid_pipelines.storage import decision_database, warehouse
 from qhybrid_pipelines.storage.analyst import query
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.removals import RemovalStore
 from qhybrid_pipelines.storage.warehouse import PublishReport
 
 
@@ -77,7 +78,7 @@ def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> b
         return True
     try:
         published = home.warehouse.stat().st_mtime_ns
-        if LabelStore(home).changed_ns() > published:
+        if max(LabelStore(home).changed_ns(), RemovalStore(home).changed_ns()) > published:
             return True
         if time.time_ns() < published + patience.total_seconds() * 1e9:
             return False

@@ -264,8 +264,9 @@ def test_budgets_of_a_day_and_of_whoever_asks():
 
 
 def without_regions(said):
-    """Return what a policy says as it was said before rules had regions."""
+    """Return what a policy says as it was said before rules had regions and artefacts periods."""
     fields = {"region", "outside_region"}
+    del said["retention"]
     return said | {"rules": [{name: rule[name] for name in rule if name not in fields} for rule in said["rules"]]}
 
 
@@ -277,6 +278,16 @@ def test_a_policy_of_before_budgets_had_principals_has_the_hash_that_it_had():
         {"usd": 900.0, "per": "ever", "provider": None},
     ]
     assert policy.sha256 == content_hash(said)
+
+
+def test_how_long_artefacts_are_kept_decides_about_no_job():
+    periods = parse_policy("retention: {counts_days: 30}", file="policy.yaml")
+    assert periods.retention.days("counts") == 30
+    assert periods.retention.days("circuits") is None
+    assert periods.sha256 == parse_policy("{}", file="policy.yaml").sha256
+    for wrong in ("{counts_days: 0}", "{counts: 30}", "{counts_days: soon}"):
+        with pytest.raises(InvalidInput, match=r"retention\.counts"):
+            parse_policy(f"retention: {wrong}", file="policy.yaml")
 
 
 def test_a_policy_without_budgets_has_the_hash_of_before_there_were_any():

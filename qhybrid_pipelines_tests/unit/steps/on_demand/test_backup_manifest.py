@@ -264,9 +264,9 @@ def test_an_interrupted_restore_is_done_again(backup: Path, tmp_path: Path, monk
 
 
 FOLDERS = {"lake", "specifications", "blobs", "raw", "providers", "stops", "labels", "scheduled", "requesters"}
-FOLDERS |= {"checkpoints", "spool", "quarantine", "uploads"}
+FOLDERS |= {"checkpoints", "spool", "quarantine", "uploads", "retention"}
 FILES = {"ledger.db", "webhooks.db", "decisions.db", "service.db", "service.keys.json", "verdict_history.jsonl"}
-FILES |= {"home.decisions.jsonl", "policy.yaml", "service.yaml"}
+FILES |= {"removals.db", "home.decisions.jsonl", "policy.yaml", "service.yaml"}
 parts = st.one_of(
     st.sampled_from(["", ".", "..", "...", "~", "lake", "blobs", "raw", "home.json", "tmp", "a b", "data.parquet"]),
     st.text(alphabet=string.ascii_letters + "./\\\0\n\u202eé", max_size=6),
