@@ -15,12 +15,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from qhybrid_pipelines.control.ledger import schema
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable
 from qhybrid_pipelines.control.ledger.file_locks import lock_key
+from qhybrid_pipelines.control.ledger.postgres_locks import LOCKS_OPTION
 from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.storage.postgres import postgres_url
@@ -31,6 +32,9 @@ LEDGER_VARIABLE = "QHYBRID_LEDGER_URL"
 RECONNECT_TIMEOUT_SECONDS = 30.0
 
 CONNECT_TIMEOUT_SECONDS = 10
+
+#: Connections of one process at the same moment.
+MAX_CONNECTIONS = 15
 
 #: What every session of ours is told, whatever the server's defaults are: a commit is durable; a process that was stopped
 #: in a transaction does not keep the others waiting for ever; and a machine that vanished is noticed within a minute.
@@ -54,6 +58,10 @@ def open_database(address: str) -> Engine:
         url,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
+        # One connection stays open; what threads need at the same time, or beside the locks, is opened for that moment. Where the
+        # server takes no more, `_connect_with_retry` waits until another process has closed its own.
+        pool_size=1,
+        max_overflow=MAX_CONNECTIONS - 1,
         pool_timeout=30,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "qhybrid ledger"},
     )
@@ -84,19 +92,6 @@ def read_clock(connection: Connection) -> datetime:
     return at.astimezone(UTC)
 
 
-def make_lock_engine(engine: Engine) -> Engine:
-    """Return the engine whose connections carry locks: one session each, and never in a transaction."""
-    sessions = create_engine(
-        engine.url,
-        poolclass=NullPool,
-        isolation_level="AUTOCOMMIT",
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "qhybrid lock"},
-    )
-    event.listen(sessions, "connect", _configure)
-    event.listen(sessions, "do_connect", _connect_with_retry)
-    return sessions
-
-
 def _configure(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_SESSION)
@@ -104,7 +99,10 @@ def _configure(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get(READ_ONLY_OPTION, False):
+    options = connection.get_execution_options()
+    if options.get(LOCKS_OPTION, False):
+        return
+    if options.get(READ_ONLY_OPTION, False):
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     else:
         connection.exec_driver_sql("SELECT 1 FROM chain_head FOR UPDATE")

@@ -107,8 +107,8 @@ class SqlLedger(SqlTotals):
             InvalidInput: the database cannot be opened, or a newer release has written it.
         """
         engine = postgres.open_database(url)
-        hold_lock = partial(postgres_locks.hold_lock, postgres.make_lock_engine(engine))
-        return cls(engine, hold_lock=hold_lock, has_server_clock=server_clock)
+        locks = postgres_locks.LockSession(engine)
+        return cls(engine, hold_lock=locks.hold, has_server_clock=server_clock)
 
     def close(self) -> None:
         """Close the connections; a ledger that is used again opens new ones."""
