@@ -12,7 +12,7 @@ import dagster as dg
 from qhybrid_pipelines.control.policy.retention import Retention
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.defs.orphans import NOT_ENDED
-from qhybrid_pipelines.defs.run_tags import EXPERIMENT_TAG, PARTITION_TAG, read_tag
+from qhybrid_pipelines.defs.run_tags import BATCH_OF_TAG, EXPERIMENT_TAG, PARTITION_TAG, read_tag
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.removals import Removal, RemovalStore
 
@@ -42,9 +42,10 @@ def find_expired_runs(
     ):
         for record in records:
             run, ended_at = record.dagster_run, datetime.fromtimestamp(record.end_time or 0, UTC)
-            experiment = _experiment(run)
-            if record.end_time is None or (experiment is not None and experiment not in decided):
+            experiments = _experiments(run)
+            if record.end_time is None or not experiments <= decided.keys():
                 continue
+            experiment = next(iter(experiments)) if len(experiments) == 1 else None
             for name, days in periods.items():
                 folder = home.dagster / "storage" / run.run_id / "compute_logs"
                 if now - ended_at <= timedelta(days=days) or (name == "logs" and not folder.is_dir()):
@@ -78,8 +79,10 @@ def remove_runs(instance: dg.DagsterInstance, home: Home, removals: Iterable[Rem
     return done
 
 
-def _experiment(run: dg.DagsterRun) -> str | None:
-    return read_tag(run.tags, EXPERIMENT_TAG) or run.tags.get(PARTITION_TAG, "").rpartition("|")[2] or None
+def _experiments(run: dg.DagsterRun) -> set[str]:
+    partitions = run.tags.get(BATCH_OF_TAG, run.tags.get(PARTITION_TAG, "")).splitlines()
+    named = {read_tag(run.tags, EXPERIMENT_TAG), *(partition.rpartition("|")[2] for partition in partitions)}
+    return named - {""}
 
 
 def _size(folder: Path) -> int:

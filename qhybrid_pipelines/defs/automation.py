@@ -27,15 +27,14 @@ from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.owners import OWNERS
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key, partition_requests
-from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import (
     MAX_ATTEMPTS,
     RunHistory,
     is_permanent_failure,
-    read_run_history,
+    read_run_histories,
 )
-from qhybrid_pipelines.defs.run_tags import label_tags, priority_tags, stage_tags
+from qhybrid_pipelines.defs.run_requests import make_run_request, make_run_requests
 from qhybrid_pipelines.defs.scheduled import scheduled_experiments
 from qhybrid_pipelines.steps.execute.qpu_completions import (
     CompletedExecution,
@@ -48,8 +47,6 @@ from qhybrid_pipelines.steps.operate.due_work import find_due_work, open_experim
 from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
-from qhybrid_pipelines.storage.label_store import read_labels
-from qhybrid_pipelines.storage.requesters import first_rounds_requester
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 #: Jobs change all the time; analysts see that this much later at most.
@@ -206,7 +203,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         open_workspace, now = workspace.open(), datetime.now(UTC)
         end_orphans(context.instance, open_workspace.home.locks)
         damage = Damage()
-        histories = {stage: read_run_history(context.instance, stage) for stage in _due_stages(open_workspace, damage)}
+        histories = read_run_histories(context.instance, _due_stages(open_workspace, damage))
         reported = json.loads(context.cursor or "{}")
         observations = _observe_damage(context, damage, reported)
         running = sum(history.running for history in histories.values())
@@ -221,9 +218,7 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         }
         resting = find_resting(list(may_begin), open_workspace.control_plane, now)
         new = {stage: history for stage, history in may_begin.items() if stage not in resting}
-        requests = [
-            make_run_request(stage, open_workspace, retry=str(history.ended or "")) for stage, history in new.items()
-        ]
+        requests = make_run_requests(new, open_workspace, context.instance, lambda history: str(history.ended or ""))
         if (
             not running
             and not new
@@ -288,11 +283,9 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         for folder in open_workspace.home.unfinished:
             files.remove_leftovers(folder)
         damage = Damage()
-        mine = {
-            stage: read_run_history(context.instance, stage)
-            for stage in _due_stages(open_workspace, damage)
-            if JOB_NAMES[stage.job] == job.name
-        }
+        mine = read_run_histories(
+            context.instance, [s for s in _due_stages(open_workspace, damage) if JOB_NAMES[s.job] == job.name]
+        )
         _log_damage(context, damage)
         due = [
             stage
@@ -304,9 +297,10 @@ def _reconcile(job: Any) -> dg.ScheduleDefinition:
         # An experiment may have been registered by a process that died before it told Dagster.
         add_partitions(context.instance, due)
         moment = context.scheduled_execution_time.isoformat()
-        return [make_run_request(stage, open_workspace, retry=moment) for stage in due] or dg.SkipReason(
-            "nothing was left undone"
+        requests = make_run_requests(
+            {stage: mine[stage] for stage in due}, open_workspace, context.instance, lambda _: moment
         )
+        return requests or dg.SkipReason("nothing was left undone")
 
     return reconcile
 
@@ -329,25 +323,6 @@ def _nightly_benchmark(job: Any) -> dg.ScheduleDefinition:
         return [make_run_request(stage, open_workspace) for stage in stages]
 
     return nightly_benchmark
-
-
-def make_run_request(stage: Stage, open_workspace: Workspace, *, retry: str = "") -> dg.RunRequest:
-    """Return the run that does a stage; asked for twice under one ``retry``, it runs once."""
-    if stage.backend is None:
-        partition: str = stage.experiment
-    else:
-        partition = execution_key(stage.backend, stage.experiment)
-    spec = open_workspace.specifications.load_any(stage.experiment)
-    requester = first_rounds_requester(open_workspace.home, stage.experiment, spec)
-    return dg.RunRequest(
-        run_key=f"{stage.job}|{stage.backend or ''}|{stage.experiment}|{retry}",
-        job_name=JOB_NAMES[stage.job],
-        partition_key=partition,
-        tags=stage_tags(stage)
-        | priority_tags(stage)
-        | label_tags(read_labels(open_workspace.home, stage.experiment))
-        | principal_tags(open_workspace.control_plane.deployment, requester=requester),
-    )
 
 
 def _due_stages(open_workspace: Workspace, damage: Damage) -> list[Stage]:

@@ -7,6 +7,8 @@ other failure would repeat itself: the sensor leaves it alone, and the reconcile
 run that a person ended (in the UI, by the API, by Ctrl-C) is not asked for again until a person does.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,9 +19,11 @@ from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.experiments.resting import ControlPlaneView, find_resting
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
-from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
+from qhybrid_pipelines.defs.jobs import STAGES
 from qhybrid_pipelines.defs.orphans import NOT_ENDED
 from qhybrid_pipelines.defs.run_tags import (
+    BATCH_OF_TAG,
+    BATCH_TAG,
     JOB_SET_TAG,
     OUTAGE_MESSAGE_TAG,
     OUTAGE_TAG,
@@ -28,9 +32,9 @@ from qhybrid_pipelines.defs.run_tags import (
     STOPPED_AT_TAG,
     STOPPED_BY_TAG,
     add_tags,
+    partition_text,
     read_tag,
     resting_tags,
-    stage_tags,
 )
 
 FAILED_STATUSES = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
@@ -39,6 +43,8 @@ MAX_ATTEMPTS = 3
 FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=15), timedelta(minutes=30)
 #: More runs of one stage than anybody needs to look at.
 MAX_RUNS_READ = 100
+#: Partitions whose runs are looked up by one statement, and batches of one stage that are looked at.
+PARTITIONS_TOGETHER, MAX_BATCHES_READ = 200, 200
 #: Characters of an error that a tag holds.
 MAX_MESSAGE = 500
 
@@ -52,6 +58,7 @@ class RunHistory:
         ended: how many have ended, on whatever occasion; makes the next request a new one.
         unfinished: how many could not end it on this occasion, by an outage or because its provider took nothing yet.
         failed_attempts: how many failed on this occasion for a reason that would repeat itself.
+        failed_batches: how many failed that did stages of other experiments too, any of which may be the reason.
         backs_off_until: not before; None if it may run at once.
         stopped_by_a_person: the last run that ended was ended by a person.
     """
@@ -60,6 +67,7 @@ class RunHistory:
     ended: int
     unfinished: int
     failed_attempts: int
+    failed_batches: int
     backs_off_until: datetime | None
     stopped_by_a_person: bool
 
@@ -70,10 +78,36 @@ class RunHistory:
 
 def read_run_history(instance: dg.DagsterInstance, stage: Stage) -> RunHistory:
     """Look the runs of a stage up."""
-    partition = {PARTITION_TAG: stage_tags(stage)[PARTITION_TAG]}
-    of_partition = instance.get_run_records(dg.RunsFilter(tags=partition), limit=MAX_RUNS_READ)
-    names = (JOB_NAMES[stage.job], stage.job)
-    records = [record for record in of_partition if record.dagster_run.job_name in names]
+    return read_run_histories(instance, [stage])[stage]
+
+
+def read_run_histories(instance: dg.DagsterInstance, stages: Iterable[Stage]) -> dict[Stage, RunHistory]:
+    """Look the runs of stages up, many at a time."""
+    stages = list(stages)
+    records: dict[tuple[str, str], list[dg.RunRecord]] = defaultdict(list)
+    for job in sorted({stage.job for stage in stages}):
+        for record in instance.get_run_records(dg.RunsFilter(tags={BATCH_TAG: job}), limit=MAX_BATCHES_READ):
+            for partition in record.dagster_run.tags.get(BATCH_OF_TAG, "").splitlines():
+                records[job, partition].append(record)
+    partitions = sorted({partition_text(stage) for stage in stages})
+    for start in range(0, len(partitions), PARTITIONS_TOGETHER):
+        some = partitions[start : start + PARTITIONS_TOGETHER]
+        limit = MAX_RUNS_READ if len(some) == 1 else None
+        for record in instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: some}), limit=limit):
+            run = record.dagster_run
+            records[STAGES.get(run.job_name, run.job_name), run.tags[PARTITION_TAG]].append(record)
+    return {
+        stage: _history(
+            instance,
+            stage,
+            sorted(records[stage.job, partition_text(stage)], key=lambda record: record.storage_id, reverse=True),
+        )
+        for stage in stages
+    }
+
+
+def _history(instance: dg.DagsterInstance, stage: Stage, records: Sequence[dg.RunRecord]) -> RunHistory:
+    """Return what became of a stage's runs, newest first."""
     ended = [record for record in records if record.dagster_run.status not in NOT_ENDED]
     same_job_set = [
         record
@@ -82,11 +116,15 @@ def read_run_history(instance: dg.DagsterInstance, stage: Stage) -> RunHistory:
         and AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags
     ]
     unfinished = [record for record in same_job_set if not is_permanent_failure(record.dagster_run)]
+    failed_batches = sum(
+        is_permanent_failure(record.dagster_run) and BATCH_TAG in record.dagster_run.tags for record in same_job_set
+    )
     return RunHistory(
         running=len(ended) < len(records),
         ended=len(ended),
         unfinished=len(unfinished),
-        failed_attempts=len(same_job_set) - len(unfinished),
+        failed_attempts=len(same_job_set) - len(unfinished) - failed_batches,
+        failed_batches=failed_batches,
         backs_off_until=max(map(_ended_at, unfinished)) + backoff_after(len(unfinished)) if unfinished else None,
         stopped_by_a_person=bool(ended) and was_stopped_by_a_person(instance, ended[0].dagster_run),
     )

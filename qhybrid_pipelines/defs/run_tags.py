@@ -29,6 +29,8 @@ OWNER_TAG, LABELS_TAG = f"{PREFIX}owner", f"{PREFIX}tags"
 STOPPED_BY_TAG, STOPPED_AT_TAG = f"{PREFIX}stopped_by", f"{PREFIX}stopped_at"
 PROCESS_TAG = f"{PREFIX}process"
 PRINCIPAL_TAG = f"{PREFIX}principal"
+#: Of a run that does stages of several experiments: which stage, and the partitions, one a line.
+BATCH_TAG, BATCH_OF_TAG = f"{PREFIX}batch", f"{PREFIX}partitions"
 #: Dagster's own: which partition a run is of, and which of the runs that wait begins first.
 PARTITION_TAG, PRIORITY_TAG = "dagster/partition", "dagster/priority"
 
@@ -53,10 +55,14 @@ def read_tag(tags: Mapping[str, str], name: str) -> str:
     return tags.get(name) or tags.get(name.replace(PREFIX, OLDER_PREFIX), "")
 
 
+def partition_text(stage: Stage) -> str:
+    """Return a stage's partition as Dagster writes it."""
+    return f"{stage.backend}|{stage.experiment}" if stage.backend else stage.experiment
+
+
 def stage_tags(stage: Stage) -> dict[str, str]:
     """Return the tags that tie a run to its stage: its partition, experiment and jobs."""
-    partition = f"{stage.backend}|{stage.experiment}" if stage.backend else stage.experiment
-    tags = {PARTITION_TAG: partition, EXPERIMENT_TAG: stage.experiment, JOB_SET_TAG: stage.job_set_hash}
+    tags = {PARTITION_TAG: partition_text(stage), EXPERIMENT_TAG: stage.experiment, JOB_SET_TAG: stage.job_set_hash}
     return {name: value for name, value in tags.items() if value}
 
 

@@ -14,6 +14,7 @@ def test_a_stage_backs_off_for_longer_after_every_run_that_could_not_end_it():
         ended=1,
         unfinished=1,
         failed_attempts=0,
+        failed_batches=0,
         backs_off_until=datetime.now(UTC) + pauses[0],
         stopped_by_a_person=False,
     )
