@@ -28,8 +28,9 @@ from measuring import interleaved, machine, show, span
 from qhybrid_pipelines.control.experiments.due_stages import EXECUTE, PREPARE, Stage
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
-from qhybrid_pipelines.defs.partitions import PARTITIONS_NAME, execution_key, executions
-from qhybrid_pipelines.defs.run_history import EXPERIMENT_TAG
+from qhybrid_pipelines.defs.jobs import JOB_NAMES
+from qhybrid_pipelines.defs.partitions import BACKEND_PARTITIONS, EXECUTIONS, EXPERIMENT_PARTITIONS, execution_key
+from qhybrid_pipelines.defs.run_tags import EXPERIMENT_TAG
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.execute import circuit_batches, qpu_result_sets, qpu_submissions
@@ -215,8 +216,8 @@ def together_or_apart(partitions: int, rounds: int) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         launcher = Launcher(Settings(home=Path(folder)))
         keys = sorted(taken_in(launcher.workspace, number) for number in range(partitions))
-        launcher.instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
-        job = build_definitions(launcher.settings).resolve_job_def("prepare")
+        launcher.instance.add_dynamic_partitions(EXPERIMENT_PARTITIONS, keys)
+        job = build_definitions(launcher.settings).resolve_job_def(JOB_NAMES["prepare"])
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
         def together() -> None:
@@ -248,8 +249,8 @@ def together_or_apart(partitions: int, rounds: int) -> list[dict[str, object]]:
 
 def empty_chains(instance: dg.DagsterInstance, keys: list[str]) -> Callable[[], None]:
     """Return what runs chains of empty assets, as many as our two stages have, over the same partitions."""
-    experiments = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
-    parts = {"prepare": experiments, "execute": executions((BACKEND,))}
+    experiments = dg.DynamicPartitionsDefinition(name=EXPERIMENT_PARTITIONS)
+    parts = {"prepare": experiments, "execute": EXECUTIONS}
     assets: dict[str, list[dg.AssetsDefinition]] = {name: [] for name in parts}
     for stage, names in (("prepare", PREPARE), ("execute", EXECUTE)):
         for name in names:
@@ -278,7 +279,7 @@ def _run_range(
     definitions: dg.Definitions, job: str, instance: dg.DagsterInstance, keys: list[str]
 ) -> dict[str, float]:
     """Run a job over a range of partitions in one run; return the seconds of each of its steps."""
-    ran = definitions.resolve_job_def(job).execute_in_process(
+    ran = definitions.resolve_job_def(JOB_NAMES.get(job, job)).execute_in_process(
         instance=instance,
         tags={"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -309,8 +310,9 @@ def backfill(partitions: int) -> list[dict[str, object]]:
 
         def ours(numbers: range) -> dict[str, float]:
             keys = [taken_in(launcher.workspace, n, SMALL) for n in numbers]
-            launcher.instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
-            keys = [key for key in launcher.instance.get_dynamic_partitions(PARTITIONS_NAME) if key in set(keys)]
+            launcher.instance.add_dynamic_partitions(EXPERIMENT_PARTITIONS, keys)
+            launcher.instance.add_dynamic_partitions(BACKEND_PARTITIONS, [BACKEND])
+            keys = [key for key in launcher.instance.get_dynamic_partitions(EXPERIMENT_PARTITIONS) if key in set(keys)]
             steps = _run_range(definitions, "prepare", launcher.instance, keys)
             ends = [str(execution_key(BACKEND, key)) for key in keys]
             return steps | _run_range(definitions, "execute", launcher.instance, ends)
@@ -323,7 +325,8 @@ def backfill(partitions: int) -> list[dict[str, object]]:
 
         def empty(numbers: range) -> dict[str, float]:
             keys = [f"empty-{number}" for number in numbers]
-            bare.add_dynamic_partitions(PARTITIONS_NAME, keys)
+            bare.add_dynamic_partitions(EXPERIMENT_PARTITIONS, keys)
+            bare.add_dynamic_partitions(BACKEND_PARTITIONS, [BACKEND])
             empty_chains(bare, keys)()
             return {}
 
