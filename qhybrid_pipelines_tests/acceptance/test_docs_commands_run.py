@@ -82,6 +82,8 @@ def test_writing_an_experiment(terminal):
     assert "paper-1-" in terminal.run("qhybrid experiments --tag paper")
     terminal.run("qhybrid compare --tag paper")
     assert "ada" in terminal.run("qhybrid costs --by owner")
+    assert "Everything is kept" in terminal.run("qhybrid retention")
+    assert "Everything is kept" in terminal.run("qhybrid retention --apply")
     terminal.run("qhybrid archive KEY", KEY=keys(terminal)[0])
     assert "problem:" in terminal.run("qhybrid schema")
 
