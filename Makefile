@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick mutants test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-clients test-ibm test-pythons test-newest check docs ui clean
+.PHONY: demo test quick mutants test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-service-requests test-clients test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 # The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
@@ -63,7 +63,10 @@ test-ibm: $(STAMP)  ## the IBM adapter with the newest release of IBM's client t
 	$(BIN)/python tools/environments.py ibm-0.51 -- -n 0 -m "clients or not clients" qhybrid_pipelines_tests/unit/execution/ibm qhybrid_pipelines_tests/clients/test_ibm_executor.py
 
 test-requests: $(STAMP)  ## 30,000 generated requests to the emulated cloud; the test command sends a share of them
-	QHYBRID_FUZZED_REQUESTS=30000 $(BIN)/python -m pytest -n 0 -m fuzz -s
+	QHYBRID_FUZZED_REQUESTS=30000 $(BIN)/python -m pytest -n 0 -m fuzz -s qhybrid_pipelines_tests/contract
+
+test-service-requests: $(STAMP)  ## 37,000 generated requests to the HTTP service, none of which it may fail at; the test command sends a share
+	QHYBRID_SERVICE_REQUESTS=37000 $(BIN)/python -m pytest -n 0 -m fuzz -s qhybrid_pipelines_tests/acceptance/test_service_fuzzed.py
 
 check: $(STAMP)  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check

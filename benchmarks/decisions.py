@@ -2,6 +2,7 @@
 
 python benchmarks/decisions.py --faults 10000            # a share of it is in the tests
 python benchmarks/decisions.py --load --seconds 20       # rounds without and with a busy worker, one after the other
+python benchmarks/decisions.py --confidence 20           # wrong upgrades, and when the gate closes, over so many runs of 200 decisions
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import httpx
 import numpy as np
 from measuring import machine, show
 
+from qhybrid_pipelines.classical.statistics import wilson_interval
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
 from qhybrid_pipelines.service.decisions.decider import Decider, moment
 from qhybrid_pipelines.service.decisions.decision_body import read_decision
@@ -33,9 +35,11 @@ from qhybrid_pipelines.service.decisions.decision_views import decision_fields
 from qhybrid_pipelines.service.decisions.solvers import SolverLimits, Solvers
 from qhybrid_pipelines.service.problem_documents import ProblemError
 from qhybrid_pipelines_tests.support.decision_faults import FaultRun
+from qhybrid_pipelines_tests.support.realised_upgrades import CONFIDENCE, decide, dispatch_rounds
 from qhybrid_pipelines_tests.support.running_service import RunningService
 
 RATE, DEADLINES_MS, ROUNDS = 50, (20, 200), 3
+DECISIONS_PER_RUN = 200
 #: A round of dispatch with thirty candidates.
 VEHICLES, JOBS = 5, 6
 
@@ -61,6 +65,31 @@ def faults(decisions: int, seed: int) -> None:
     about = machine("ortools", "numpy") | {"seed": seed, "faults": dict(tally.faults), "outcomes": dict(tally.outcomes)}
     show("Decisions under random faults", [row], about)
     print("\n".join(tally.broken[:20]))
+
+
+def confidence(runs: int) -> None:
+    """Print how many upgrades turn out worse on generated truth, and after how many decisions the gate closes on a wrong assumption."""
+    rounds, rows = list(dispatch_rounds(DECISIONS_PER_RUN, first=1000)), []
+    for assumed, times in itertools.product((0.03, 0.05, 0.125), (1, 2)):
+        found = [
+            decide(rounds, assumed=assumed, true=times * assumed, rng=np.random.default_rng(seed))
+            for seed in range(runs)
+        ]
+        upgrades, worse = sum(one.upgrades for one in found), sum(one.worse for one in found)
+        closed = sorted(one.closed_at for one in found if one.closed_at is not None)
+        rows.append(
+            {
+                "noise assumed": assumed,
+                "true noise": times * assumed,
+                "upgrades": upgrades,
+                "worse": worse,
+                "95 % bound of the share": wilson_interval(worse, upgrades, level=0.9)[1] if upgrades else None,
+                "allowed": round(1 - CONFIDENCE, 6),
+                "gates closed": f"{len(closed)} of {runs}",
+                "after decisions": f"{closed[0]} to {closed[-1]}" if closed else "",
+            }
+        )
+    show(f"Upgrades on generated truth, runs of {DECISIONS_PER_RUN} decisions", rows, machine("numpy", "ortools"))
 
 
 def cost(decisions: int = 400) -> None:
@@ -204,6 +233,7 @@ def main() -> None:
     """Measure what is asked for."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--faults", type=int, help="so many decisions under random faults")
+    arguments.add_argument("--confidence", type=int, metavar="RUNS", help="claims beside what came of them")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--load", action="store_true", help="time until the answer")
     arguments.add_argument("--seconds", type=float, default=20.0, help="of each round of --load")
@@ -211,6 +241,8 @@ def main() -> None:
     asked = arguments.parse_args()
     if asked.faults:
         faults(asked.faults, asked.seed)
+    if asked.confidence:
+        confidence(asked.confidence)
     if asked.cost:
         cost()
     if asked.load:

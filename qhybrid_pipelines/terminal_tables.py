@@ -137,7 +137,12 @@ def print_table(
                 for index in drawn
             )
         )
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+    else:  # a column is padded to its width, which nobody sees before the end of a line
+        with console.capture() as captured:
+            console.print(table)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().removesuffix("\n").split("\n")))
     if None in widths:
         left = sum(width is not None for width in widths)
         console.print(f"{len(names)} columns ({left} shown; {hint})", style="dim")

@@ -16,6 +16,7 @@ from qhybrid_pipelines.commands.common import (
     existing_workspace,
     explain_illegal_transition,
     find_job,
+    match_experiment,
 )
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 
@@ -51,7 +52,9 @@ STATE_STYLES = {
 def list_jobs(
     home: Home = None,
     as_json: AsJson = False,
-    experiment: Annotated[str | None, typer.Option(help="Only jobs of this experiment.")] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="Only jobs of this experiment; the beginning of its key is enough.")
+    ] = None,
     state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state; may be given again.")] = None,
     backend: Annotated[str | None, typer.Option(help="Only jobs on this backend, or of this provider.")] = None,
     only_open: Annotated[bool, typer.Option("--open", help="Only jobs that have not ended.")] = False,
@@ -70,7 +73,7 @@ def list_jobs(
 
     states = [_parse_state(name) for name in state] if state else None
     workspace = existing_workspace(home, reading=True)
-    _check_filters(workspace, experiment, backend)
+    experiment = _check_filters(workspace, experiment, backend)
     if only_open:
         states = [one for one in states or list(JobState) if one not in TERMINAL]
     ledger, without = workspace.control_plane.ledger, None if canaries or experiment else CANARY_EXPERIMENT
@@ -99,17 +102,24 @@ def list_jobs(
         echo(f"{len(newest)} of {number} jobs; --limit shows more", err=True)
 
 
-def _check_filters(workspace: Workspace, experiment: str | None, backend: str | None) -> None:
-    """Raise `InvalidInput` for a name that nothing has: an empty list must not stand for a mistyped one."""
+def _check_filters(workspace: Workspace, experiment: str | None, backend: str | None) -> str | None:
+    """Return the key of the experiment that is meant.
+
+    Raises:
+        InvalidInput: nothing has such a name; an empty list must not stand for a mistyped one.
+    """
     ledger = workspace.control_plane.ledger
     if experiment is not None and ledger.account(experiment) is None:  # whatever has a job has a budget
+        found = match_experiment(workspace, experiment)
         _check_known(
-            "experiment", experiment, set(workspace.specifications), listed="`qhybrid experiments` lists them."
+            "experiment", found or experiment, set(workspace.specifications), listed="`qhybrid experiments` lists them."
         )
+        experiment = found
     if backend is not None:
         backends = {*workspace.control_plane.backends, *ledger.backends_used()}
         known = backends | {name.partition(":")[0] for name in backends}
         _check_known("backend", backend, known, listed=f"There are {', '.join(sorted(backends))}.")
+    return experiment
 
 
 def _check_known(what: str, name: str, known: set[str], *, listed: str) -> None:

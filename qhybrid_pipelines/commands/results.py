@@ -18,7 +18,7 @@ from qhybrid_pipelines.commands.common import (
     unusable_tag,
     workspace_for,
 )
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream, NotDecided
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.steps.workspace import Workspace
@@ -36,7 +36,10 @@ def answer(
     from qhybrid_pipelines.terminal_tables import print_csv
 
     workspace = existing_workspace(home)
-    answers = named_answers(find_experiment(workspace, key), workspace.specifications, workspace.lake)
+    try:
+        answers = named_answers(find_experiment(workspace, key), workspace.specifications, workspace.lake)
+    except MissingUpstream as missing:
+        raise NotDecided(missing.asset, missing.key) from None
     if as_json:
         print_json([asdict(found) for found in answers])
     elif as_csv:
@@ -78,7 +81,10 @@ def compare(
     else:
         oldest_first = sorted(known, key=known.registered_at)
         chosen = oldest_first[-last:] if last is not None else _tagged(workspace, oldest_first, str(tag))
-    found = compare_experiments(chosen, known, workspace.lake)
+    try:
+        found = compare_experiments(chosen, known, workspace.lake)
+    except MissingUpstream as missing:
+        raise NotDecided(missing.asset, missing.key) from None
     if as_json:
         print_json([asdict(comparison) for comparison in found])
         return

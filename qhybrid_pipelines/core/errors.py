@@ -131,6 +131,16 @@ class MissingUpstream(QHybridError):
         )
 
 
+class NotDecided(MissingUpstream):
+    """An experiment was asked for what only a decided one has."""
+
+    def __init__(self, asset: str, key: str) -> None:
+        super().__init__(asset, key)
+        experiment = key.rpartition("|")[2]
+        remedy = f"Finish it with `qhybrid run {experiment} --wait`; `qhybrid report {experiment}` shows how far it is."
+        self.args = (f"{experiment} is not decided yet. {remedy}",)
+
+
 class CorruptFile(QHybridError):
     """A stored file is not what was written: unreadable, or other bytes than its name promises.
 

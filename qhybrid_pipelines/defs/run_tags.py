@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from qhybrid_pipelines.core.errors import CorruptFile, CorruptResult, InvalidInput, JobFailed, Refused, Rejected
 from qhybrid_pipelines.core.labels import Labels
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ BATCH_TAG, BATCH_OF_TAG = f"{PREFIX}batch", f"{PREFIX}partitions"
 #: Dagster's own: which partition a run is of, and which of the runs that wait begins first.
 PARTITION_TAG, PRIORITY_TAG = "dagster/partition", "dagster/priority"
 
+#: Why a run failed, in a few words; the first kind that an error is of.
+_FAILURES: tuple[tuple[type[Exception], str], ...] = (
+    (Refused, "refused by policy or budget"),
+    (Rejected, "rejected by the provider"),
+    (CorruptResult, "the result contradicts its request"),
+    (JobFailed, "a job failed"),
+    (InvalidInput, "wrong input"),
+    (CorruptFile, "a file is damaged"),
+)
 #: Later stages go first, so that an experiment has its verdict before the next one is prepared.
 PRIORITIES: Mapping[str, int] = {
     "prepare": 0,
@@ -100,6 +110,11 @@ def job_state_tags(states: Iterable[str]) -> dict[str, str]:
 def resting_tags(until: datetime) -> dict[str, str]:
     """Return the tag of a run that an outage ended."""
     return state_tags(f"resting until {until:%H:%M:%S} UTC")
+
+
+def failure_tags(error: BaseException) -> dict[str, str]:
+    """Return the tag that says in a few words why a run failed; its message is in the run's log."""
+    return state_tags(next((words for kind, words in _FAILURES if isinstance(error, kind)), "failed, see its log"))
 
 
 def add_tags(context: dg.AssetExecutionContext, tags: Mapping[str, str]) -> None:

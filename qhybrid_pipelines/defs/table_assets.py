@@ -5,6 +5,7 @@ their own they cost Dagster some 50 ms each, which for the thirty of a small exp
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from inspect import cleandoc, signature
@@ -17,6 +18,7 @@ from qhybrid_pipelines.core.printable import one_line
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import is_outage, note_outage
+from qhybrid_pipelines.defs.run_tags import add_tags, failure_tags
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.tables import SchemaMismatch, conform
@@ -151,6 +153,8 @@ def _with_checks(function: Step, names: Sequence[str], checks: Sequence[Check], 
             returned = function(context, **inputs)
         except Exception as error:
             if not may_rest or not is_outage(error):
+                with suppress(Exception):  # a disk that is full, say, which is what the error is about too
+                    add_tags(context, failure_tags(error))
                 raise
             note_outage(context, error, workspace.open().control_plane)
             # Dagster wants an output of each check; without a result in it, nothing was checked.

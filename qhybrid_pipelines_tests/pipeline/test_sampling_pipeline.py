@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.defs.run_tags import STATE_TAG
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.reports.page import chapters, render_page
 from qhybrid_pipelines.steps.on_demand.comparisons import compare_experiments
@@ -258,5 +259,7 @@ def test_a_series_beyond_its_budget_sends_nothing_at_all(tmp_path):
             _, failures = launcher.run([key], lambda stage, asset: None)
             assert [failure.exit_code for failure in failures] == [4], failures
             assert workspace.control_plane.ledger.jobs(experiment=key) == []
+            [failed] = [run for run in launcher.instance.get_runs() if not run.is_success]
+            assert failed.tags[STATE_TAG] == "refused by policy or budget"
     finally:
         cloud.stop()

@@ -83,7 +83,7 @@ def calls(seed: int, count: int, known: list[str]) -> Any:
 def _call(random_: random.Random, known: list[str]) -> Call:
     kind = random_.random()
     if kind < 0.5:
-        return Call(method="POST", path="/jobs", content=_body(random_, random_.choice(BODIES)))
+        return Call(method="POST", path="/jobs", content=changed_body(random_, random_.choice(BODIES)))
     if kind < 0.7:
         path, usual = random_.choice(QUERIES)
         return Call(method="GET", path=path, params=_query(random_, usual, known))
@@ -98,9 +98,9 @@ def _call(random_: random.Random, known: list[str]) -> Call:
     if kind < 0.92:
         body = {"ids": [_identifier(random_, known) for _ in range(random_.randint(0, 2))]}
         method, path = random_.choice([("PUT", "/jobs/status/cancel"), ("DELETE", "/jobs")])
-        return Call(method=method, path=path, content=_body(random_, body))
+        return Call(method=method, path=path, content=changed_body(random_, body))
     path, body = random_.choice(ADMIN)
-    return Call(method="PUT", path=path, content=_body(random_, body), admin=True)
+    return Call(method="PUT", path=path, content=changed_body(random_, body), admin=True)
 
 
 def _identifier(random_: random.Random, known: list[str]) -> str:
@@ -123,7 +123,8 @@ def _query(random_: random.Random, usual: dict[str, str], known: list[str]) -> l
     return chosen
 
 
-def _body(random_: random.Random, good: Any) -> bytes:
+def changed_body(random_: random.Random, good: Any) -> bytes:
+    """Return a good body as JSON with up to three places changed, or with bytes that are no JSON."""
     body = copy.deepcopy(good)
     for _ in range(random_.choice([0, 1, 1, 1, 2, 3])):
         body = _changed(random_, body)

@@ -144,3 +144,9 @@ def test_no_rows_have_a_header_still(capsys):
     assert capsys.readouterr().out == "a,b\n| a | b |\n| --- | --- |\n"
     print_table([])
     assert capsys.readouterr().out == "(no rows)\n"
+
+
+def test_a_line_for_a_pipe_ends_where_its_text_ends(capsys):
+    print_table([{"name": "a", "says": "short"}, {"name": "b", "says": "something longer"}])
+    lines = capsys.readouterr().out.split("\n")
+    assert lines == ["name  says", "a     short", "b     something longer", ""]

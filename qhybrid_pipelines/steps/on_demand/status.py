@@ -126,7 +126,9 @@ def _backend_rows(totals: list[JobTotals], control_plane: ControlPlane, now: dat
         rows.append(
             {
                 "backend": backend,
-                "state": f"resting until {breaker.retry_at:%H:%M} UTC" if breaker is not None and rests else "open",
+                "state": f"resting until {breaker.retry_at:%H:%M} UTC"
+                if breaker is not None and rests
+                else "no outage",
                 "with_provider": sum(states[state] for state in OPEN),
                 "for_a_person": sum(states[state] for state in NEEDS_A_PERSON),
                 "ended": sum(states[state] for state in TERMINAL),

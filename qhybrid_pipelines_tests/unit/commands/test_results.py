@@ -87,14 +87,6 @@ def test_a_beginning_that_two_have(home, qhybrid):
     assert "2 experiments begin with 'maxcut'" in err
 
 
-def test_what_is_not_decided_has_no_answer(home, qhybrid):
-    spec = sample_experiments.FIRST.spec.model_copy(update={"name": "undecided"})
-    key = Specifications(Home(home)).register(spec)
-    code, _, err = qhybrid("answer", key, home=home)
-    assert code == 3
-    assert "asset 'decisions' has no table" in err
-
-
 def test_a_learning_experiment_has_models_and_no_answer(home, qhybrid):
     key = Specifications(Home(home)).register(
         LearningSpec.model_validate({"name": "learn", "dataset": {"source": "sklearn:wine"}})
@@ -185,3 +177,18 @@ def test_an_experiment_without_a_verdict_cannot_be_compared(home, qhybrid):
     code, _, err = qhybrid("compare", FIRST, key, home=home)
     assert code == 3
     assert "asset 'baseline_comparisons' has no table" in err
+
+
+def test_what_is_not_decided_says_how_to_finish_it(home, qhybrid):
+    key = Specifications(Home(home)).register(sample_experiments.FIRST.spec.model_copy(update={"name": "waits"}))
+    for words in (("answer", "waits"), ("compare", FIRST, key)):
+        code, out, err = qhybrid(*words, home=home)
+        assert (code, out) == (3, "")
+        assert f"{key} is not decided yet. Finish it with `qhybrid run {key} --wait`" in err
+
+
+def test_jobs_of_an_experiment_may_be_asked_for_by_the_beginning_of_its_key(home, qhybrid):
+    assert qhybrid("jobs", "list", "--experiment", FIRST[:-3], home=home)[0] == 0
+    code, _, err = qhybrid("jobs", "list", "--experiment", f"{FIRST}0", home=home)
+    assert code == 2
+    assert f"Did you mean {FIRST}?" in err

@@ -37,6 +37,7 @@ def test_a_place_that_is_known_is_not_replaced():
         (errors.JobFailed("no"), 3),
         (errors.CorruptResult("no"), 3),
         (errors.MissingUpstream("reduced_models", "x-00000000"), 3),
+        (errors.NotDecided("decisions", "local:auto|x-00000000"), 3),
         (errors.CorruptFile("a.parquet", "cut off", remedy="Write it again."), 3),
         (errors.IllegalTransition("no"), 1),
         (errors.Throttled("later"), 3),
