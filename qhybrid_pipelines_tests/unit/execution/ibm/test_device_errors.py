@@ -147,6 +147,17 @@ def test_a_point_is_the_same_in_any_batch_and_says_what_sampled_it(tmp_path):
     assert provider.estimate(wide).assumptions == "runs on this machine"  # it is refused when it is submitted
 
 
+def test_of_many_circuits_the_first_are_timed(tmp_path, monkeypatch):
+    from qhybrid_pipelines.execution.ibm import local_testing
+
+    monkeypatch.setattr(local_testing, "MOST_TIMED", 1)
+    provider = IbmProvider(tmp_path)
+    first, second = (canary_batch("batch", width=w, qubit=0, backend="ibm:fake_manila")[0] for w in (2, 3))
+    for _ in range(2):
+        assert "processor time" in provider.estimate(first).assumptions
+        assert "of the first 1 circuits only" in provider.estimate(second).assumptions
+
+
 def test_long_runs_are_said_with_a_remedy():
     target = fake_device("fake_manila").target
     circuit = layered(5)
