@@ -1,4 +1,4 @@
-"""The command line ``qhybrid``: which commands there are, and how the process begins and ends.
+"""The command line ``qhybrid``: its commands, and how the process begins and ends.
 
 Each command has its module in `commands`; the emulator's is `emulator.command`. Exit code 0 done, 2 wrong input, 3 a job
 failed or timed out, 4 refused by policy or budget, 130 and 143 stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command

@@ -192,7 +192,7 @@ class Experiment:
         return self._run(wait=False)
 
     def wait(self) -> Self:
-        """Stay until every verdict stands. Raises as :meth:`submit`."""
+        """Stay until every verdict is there. Raises as :meth:`submit`."""
         return self._run(wait=True)
 
     def run(self) -> Self:

@@ -47,7 +47,7 @@ STATUS_DROPPED_FIRST = ("ended", "last_change", "open_shots", "calibrated")
 WATERFALL_WIDTH = 30
 #: Narrower terminals show numbers without bars.
 LEAST_WIDTH_WITH_BARS = 120
-#: What spinner, count, time and the gaps between them take beside a stage's name and its asset.
+#: What spinner, count, time and the gaps between them take in addition to a stage's name and its asset.
 PROGRESS_FIXED_WIDTH = 1 + 5 + 7 + 4
 BAR_WIDTH, LONGEST_ASSET = 24, 21
 #: What each component of a job's latency looks like: ours are solid, the provider's are shaded.
@@ -137,7 +137,7 @@ def clear_screen() -> None:
 
 
 def print_status(status: Status) -> None:
-    """Print how a home stands: experiments and money in a line each, backends as a table, what happens next."""
+    """Print the state of a home: experiments and money in a line each, backends as a table, what happens next."""
     console = Console(highlight=False, soft_wrap=True)
     numbers = ", ".join(f"{number} {to_words(name)}" for name, number in status.experiments.items() if number)
     console.print(Text.assemble(("experiments  ", "bold"), numbers or "none registered"))

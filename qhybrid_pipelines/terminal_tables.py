@@ -1,4 +1,4 @@
-"""Tables on a terminal, all in one style: numbers stand right and are never broken, text folds, middle columns give way first.
+"""Tables on a terminal, all in one style: numbers are aligned right and never broken, text folds, middle columns give way first.
 
 What has no width (a pipe, a file) gets every column as wide as it needs. For other programs there are CSV, Markdown and JSON.
 """

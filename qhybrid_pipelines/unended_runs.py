@@ -1,6 +1,6 @@
-"""Whether Dagster's record has a run that has not ended, told without Dagster.
+"""Whether Dagster's record has an unfinished run, read without importing Dagster.
 
-To import it takes longer than all the rest of a run of what is decided.
+The import takes longer than everything else where all experiments are decided.
 """
 
 from __future__ import annotations

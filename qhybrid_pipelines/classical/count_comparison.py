@@ -1,7 +1,7 @@
 """Whether two sets of counts can come from one distribution, with a stated error.
 
 Shots of one circuit are independent, so that under "nothing differs" every way to deal the pooled shots out to the two sides is
-equally likely. Two figures are held against such deals, over all points together: the squared differences of frequencies, weighted
+equally likely. Two figures are compared with those of such deals, over all points together: the squared differences of frequencies, weighted
 as in Pearson's test, which sees small changes of rare outcomes, and the change of the mean energy, which sees many small
 changes in one direction. Total variation distance, which is what people read, is compared with its own deals at each point. Sources: P. Good, Permutation, Parametric, and Bootstrap Tests of Hypotheses (2005), chapter 3;
 B. Phipson and G. Smyth, Statistical Applications in Genetics and Molecular Biology 9, 39 (2010), for the 1 that is added.
@@ -65,7 +65,7 @@ class PointDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountDifference:
-    """Two sets of counts held against each other at all points.
+    """Two sets of counts, compared at all points.
 
     Attributes:
         points: one entry per point.
@@ -116,7 +116,7 @@ def compare_counts(points: Sequence[PointCounts], *, seed: int = 0, resamples: i
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """What is held against deals, one entry per deal."""
+    """The figures of the deals, one entry per deal."""
 
     total_variation: F64
     weighted_squares: F64

@@ -75,7 +75,7 @@ def trials_to_target(success: float, trials: int, *, confidence: float = 0.99) -
 
 
 def holm_adjusted(p_values: F64) -> F64:
-    """Return p-values adjusted for several claims, in the order given; each may then be held against one level.
+    """Return p-values adjusted for several claims, in the order given; each may then be compared with one level.
 
     Source: S. Holm, Scandinavian Journal of Statistics 6, 65 (1979).
     """

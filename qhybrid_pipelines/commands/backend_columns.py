@@ -8,12 +8,12 @@ from typing import Any
 
 from qhybrid_pipelines.commands.job_page import duration
 
-#: Columns of the matrix, with what stands in them.
+#: Columns of the matrix, with their meanings.
 COLUMNS: Mapping[str, str] = {
     "backend": "full name, as `backends` of a specification takes it",
     "plane": "kind of work: `gate` (circuits) or `annealing` (Ising models)",
     "vendor": "whose it is",
-    "mode": "what stands behind the name: hardware, simulator, local-testing or emulator",
+    "mode": "what kind of machine it is: hardware, simulator, local-testing or emulator",
     "price": "`free`, or what is billed; how, says the price model below",
     "qubits": "widest circuit",
     "repeats": "how a repeated submission is recognised: `token` (merged), `tag_lookup` (found by listing) or `none`",

@@ -1,4 +1,4 @@
-"""How a command ends when it cannot go on: one sentence and an exit code of the table, never a traceback."""
+"""How a command ends after an error: one sentence and an exit code of the table, never a traceback."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run_to_end(app: Callable[[], Any]) -> None:
 
 
 def _end_if_stopped() -> None:
-    """End as somebody has asked; what went wrong since then is of no interest."""
+    """End as a signal asked; errors that only follow from it are not reported."""
     if (request := stop_requested()) is not None:
         _end_stopped(request)
 

@@ -31,7 +31,7 @@ def job_page(
     now: datetime,
     problems: Sequence[str] = (),
 ) -> str:
-    """Return the page of a job as text; ``problems`` are what stands in its way and is not its own fault."""
+    """Return the page of a job as text; ``problems`` are what keeps it from going on and is not its own fault."""
     return "\n".join(
         [
             f"{job.job_id}  {job.state}  on {job.backend}",

@@ -1,4 +1,4 @@
-"""``qhybrid status``: how a home stands, on one screen."""
+"""``qhybrid status``: the state of a home, on one screen."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.policy.deployment import Deployment
-from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
+from qhybrid_pipelines.core.errors import ProviderError
 from qhybrid_pipelines.storage.home_note import read_note
 from qhybrid_pipelines.storage.layout import Home
 
@@ -43,15 +43,10 @@ class ControlPlane:
         return backend_names(self._providers)
 
     def _provider_for(self, backend: str) -> Provider:
-        """Return the provider of a backend. Raises `InvalidInput` where there is none of that name."""
-        name = backend.partition(":")[0]
-        if name not in self._providers:
-            raise InvalidInput(
-                f"there is no provider '{name[:40]}'",
-                remedy=f"Choose a backend of {', '.join(self._providers)}.",
-                field="backend",
-            )
-        return self._providers[name]
+        """Return the provider of a backend. Raises as `find_provider`."""
+        from qhybrid_pipelines.control.jobs.context import find_provider
+
+        return find_provider(self._providers, backend)
 
     def is_immediate(self, backend: str) -> bool:
         """Tell whether a job on that backend is done when it is acknowledged; false where nobody can say.

@@ -289,7 +289,7 @@ class Dispatcher:
         return self._submitter.current_job(job_id)
 
     def poll(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
-        """Poll many jobs, one request per provider, and return them as they stand, in the same order.
+        """Poll many jobs, one request per provider, and return them in their present state, in the same order.
 
         A job never goes back; jobs that no provider holds are returned untouched. A provider that cannot be reached
         does not hide what the others report, nor does one odd job.

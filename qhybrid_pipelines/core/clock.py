@@ -15,7 +15,7 @@ def _utc_now() -> datetime:
 def boot_seconds() -> float:
     """Return seconds since this machine was started, its sleep included: setting the clock changes nothing about them.
 
-    Where the system does not count them, the clock of `time.monotonic` stands in, which may stop while the machine sleeps.
+    Where the system does not count them, the clock of `time.monotonic` is used instead, which may stop while the machine sleeps.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 

@@ -14,7 +14,7 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
-#: What stands where a field has no default.
+#: The text where a field has no default.
 EXAMPLE = {"name": "maxcut-karate", "family": "maxcut", "source": "networkx:karate_club"}
 LEARNING_EXAMPLE = {"name": "breast-cancer", "source": "sklearn:breast_cancer"}
 #: And what stands for a default that only says that something is to be named.

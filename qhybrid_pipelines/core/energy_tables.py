@@ -20,7 +20,7 @@ I64 = npt.NDArray[np.int64]
 
 WORD = 64
 
-#: Rows that are looked up at once; what they need besides the tables fits the cache, too.
+#: Rows that are looked up at once; what they need in addition to the tables fits the cache, too.
 BLOCK_ROWS = 1 << 14
 
 #: Three chunks of nine bits are best for up to 27 variables; for more, eight never cross the border of a word.

@@ -61,7 +61,7 @@ def markdown_table(
         enum: its members have docstrings.
         head: heading of the column of values.
         labels: which paragraphs are shown, and the heading of each.
-        more: heading of one more column after the first, and what stands there for a value.
+        more: heading of one more column after the first, and its cell for a value.
     """
     extra = [more[0]] if more else []
     rows = [[head, *extra, *labels.values()], ["---"] * (1 + len(extra) + len(labels))]

@@ -1,4 +1,4 @@
-"""Whole files only: written beside, flushed, renamed into place; and what a killed process left behind is removed.
+"""Whole files only: written under another name, flushed, renamed into place; and what a killed process left behind is removed.
 
 An unfinished file or folder carries the name of the process that writes it (`core.processes`). `remove_leftovers`
 removes what no living process owns.
@@ -23,7 +23,7 @@ def write_bytes(path: Path, data: bytes, *, tmp: Path | None = None, durable: bo
     """Write a file so that every reader sees the old content or the whole new one.
 
     Args:
-        path: where the file shall stand; missing folders are made.
+        path: of the file; missing folders are made.
         data: its content.
         tmp: folder for the unfinished file, on the same file system; by default the file's own.
         durable: also after a power cut, for the price of waiting for the disk. Without it a power cut may leave a

@@ -1,6 +1,6 @@
 """A learning experiment as a user writes it: a strict, frozen specification of kind ``qml``.
 
-It follows the conventions of `core.specification`. Every field besides ``name`` and ``dataset`` has a default.
+It follows the conventions of `core.specification`. Every field except ``name`` and ``dataset`` has a default.
 What a data set holds is not known here; it is checked by `learning.evaluation` before anything is trained.
 """
 
@@ -296,7 +296,7 @@ class LearningSpec(StrictModel):
     models: tuple[Annotated[str, AfterValidator(_check_model_name), _NamesInSchema], ...] = Field(
         default=DEFAULT_MODELS,
         min_length=1,
-        description="Models to train; the control without entanglement, separable, always runs beside variational.",
+        description="Models to train; the control without entanglement, separable, always runs with variational.",
     )
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     folds: FoldsSpec = Field(default_factory=FoldsSpec)

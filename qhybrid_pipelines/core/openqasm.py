@@ -47,7 +47,7 @@ def read_circuit(text: str) -> QuantumCircuit:
 
 
 def bind_parameters(text: str, values: Mapping[str, float]) -> str:
-    """Return a template's text with numbers in the place of its inputs, to the last digit.
+    """Return a template's text with numbers in place of its inputs, to the last digit.
 
     Only what follows the registers is touched: a gate that the text defines before them may call its own angles alike.
 

@@ -1,7 +1,7 @@
 """A sampling experiment as a user writes it: a strict, frozen specification of kind ``sampling``.
 
-It follows the conventions of `core.specification`: circuits are run as they are and their outcomes held against what they
-should be; nothing is optimised. Every field beside ``name`` and ``circuit`` has a default.
+It follows the conventions of `core.specification`: circuits are run as they are and their outcomes compared with what they
+should be; nothing is optimised. Every field except ``name`` and ``circuit`` has a default.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class CircuitSpec(StrictModel):
 
 
 class ReferenceSpec(StrictModel):
-    """What the outcomes are held against: the exact distribution, unless a file or an outcome is named."""
+    """What the outcomes are compared with: the exact distribution, unless a file or an outcome is named."""
 
     file: NamedFile | None = Field(
         default=None, description="Path of a CSV file: outcome, probability, and circuit where there are several."

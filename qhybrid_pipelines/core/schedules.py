@@ -98,7 +98,7 @@ def extract_schedule(
 
     Args:
         data: the fields.
-        lines: where they stand.
+        lines: of the fields.
         file: the page, for messages.
         now: a schedule has to have a time after this.
 

@@ -21,7 +21,7 @@ def sensitivity_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
         easiest = min(told, key=lambda row: row["shots_to_tell"])
         hardest = max(told, key=lambda row: row["shots_to_tell"])
         parts.append(
-            f"{easiest['shots_to_tell']:,} shots tell {easiest['angle']} from {easiest['step']:.2g} rad beside it"
+            f"{easiest['shots_to_tell']:,} shots tell {easiest['angle']} from {easiest['step']:.2g} rad away"
             + (f", {hardest['shots_to_tell']:,} tell {hardest['angle']}" if hardest is not easiest else "")
             + f", and {point['shots']:,} are planned a point"
         )

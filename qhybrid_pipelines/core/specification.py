@@ -1,6 +1,6 @@
 """An experiment as a user writes it: a strict, frozen specification.
 
-Every field beside ``name`` and ``problem`` has a default. Reading YAML or JSON text is `core.specification_text`; the key under
+Every field except ``name`` and ``problem`` has a default. Reading YAML or JSON text is `core.specification_text`; the key under
 which an experiment is stored is `core.experiment_key`. Which families, formats and solvers exist is not known here.
 """
 

@@ -52,7 +52,7 @@ _REMEDIES = {
 
 
 def read_specification(text: str, *, file: str) -> tuple[ExperimentSpec, Lines]:
-    """Return the validated specification in ``text`` (YAML, of which JSON is a part), and where its fields stand.
+    """Return the validated specification in ``text`` (YAML, of which JSON is a part), and the lines of its fields.
 
     Raises:
         InvalidInput: the text is no YAML, holds aliases or repeated keys, or a field is unknown, missing or wrong.
@@ -63,7 +63,7 @@ def read_specification(text: str, *, file: str) -> tuple[ExperimentSpec, Lines]:
 
 
 def read_experiment(text: str, *, file: str) -> tuple[AnySpec, Lines]:
-    """Return the validated specification in ``text`` of whichever kind it says it is, and where its fields stand.
+    """Return the validated specification in ``text`` of whichever kind it says it is, and the lines of its fields.
 
     ``kind: qml`` is a learning experiment, ``kind: sampling`` one of circuits; ``kind: optimisation``, or no kind, is an optimisation.
 
@@ -82,11 +82,11 @@ def read_experiment(text: str, *, file: str) -> tuple[AnySpec, Lines]:
 
 
 class WrittenExperiment(NamedTuple):
-    """What a page says of one experiment: its specification, where the fields stand, and what is beside it.
+    """What a page says of one experiment: its specification, the lines of its fields, and what comes with it.
 
     Attributes:
         specification: the experiment.
-        lines: where its fields stand.
+        lines: of its fields.
         labels: owner and tags that are given.
         schedule: when it is to run again, None where the page says nothing of it.
         unscheduled: the page says that it is not to run again.
@@ -164,7 +164,7 @@ def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines) -> AnySpec:
 
 
 def validate_specification(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec:
-    """Return the specification that ``data`` holds; ``lines`` tells where each field stands, as far as known."""
+    """Return the specification that ``data`` holds; ``lines`` has the line of each field, as far as known."""
     return _validate_model(ExperimentSpec, data, file=file, lines=lines)
 
 

@@ -47,7 +47,7 @@ class TooManyCombinations(InvalidInput):
 
 
 def expand_variations(data: Mapping[str, Any], lines: Lines, *, file: str) -> Iterator[tuple[dict[str, Any], Lines]]:
-    """Yield the fields of every combination, and where they stand; without ``vary`` the page itself.
+    """Yield the fields of every combination, and their lines; without ``vary`` the page itself.
 
     Raises:
         InvalidInput: ``vary`` is not a mapping of fields to lists of values, varies the name or a field that the page gives as

@@ -85,7 +85,7 @@ class Verdict(StrEnum):
 
 
 class SamplingVerdict(StrEnum):
-    """What a sampling experiment says of each circuit, beside its scores."""
+    """What a sampling experiment says of each circuit, in addition to its scores."""
 
     BETTER_THAN_UNIFORM = "better_than_uniform"
     """The lower 95 % bound of the polarisation is above `margin`: the outcomes agree with the reference more than uniform ones do.

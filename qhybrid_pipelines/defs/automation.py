@@ -100,7 +100,7 @@ def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.Sche
 @dg.sensor(
     minimum_interval_seconds=interval_seconds(),
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Takes in what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them.",
+    description="Registers what was dropped into the inbox folder; wrong files go to quarantine with the reason beside them.",
     owners=OWNERS,
 )
 def inbox(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult | dg.SkipReason:

@@ -13,7 +13,7 @@ from pathlib import Path
 from qhybrid_pipelines.core.files import write_bytes
 
 BEAT_SECONDS = 30.0
-#: A run that is not heard of for so long, while somebody listens, has vanished with its machine.
+#: A run that is silent for this long, while somebody listens, has vanished with its machine.
 SILENCE_SECONDS = 3600.0
 
 
@@ -61,7 +61,7 @@ class Heartbeat:
 
 
 class Listener:
-    """Remembers when each run was last heard of.
+    """Remembers when each run last gave a sign of life.
 
     Args:
         monotonic: seconds of a clock that nobody sets.
@@ -72,7 +72,7 @@ class Listener:
         self._heard: dict[Path, tuple[str, float]] = {}
 
     def silence_seconds(self, file: Path) -> float:
-        """Return for how long a run was not heard of while somebody listened; 0 for one that is looked at first now."""
+        """Return how long a run has been silent while somebody listened; 0 for one that is new."""
         now = self._monotonic()
         try:
             count = file.read_text()

@@ -27,7 +27,7 @@ from qhybrid_pipelines.control.experiments.due_stages import (
 )
 from qhybrid_pipelines.defs.owners import OWNERS
 
-#: Assets beside a verdict; they are not tables, so a stage is never due because one is missing.
+#: Assets that follow a verdict; they are not tables, so a stage is never due because one is missing.
 REPORT, LEARNING_REPORT, SAMPLING_REPORT = "report", "qml_report", "sampling_report"
 
 

@@ -1,4 +1,4 @@
-"""What an operator sees beside each asset: numbers and text first, small tables, pictures last. Pictures are `defs.plots`."""
+"""What an operator sees next to each asset: numbers and text first, small tables, pictures last. Pictures are `defs.plots`."""
 
 import json
 import re
@@ -210,7 +210,7 @@ def solutions(table: pa.Table) -> Metadata:
 
 
 def comparisons(table: pa.Table) -> Metadata:
-    """Show the verdict, why, and where both sides stand; the figure of all solvers is drawn in the report."""
+    """Show the verdict, its reason and the results of both sides; the figure of all solvers is drawn in the report."""
     metadata: Metadata = {
         "verdict": ", ".join(table.column("verdict").to_pylist()),
         "reason": markdown_paragraphs(table.column("reason")),

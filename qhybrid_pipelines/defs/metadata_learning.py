@@ -1,4 +1,4 @@
-"""What an operator sees beside the assets of the group `learn`."""
+"""What an operator sees next to the assets of the group `learn`."""
 
 import base64
 import json

@@ -31,7 +31,7 @@ NARROW = 42
 
 
 def report(comparisons: pa.Table, decisions: pa.Table, charged: Mapping[tuple[str, str], float]) -> Metadata:
-    """Return verdict, state and dollars, what the circuit did beside random, the answer, and the way to the page.
+    """Return verdict, state and dollars, what the circuit did compared with random outcomes, the answer, and the way to the page.
 
     Args:
         comparisons: table baseline_comparisons.

@@ -1,4 +1,4 @@
-"""What an operator sees beside the assets of the group `sample`."""
+"""What an operator sees next to the assets of the group `sample`."""
 
 import dagster as dg
 import pyarrow as pa

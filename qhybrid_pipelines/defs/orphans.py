@@ -40,7 +40,7 @@ def end_orphans(instance: dg.DagsterInstance, locks: Path | None = None, listene
     Args:
         instance: Dagster's record.
         locks: folder of the home below which runs show signs of life; without it only processes of this machine are asked.
-        listener: what has heard of them so far; the default is this process's own.
+        listener: what has heard from them so far; the default is this process's own.
     """
     orphans = [
         run
@@ -57,7 +57,7 @@ def end_orphans(instance: dg.DagsterInstance, locks: Path | None = None, listene
 
 
 def _has_vanished(run: dg.DagsterRun, locks: Path, listener: Listener) -> bool:
-    """Tell whether a run that had begun elsewhere was not heard of for long; one that waits for its turn has no process."""
+    """Tell whether nothing was heard for long from a run that had begun elsewhere; one that waits for its turn has no process."""
     if run.status not in BEGUN or is_on_this_machine(read_tag(run.tags, PROCESS_TAG)):
         return False
     return listener.silence_seconds(beat_file(locks, run.run_id)) > SILENCE_SECONDS

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 
 def date_locator() -> Any:
-    """Return where the ticks of a time axis stand.
+    """Return the positions of the ticks of a time axis.
 
     With fewer than 8 there is a gap: between 60 hours and 5 days, for instance, no interval of Matplotlib's fits, and it warns.
     """

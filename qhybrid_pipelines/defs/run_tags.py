@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from qhybrid_pipelines.control.experiments.due_stages import Stage
 
-#: What came out of a run, or where it stands; a run has one of them.
+#: What came out of a run, or how far it is; a run has one of them.
 VERDICT_TAG, STATE_TAG = "verdict", "state"
 
 PREFIX, OLDER_PREFIX = "dagster/qhybrid_", "qhybrid/"
@@ -101,7 +101,7 @@ def state_tags(*parts: str) -> dict[str, str]:
 
 
 def job_state_tags(states: Iterable[str]) -> dict[str, str]:
-    """Return the tag that tells where the jobs stand that a run has sent."""
+    """Return the tag that tells how far the jobs are that a run has sent."""
     counted = Counter(states)
     parts = [f"{count} {str(state).lower().replace('_', ' ')}" for state, count in counted.items()]
     return state_tags(f"jobs: {', '.join(parts)}" if parts else "nothing to send")

@@ -1,4 +1,4 @@
-"""Assets with the checks of what they have just written, first of all `schema`: it is read back and held against its description.
+"""Assets with the checks of what they have just written, first of all `schema`: it is read back and checked against its description.
 
 A step yields the checks of its tables itself, once they are written, whatever becomes of the rest of the stage. As steps of
 their own they cost Dagster some 50 ms each, which for the thirty of a small experiment was more than a second.

@@ -41,7 +41,7 @@ class Clock:
         self.stretch = stretch
 
     def now(self) -> float:
-        """Return emulated Unix time in seconds; stands still while the wall clock is set back."""
+        """Return emulated Unix time in seconds; does not advance while the wall clock is set back."""
         since = self._wall() - self.stretch.real_seconds
         self._latest = max(self._latest, self.stretch.virtual_seconds + since * self.stretch.speed)
         return self._latest

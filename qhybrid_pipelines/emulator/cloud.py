@@ -1,6 +1,6 @@
-"""The cloud itself, without HTTP: accepting jobs, telling how they stand, cancelling, results, prices.
+"""The cloud itself, without HTTP: accepting jobs, their status, cancelling, results, prices.
 
-The course of a job is fixed when it is accepted: when it starts, when it ends and what outcome it has. How it stands is
+The course of a job is fixed when it is accepted: when it starts, when it ends and what outcome it has. Its status is
 then a function of the time, so that nothing has to run in the background and nothing is lost by a kill. Only results
 cost work, and only when somebody asks for them.
 """
@@ -142,10 +142,10 @@ class Cloud:
         self.store.add(job)
         return job
 
-    # how things stand
+    # status
 
     def state(self, job: Job) -> str:
-        """Return how a job stands now."""
+        """Return the present status of a job."""
         now = self.clock.now()
         if job.canceled_at is not None:
             return "canceled"
@@ -219,7 +219,7 @@ class Cloud:
         return page[:limit], page[limit].id if len(page) > limit else None
 
     def cancel(self, job: Job) -> str:
-        """Cancel a job unless it has ended, and return how it stands then."""
+        """Cancel a job unless it has ended, and return its status afterwards."""
         state = self.state(job)
         if state in ("completed", "failed", "canceled"):
             return state

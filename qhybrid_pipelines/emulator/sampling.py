@@ -38,7 +38,7 @@ def draw(
         shots: per circuit.
         fidelity: the day's medians; None runs without noise.
         seed: any text; the same text gives the same shots.
-        errors: of each qubit and pair, in the place of the medians; None for errors without a place.
+        errors: of each qubit and pair, in place of the medians; None for errors without a place.
 
     Returns:
         Per circuit the states read, in the order of the shots, qubit 0 the least significant bit.

@@ -1,7 +1,7 @@
 """Reading bodies: only what can be written back as JSON is let in.
 
 Python's reader takes more than JSON has (``NaN``, ``Infinity``, numbers too large for a float, halves of surrogate pairs).
-Any of these, once kept, would break every list that the job stands in.
+Any of these, once stored, would break every list that contains the job.
 """
 
 from __future__ import annotations

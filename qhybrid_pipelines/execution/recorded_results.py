@@ -35,7 +35,7 @@ def backend_slug(backend: str) -> str:
 
 
 def record_result(folder: Path, batch: CircuitBatch, raw: RawResult) -> Path:
-    """Keep a result beside those already in ``folder`` and return its file; an older one of the same batch is replaced.
+    """Store a result with those already in ``folder`` and return its file; an older one of the same batch is replaced.
 
     Args:
         folder: of all recordings.

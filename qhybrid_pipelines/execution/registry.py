@@ -2,7 +2,7 @@
 
 Every module in `execution/providers/` exports ``build(folder) -> Provider``; or, when it wraps other providers,
 ``wrap(folder, providers) -> Provider | None``, called after the plain ones are built, where None means that it is not
-offered here. What it says about its backends without asking anybody stands in ``DECLARED``, unless it passes on what
+offered here. What it says about its backends without asking anybody is in ``DECLARED``, unless it passes on what
 others say.
 """
 

@@ -42,7 +42,7 @@ def sample_points(
 ) -> pa.RecordBatch:
     """Return the counts of neighbouring points in `COUNTS_SCHEMA`, sorted by (point, repetition, bits).
 
-    The shots are those of `simulation.sampling.draw_shots`: the same counts whichever points are sampled beside it.
+    The shots are those of `simulation.sampling.draw_shots`: the same counts whichever points are sampled with it.
 
     Args:
         probabilities: shape ``(points, m)``; rows need not be normalised to the last digit.

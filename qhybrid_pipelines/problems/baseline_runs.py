@@ -49,7 +49,7 @@ RANDOM = "random"
 RANDOM_LOCAL_SEARCH = "random+local_search"
 EXHAUSTIVE = "exhaustive"
 
-#: Ranks of the solvers that are not in `baseline_solvers/`; see :class:`.Baseline`. Proofs stand last.
+#: Ranks of the solvers that are not in `baseline_solvers/`; see :class:`.Baseline`. Proofs come last.
 _RANDOM_SPEED_RANKS = {RANDOM: 20, RANDOM_LOCAL_SEARCH: 30}
 _FAMILY_SOLVER_RANK, _EXHAUSTIVE_RANK = 1000, 1001
 
@@ -68,7 +68,7 @@ def all_baselines() -> dict[str, Baseline]:
 
 
 def always_on_baselines() -> tuple[str, ...]:
-    """Return what runs for every experiment beside the family's own solver; enumeration where it can."""
+    """Return what runs for every experiment in addition to the family's own solver; enumeration where it can."""
     general = (baseline.name for baseline in all_baselines().values() if baseline.always_on)
     return (RANDOM, RANDOM_LOCAL_SEARCH, *general, EXHAUSTIVE)
 

@@ -163,7 +163,7 @@ def is_better(family: Family, new: SolutionValue, old: SolutionValue) -> bool:
 
 
 def distinct_rows(assignments: U8) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return ``(first, inverse)``: where each distinct row of ``(m, n)`` stands first, and which one each row is."""
+    """Return ``(first, inverse)``: where each distinct row of ``(m, n)`` occurs first, and which one each row is."""
     packed = np.packbits(assignments, axis=1)
     if not packed.shape[1]:
         return np.zeros(min(1, len(packed)), dtype=np.int64), np.zeros(len(packed), dtype=np.int64)

@@ -48,7 +48,7 @@ class ChangedFact:
         return f"{self.fact}: {self.before} -> {self.after}"
 
 
-#: Fields that say who asks and what may be spent, and nothing about the result; those of other causes stand on their own.
+#: Fields that say who asks and what may be spent, and nothing about the result; those of other causes are listed on their own.
 _LEFT_OUT = ("name", "tier", "budget", "data_class", "lineage", "backends", "rounds", "baselines")
 _SHOTS = ("shots", "repetitions")
 _RECORDED: Mapping[str, Cause] = {

@@ -25,7 +25,7 @@ def describe_choices() -> dict[str, str]:
     """Return the descriptions of the fields whose values are found by presence, by their path."""
     return {
         "problem.family": " | ".join(all_families()),
-        "baselines": f"default, or a list of what runs beside the always-on ones: {', '.join(optional_baselines())}.",
+        "baselines": f"default, or a list of what runs in addition to those that always run: {', '.join(optional_baselines())}.",
     }
 
 
@@ -108,7 +108,7 @@ def baseline_table() -> str:
 
 
 def with_generated_parts(page: str) -> str:
-    """Return the page with its generated parts made again: each stands between two comments that name it.
+    """Return the page with its generated parts made again: each is between two comments that name it.
 
     Raises:
         ValueError: a part has no place on the page.

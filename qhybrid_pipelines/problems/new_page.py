@@ -137,7 +137,7 @@ def page_of_family(name: str) -> str:
         generator, (parameters, _) = next(iter(family.generators.items()))
         required = [key for key, info in parameters.model_fields.items() if info.is_required()]
         source = {"generator": generator, **{key: _EXAMPLE_VALUES.get(key, 4) for key in required}}
-    what = f"{family.title}. An example: put your own in the place of `source`; formats are in docs/experiments.md."
+    what = f"{family.title}. An example: put your own in place of `source`; formats are in docs/experiments.md."
     return page(what, f"my {name.replace('_', ' ')}", {"family": name, "source": source})
 
 

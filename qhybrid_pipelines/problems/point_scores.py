@@ -115,7 +115,7 @@ def _at_reduced_model_optimum(
 def _noise_threshold(reduced_model: ReducedModel, measured: MeasuredCounts, shots: I64) -> F64:
     """Return what each mean energy has to get below to say more than random samples.
 
-    Samples that never left the subspace of the right number of ones are held against random ones from that subspace,
+    Samples that never left the subspace of the right number of ones are compared with random ones from that subspace,
     all others against random outcomes.
     """
     cardinality = reduced_model.cardinality

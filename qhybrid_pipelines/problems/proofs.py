@@ -41,7 +41,7 @@ def rounding_of_sums(weights: F64, *, other_terms: float = 0.0) -> ObjectiveRoun
 
     Args:
         weights: shape ``(m,)``, read as the decimals that they were written as.
-        other_terms: sum of the sizes of penalty terms that are beside them where sums are compared.
+        other_terms: sum of the sizes of penalty terms that are added to them where sums are compared.
     """
     written = integers_as_written(weights.tolist())
     if not other_terms and written.sums_are_exact():

@@ -48,7 +48,7 @@ COLUMNS = (
     "Other HW Runtime",
     "Remarks",
 )
-#: What stands where there is nothing to say.
+#: The text of a cell that has nothing to say.
 NOT_AVAILABLE = "N/A"
 
 

@@ -83,7 +83,7 @@ def sum_of_products(size: int, *parts: tuple[npt.NDArray[Any], npt.NDArray[Any]]
 def pair_sums(values: npt.NDArray[Any], pairs: npt.NDArray[np.int32], coefficients: F64) -> F64:
     """Return ``sum_(i,j) c_ij v_i v_j`` of each row of an ``(m, n)`` matrix, shape ``(m,)``.
 
-    Works through a sparse matrix in blocks of rows: the sum of a row does not depend on the rows beside it, so that
+    Works through a sparse matrix in blocks of rows: the sum of a row does not depend on other rows, so that
     scores are bit-identical however they are batched.
     """
     from scipy.sparse import csr_array

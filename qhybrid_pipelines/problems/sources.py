@@ -194,7 +194,7 @@ def _check_generator_options(options: Mapping[str, Any]) -> None:
     for name in options:
         if name != "best_known":
             raise InvalidInput(
-                "a generator takes its parameters beside its name, and this option would have no effect",
+                "a generator takes its parameters as fields next to its name, and this option would have no effect",
                 remedy="Move it into problem.source, if the generator knows it, or remove it.",
                 field=f"problem.options.{name}",
             )

@@ -113,7 +113,7 @@ def _empty_windows_sentence(evidence: Evidence, windows: int) -> str:
 
 
 def _verdict_without_a_contest(evidence: Evidence, verdict: Verdict) -> tuple[Verdict, str] | None:
-    """Return the word that stands above the gains where classical did not win: noise, or nothing that could be won."""
+    """Return the heading of the gains where classical did not win: noise, or nothing that could be won."""
     if evidence.noise_like:
         return Verdict.NOISE_LIKE, _noise_sentence(evidence)
     if evidence.incumbent_is_optimum and verdict == Verdict.NO_BETTER:

@@ -40,7 +40,7 @@ TAIL_FRACTION = 0.1
 MAX_QUBITS = 20
 #: Points of the grid of one layer: gammas, betas.
 GRID = (12, 12)
-#: Points of deeper circuits that are tried beside the stretched ones, and how many of them are improved: of a narrow model,
+#: Points of deeper circuits that are tried in addition to the stretched ones, and how many of them are improved: of a narrow model,
 #: where they cost next to nothing, and of a wide one.
 SCATTERED_NARROW, SCATTERED_WIDE = (512, 12), (64, 3)
 #: The same for the probability of the optimum of a narrow model, as its maxima are many and narrow: points in the usual box,

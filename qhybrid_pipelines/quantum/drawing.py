@@ -1,4 +1,4 @@
-"""Drawing the text of a circuit for people, line by line as it stands, without building the circuit.
+"""Drawing the text of a circuit for people, line by line in its own order, without building the circuit.
 
     q[0]: ─[h]─[rzz(c)]─[rx(m)]────[M]──────
     q[1]: ─[h]────┼─────[rzz(c)]─[rx(m)]─[M]

@@ -94,7 +94,7 @@ def _records(data: bytes, file: str) -> tuple[Record, list[Record]]:
 
 
 def _order(header: Record, columns: tuple[str, ...], file: str) -> list[int]:
-    """Return where each of the columns stands."""
+    """Return the position of each of the columns."""
     line, names = header
     listed = ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
     if all(map(_NUMBER.fullmatch, names)):

@@ -149,7 +149,7 @@ def transposed_table(
         caption: what it shows.
         facts: field and words, from top to bottom; facts without any value are left out.
         records: values by field; text is taken as it is.
-        heading: field that stands above each column.
+        heading: field that is written above each column.
     """
     used = [(field, words) for field, words in facts if any(record.get(field) is not None for record in records)]
     rows = tuple(

@@ -136,7 +136,7 @@ def how_to_reproduce(content: ExperimentContent) -> Section:
         paragraphs=(
             (
                 "The key is a hash of the specification, and every random choice descends from its seed: the same specification "
-                "on the same engine gives the same counts. Where it stands already, nothing runs twice; in another home, register "
+                "on the same engine gives the same counts. Where it is registered already, nothing runs twice; in another home, register "
                 "this specification, with the file that it names by its hash if it names one."
             ),
         ),

@@ -39,7 +39,7 @@ def comparison_chapter(contents: Sequence[ExperimentContent]) -> Chapter:
 def _question(contents: Sequence[OptimisationContent]) -> str:
     instances = {content.instance["content_sha256"] for content in contents if content.instance is not None}
     if len(instances) == 1 and len(contents) > 1:
-        return "They solve the same instance, so that every number can be held against the others."
+        return "They solve the same instance, so that every number can be compared with the others."
     if len(instances) > 1:
         return (
             f"They solve {len(instances)} different instances: objectives are not comparable between them, the place between "
@@ -49,7 +49,7 @@ def _question(contents: Sequence[OptimisationContent]) -> str:
 
 
 def differing_fields(specifications: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the dotted names of the fields in which specifications differ, in the order in which they stand."""
+    """Return the dotted names of the fields in which specifications differ, in the order of the specification."""
     flat = [dict(_flatten(specification)) for specification in specifications]
     names = list(dict.fromkeys(name for fields in flat for name in fields))
     return [name for name in names if name not in _LEFT_OUT and len({repr(fields.get(name)) for fields in flat}) > 1]

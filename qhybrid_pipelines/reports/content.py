@@ -129,7 +129,7 @@ class TopOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveHistogram:
-    """Objectives of feasible outcomes as measured at the best point, beside random ones.
+    """Objectives of feasible outcomes as measured at the best point, and of random ones.
 
     Attributes:
         edges: of the bins, shape ``(bins + 1,)``, in the family's unit.
@@ -255,7 +255,7 @@ class Progress:
     """How far an experiment is.
 
     Attributes:
-        decided: every verdict stands, and nothing is left to do.
+        decided: every verdict is there, and nothing is left to do.
         sentences: what is under way, waits or went wrong.
         failed: something of it ended without a result.
     """

@@ -1,4 +1,4 @@
-"""An optimisation as a chapter of the page: its words and tables, and which figures are beside them."""
+"""An optimisation as a chapter of the page: its words and tables, and the figures that go with them."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _results(content: OptimisationContent) -> Section | None:
     )
     return Section(
         name="results",
-        heading="What the circuit itself did, and what came of it",
+        heading="What the circuit itself did, and the result",
         paragraphs=(
             (
                 "As measured is before any post-processing. Above random is 0 for random outcomes and 1 for the best known value; "

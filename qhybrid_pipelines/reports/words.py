@@ -9,7 +9,7 @@ from typing import Any
 
 #: Lines of a drawing that are shown; the rest of a dense circuit tells nobody anything.
 MAX_LINES = 72
-#: Letters of a label beside a figure; a longer one would leave no room for the figure.
+#: Letters of a label next to a figure; a longer one would leave no room for the figure.
 MAX_LABEL = 32
 #: Stands where there is no value.
 NOTHING = "\N{EN DASH}"

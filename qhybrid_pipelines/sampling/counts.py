@@ -1,4 +1,4 @@
-"""Measured counts of one circuit, held against the reference: pooled over its runs, and what tells whether runs agree."""
+"""Measured counts of one circuit, compared with the reference: pooled over its runs, and what tells whether runs agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIGNIFICANT = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aligned:
-    """Counts beside the probabilities that they should have.
+    """Counts, and the probabilities that they should have.
 
     Attributes:
         reference: its outcomes come first.

@@ -30,7 +30,7 @@ def read_references(data: bytes, widths: Mapping[str, int], *, file: str) -> dic
         file: its name, for messages.
 
     Raises:
-        InvalidInput: names file and line: a column is missing, an outcome has another width or stands twice, a probability is
+        InvalidInput: names file and line: a column is missing, an outcome has another width or occurs twice, a probability is
             no number from 0 to 1, probabilities of a circuit do not sum to 1, or a circuit is not there.
     """
     if len(data) > MAX_BYTES:
@@ -68,7 +68,7 @@ def read_references(data: bytes, widths: Mapping[str, int], *, file: str) -> dic
         outcome = _outcome(values["outcome"], widths[circuit], file=file, line=line)
         if outcome in found[circuit]:
             raise InvalidInput(
-                f"the outcome {values['outcome']} stands twice", remedy="Add both up.", file=file, line=line
+                f"the outcome {values['outcome']} occurs twice", remedy="Add both up.", file=file, line=line
             )
         found[circuit][outcome] = _probability(values["probability"], file=file, line=line)
     return {name: _reference(name, pairs, widths[name], file=file) for name, pairs in found.items()}

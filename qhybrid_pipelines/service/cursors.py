@@ -20,7 +20,7 @@ def encode(last: str) -> str:
 
 
 def decode(cursor: str | None) -> str:
-    """Return what a cursor stands behind; nothing at the beginning.
+    """Return the last entry before a cursor; nothing at the beginning.
 
     Raises:
         ProblemError: 400, it is not one that was given out.

@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.validation_messages import first_finding
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, invalid
 
 Body = TypeVar("Body", bound=BaseModel)
-#: Most bytes of a body: that of a specification with the files that come along.
+#: Most bytes of a body: that of a specification with the files that were sent with it.
 MAX_BODY_BYTES = 256 * 1024
 
 

@@ -1,4 +1,4 @@
-"""What a body may ask for, before anything is computed: a specification, and the few files that come along with it.
+"""What a body may ask for, before anything is computed: a specification, and the few files that are sent with it.
 
 A specification that comes over the network is not what a person of this machine may write: it names no path, no file that was
 registered for somebody else, and none of the fields that the pipeline itself writes. Everything else is for the same door as the
@@ -36,7 +36,7 @@ class NetworkRequest:
 
     Attributes:
         specification: its fields as they were sent.
-        files: the texts that came along, by name.
+        files: the texts that were sent with it, by name.
         uploads: hashes of the files that were sent ahead, by name.
     """
 
@@ -136,7 +136,7 @@ def _named_file(
     *,
     schemes: tuple[str, ...] = (),
 ) -> list[str]:
-    """Return the file that a field names, if it does; one that did not come along is refused, and never looked for."""
+    """Return the file that a field names, if it does; one that was not sent with it is refused, and never looked for."""
     part = specification.get(path[0])
     value = part.get(path[1]) if isinstance(part, dict) else None
     field = ".".join((SPECIFICATION, *path))
@@ -156,7 +156,7 @@ def _named_file(
 
 def _not_along(value: str, field: str) -> ProblemError:
     return invalid(
-        f"{value[:80]!r} is not among the files that came along",
+        f"{value[:80]!r} is not among the files that were sent with it",
         remedy=f"Send its text in `{FILES}` under just this name; no file of the service's machine is read.",
         field=field,
     )

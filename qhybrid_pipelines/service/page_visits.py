@@ -163,7 +163,7 @@ def set_cookie(request: Request, answer: Response, session_id: str) -> None:
 
 
 def address_of(request: Request) -> str:
-    """Return the address of this service as a program of the visitor has to write it: by TLS, where a proxy stands before it."""
+    """Return the address of this service as a program of the visitor has to write it: by TLS, where a proxy is in front of it."""
     return f"{'http' if _is_loopback(request) else 'https'}://{request.url.netloc}"
 
 

@@ -67,7 +67,7 @@ class Problem:
         detail: what is wrong, one sentence.
         remedy: what to do about it.
         field: dotted field of the body, or the parameter or header, that is meant.
-        line: 1-based line of a file that came along.
+        line: 1-based line of a file that was sent with it.
         file: that file.
         retry_after_seconds: when to ask again, if that helps.
         headers: further headers.

@@ -18,7 +18,7 @@ class _CutConnections(Collector):
     """Connections that a limit has cut, as their protocol counts them."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the figure as it stands."""
+        """Yield the present figure."""
         found = CounterMetricFamily("qhybrid_http_connections_cut", "Connections cut by a limit", labels=("reason",))
         for reason, number in sorted(LimitedHttpProtocol.cut.items()):
             found.add_metric((reason,), number)

@@ -79,7 +79,7 @@ class NewRequest:
         fingerprint: SHA-256 of its canonical body.
         experiment: key of the experiment that it means.
         learning: whether that is a learning experiment.
-        specification: its JSON, with hashes in the place of files.
+        specification: its JSON, with hashes in place of files.
         labels: that it gives.
         content: of its problem or data file.
         circuit: the text of its circuit.
@@ -307,7 +307,7 @@ class _Order:
 def _write_one(connection: sqlite3.Connection, order: _Order) -> Acceptance | Exception:
     """Write one order, or return why not; the others of its transaction are not concerned."""
     if order.done is not None:
-        # What came along is in the register now, and need not be kept twice.
+        # What was sent with it is in the register now, and need not be kept twice.
         connection.execute(
             "UPDATE request SET registered_at = ?, problem = ?, content = NULL, circuit = NULL WHERE number = ?",
             order.done,

@@ -29,7 +29,7 @@ class ProblemDocument(BaseModel):
     instance: str = Field(description="The path that was asked for.")
     code: str = Field(description="Stable: decide by it.")
     field: str | None = Field(description="The field of the body, the parameter or the header that is meant.")
-    file: str | None = Field(description="The file, among those that came along, that is meant.")
+    file: str | None = Field(description="The file, among those that were sent with it, that is meant.")
     line: int | None = Field(description="1-based line, where one is known.")
     remedy: str = Field(description="What to do about it, one sentence.")
     correlation_id: str = Field(description="Finds this request in the service's log; also in X-Correlation-Id.")
@@ -69,7 +69,7 @@ class ExperimentDetail(ExperimentSummary):
     state: State
     reason: str
     accepted_at: datetime | None = Field(description="When the service accepted it; null where it came another way.")
-    specification: dict[str, Any] | None = Field(description="As registered, with hashes in the place of files.")
+    specification: dict[str, Any] | None = Field(description="As registered, with hashes in place of files.")
     backends: list[BackendState]
     results: str
     jobs: str

@@ -1,4 +1,4 @@
-"""Pages for people: their jobs and experiments, and how the home stands. They need no script and load nothing from elsewhere."""
+"""Pages for people: their jobs and experiments, and the state of the home. They need no script and load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def list_jobs(
 
 @router.get("/experiments/{key}")
 def show_experiment(request: Request, key: str) -> Response:
-    """Show an experiment: where it stands, what it waits for, its jobs, its verdict."""
+    """Show an experiment: its state, what it waits for, its jobs, its verdict."""
 
     def show(parts: ServiceParts, visitor: Visitor) -> Response:
         if not parts.visibility_of(visitor.caller)(key):
@@ -175,7 +175,7 @@ async def decide_about_job(request: Request, job: str, what: str) -> Response:
 
 @router.get("/operations")
 def show_operations(request: Request) -> Response:
-    """Show how the home stands, to whoever sees everything."""
+    """Show the state of the home, to whoever sees everything."""
 
     def show(parts: ServiceParts, visitor: Visitor) -> Response:
         if not visitor.caller.sees_all:

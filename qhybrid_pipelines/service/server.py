@@ -44,7 +44,7 @@ class ServiceOptions:
         port: 0 takes any free one.
         authenticator: who may come in; None is everybody who reaches the loopback address.
         decisions: decide as well.
-        interactive: run what callers wait for, in a process beside this one.
+        interactive: run what callers wait for, in a separate process.
     """
 
     home: Path

@@ -102,7 +102,7 @@ class ServiceParts:
         Args:
             home: its folder.
             authenticator: who may come in; None is everybody who reaches the service.
-            interactive: run what callers wait for, in a process beside this one.
+            interactive: run what callers wait for, in a separate process.
             decisions: decide as well, which takes three processes more.
 
         Raises:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 * 1024
 TIMEOUT_SECONDS = 5.0
-#: A set is read again after so long: as long may a key be used that the issuer has taken out.
+#: A set is read again after this time; until then a key that the issuer has withdrawn may still be used.
 FRESH_SECONDS = 300.0
-#: An issuer that cannot be reached is believed for so long what it said last.
+#: For this time the last answer of an issuer counts while it cannot be reached.
 STALE_SECONDS = 3600.0
 #: Between two readings because of keys that are not known.
 PAUSE_SECONDS = 1.0

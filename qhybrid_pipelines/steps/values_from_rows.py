@@ -14,7 +14,7 @@ from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec,
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 Row = dict[str, Any]
-#: What stands as the family of a learning experiment.
+#: The word in the column `family` for a learning experiment.
 LEARNING_FAMILY = "qml"
 #: And as that of a sampling experiment.
 SAMPLING_FAMILY = "sampling"

@@ -47,7 +47,7 @@ JOIN baseline_comparisons new ON new.experiment = p.experiment AND new.backend =
 WHERE p.value <> p.value_before
 ORDER BY new.instance, p.backend, p.experiment, p.fact
 """,
-        reading="Every execution is laid beside the one before it on the same instance and backend; a row is one fact "
+        reading="Every execution is compared with the one before it on the same instance and backend; a row is one fact "
         "that differs. A new `calibration_id` with the same `template_id` points to the hardware, a new `layers` or "
         "`sweep` to the algorithm, a new `engine_version` or `package …` to the software. The same `payload_sha256` with "
         "another `result_sha256` was asked for twice and answered differently.",
@@ -293,7 +293,7 @@ ORDER BY cost_usd DESC, backend
 
 _INTRODUCTION = """# Questions to the warehouse
 
-Each query runs as it stands: `qhybrid sql "..."`, `query(Home("data"), "...")` from `qhybrid_pipelines.storage.analyst`, or
+Each query runs as it is: `qhybrid sql "..."`, `query(Home("data"), "...")` from `qhybrid_pipelines.storage.analyst`, or
 any DuckDB client that opens `data/warehouse.duckdb` read-only. A connection keeps the snapshot that it opened; open again to
 see what was published since. What tables and columns mean: [data-dictionary.md](data-dictionary.md). Programs that do not open DuckDB
 get all of it as files by `qhybrid export parquet DIR` or `qhybrid export csv DIR`, with a manifest of rows and checksums; what jobs cost

@@ -1,6 +1,6 @@
 """The view `changes`: what an experiment does otherwise than the one before it under the same name.
 
-The same facts and causes as `problems.execution_differences`, which compares any two executions and says besides whether their
+The same facts and causes as `problems.execution_differences`, which compares any two executions and also says whether their
 counts differ; a test holds the two together.
 """
 

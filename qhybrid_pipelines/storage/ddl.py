@@ -58,7 +58,7 @@ def _column(column: Column, expression: str | None) -> str:
 
 
 def comments(kind: str, relation: str, meaning: str, columns: Mapping[str, str]) -> Iterator[str]:
-    """Yield the statements that write a meaning beside a table or view (``kind``) and each of its columns."""
+    """Yield the statements that attach a comment to a table or view (``kind``) and each of its columns."""
     yield f"COMMENT ON {kind} {name(relation)} IS {text(meaning)}"
     for column, said in columns.items():
         yield f"COMMENT ON COLUMN {name(relation)}.{name(column)} IS {text(said)}"

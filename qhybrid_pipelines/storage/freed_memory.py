@@ -9,7 +9,7 @@ import pyarrow as pa
 
 
 def release_memory() -> None:
-    """Return what was freed to the system, so that the next step does not hold it beside what it needs itself.
+    """Return what was freed to the system, so that the next step does not hold it in addition to what it needs itself.
 
     Arrow's pool is asked to, and glibc: it raises its limit for blocks of their own up to 32 MiB as such blocks are freed, and
     keeps smaller ones. After a wide sweep that was 170 MB. Other C libraries have no such call.

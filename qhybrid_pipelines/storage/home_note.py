@@ -62,6 +62,6 @@ def read_note(home: Home) -> HomeNote | None:
 
 
 def write_note(home: Home, note: HomeNote) -> None:
-    """Write the note durably, in the place of the one before."""
+    """Write the note durably, in place of the one before."""
     values = {"format": note.format, "home_id": note.home_id, "openings": note.openings}
     write_bytes(home.note, canonical_json(values).encode() + b"\n")

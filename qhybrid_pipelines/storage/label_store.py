@@ -73,7 +73,7 @@ class LabelStore:
 
 
 def read_labels(home: Home, key: str) -> Labels:
-    """Return the labels of an experiment, none where they cannot be read: they never stand in the way of work."""
+    """Return the labels of an experiment, none where they cannot be read: they never hold up work."""
     try:
         return LabelStore(home).read(key)
     except CorruptFile:

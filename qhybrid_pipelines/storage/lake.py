@@ -68,7 +68,7 @@ class Lake:
     home: Home
 
     def path(self, asset: str | Table, key: PartitionKey) -> Path:
-        """Return where a partition's file stands; no key can lead out of the asset's folder.
+        """Return the path of a partition's file; no key can lead out of the asset's folder.
 
         Raises:
             InvalidInput: the key is too long for a folder's name.

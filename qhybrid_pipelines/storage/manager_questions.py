@@ -18,7 +18,7 @@ LEFT JOIN verdicts new ON new.experiment = c.experiment AND new.backend = c.back
 LEFT JOIN verdicts old ON old.experiment = c.previous_experiment AND old.backend = c.previous_backend AND old.kind = 'optimisation'
 ORDER BY c.experiment, c.backend, c.cause, c.fact
 """,
-        reading="An experiment is laid beside the one registered last before it under the same slug, which is the key without its "
+        reading="An experiment is compared with the one registered last before it under the same slug, which is the key without its "
         "hash. A cause of `shots` or `seed` changes only what chance gives. Whether the counts differ beyond shot noise says "
         "`qhybrid compare`.",
     ),
@@ -97,7 +97,7 @@ FROM both_said
 GROUP BY family
 ORDER BY family
 """,
-        reading="What the warehouse said seven days before its last publication, beside what it says now. Every publication notes the "
+        reading="What the warehouse said seven days before its last publication, next to what it says now. Every publication notes the "
         "verdicts that are new or say something else in `verdict_history`; what was decided before there was one counts as new "
         "in its first week. Without a family is what has left the lake.",
     ),

@@ -63,7 +63,7 @@ SERVICE_DECISIONS = Table(
 
 REGRET = View(
     name="regret",
-    meaning="What decisions turned out to be worth beside the best answer that was known, late ones included; those whose outcome was reported",
+    meaning="What decisions turned out to be worth compared with the best answer that was known, late ones included; those whose outcome was reported",
     columns=MappingProxyType(
         {
             "decision": "Id of the decision",

@@ -70,7 +70,7 @@ class FilesSeen:
 
 
 def stat_files(home: Home, files: Sequence[str]) -> FilesSeen:
-    """Return how files stand, without opening them; paths as in `FilesSeen`."""
+    """Return size and time of files, without opening them; paths as in `FilesSeen`."""
     states, newest_ns = [], 0
     for file in files:
         try:

@@ -45,7 +45,7 @@ class LakeChange:
 
     @property
     def is_regular(self) -> bool:
-        """Every file stands where the partitions of its table do; the rows of a stray one cannot be told from others."""
+        """Every file is in the folder of its table's partitions; the rows of a stray one cannot be told from others."""
         return all(
             tuple(name for name in _COLUMNS if getattr(key, name) is not None) == table.partition_columns
             for table in LAKE_TABLES

@@ -20,7 +20,7 @@ class TrackingRecord:
     """What is kept about an execution.
 
     Attributes:
-        key: deterministic; two records with the same key are the same run, and the later one stands. Without quotes.
+        key: deterministic; two records with the same key are the same run, and the later one counts. Without quotes.
         family: problem family; names the MLflow experiment.
         name: readable name of the run.
         params: settings that the key stands for, written once.
@@ -89,7 +89,7 @@ class TrackingRecord:
         return cls(**known)
 
     def write_files(self, folder: Path) -> None:
-        """Write what is kept beside the run into an empty folder; no file for what there is not."""
+        """Write what is stored with the run into an empty folder; no file for what there is not."""
         texts = {
             "specification.yaml": yaml.safe_dump(_plain(self.specification), sort_keys=False, allow_unicode=True)
             if self.specification

@@ -1,4 +1,4 @@
-"""What the warehouse offers: the lake's and the ledger's tables, and beside them derived columns, tables and views.
+"""What the warehouse offers: the lake's and the ledger's tables, and derived columns, tables and views.
 
 Views are `storage.warehouse_views`. Everything derived is SQL over the snapshot itself, so that it can never disagree with the tables it comes from.
 Building a snapshot from this is `storage.warehouse`.

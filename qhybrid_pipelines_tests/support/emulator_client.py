@@ -61,7 +61,7 @@ class Client:
         return str(answer.json()["id"])
 
     def run_to_end(self, job_id: str) -> dict[str, Any]:
-        """Jump to the end of a job and return how it stands then."""
+        """Jump to the end of a job and return its status afterwards."""
         self.advance(100_000)
         answer: dict[str, Any] = self.get(f"/jobs/{job_id}").json()
         return answer

@@ -178,7 +178,7 @@ class HomeHistory:
         self.home.settled.unlink(missing_ok=True)
 
     def overwrite(self, path: Path) -> None:
-        """Put something that cannot be read in the place of a file, of another size each time: clocks of files are coarse."""
+        """Put something that cannot be read in place of a file, of another size each time: clocks of files are coarse."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"?" * (1 + next(self.counter)))
 

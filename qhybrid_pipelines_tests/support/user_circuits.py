@@ -123,7 +123,7 @@ UNSUPPORTED = {
     "a gate that is defined twice": Attack(f"{V3}gate g a {{ }}\ngate g a {{ }}\nqubit q;\n", "defined twice", 4),
     "a gate of its own body": Attack(f"{V3}gate g a {{ g a; }}\nqubit q;\n", "'g' is not defined", 3),
     "the ambiguous CX": Attack(f"{V3}qubit[2] q;\nCX q[0], q[1];\n", "tools differ", 4),
-    "wrong syntax": Attack(f"{V3}qubit[2] q;\nx q[0] q[1];\n", "'q' stands where ','", 4),
+    "wrong syntax": Attack(f"{V3}qubit[2] q;\nx q[0] q[1];\n", "'q' is where ','", 4),
     "a qubit that is not there": Attack(f"{V2}qreg q[2];\nx q[2];\n", "q[2] is out of range", 4),
     "a register that is not there": Attack(f"{V2}qreg q[2];\nx r[0];\n", "'r' is not a declared qubit", 4),
     "an index of a single qubit": Attack(f"{V3}qubit q;\nx q[0];\n", "has no index", 4),

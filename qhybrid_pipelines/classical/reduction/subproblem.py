@@ -78,7 +78,7 @@ class Surroundings:
         """Return the energy over some variables, ascending, with all others at the assignment's values; without a constant."""
         place = np.full(self._size, -1, dtype=np.int64)
         place[variables] = np.arange(len(variables))
-        # What a flip of one variable costs holds its whole field; what its neighbours inside add to that is taken out again.
+        # The cost of a flip contains the whole field of the variable; the share of its neighbours inside is subtracted again.
         linear = -self._costs[variables] * self._spins[variables] / 2.0
         pairs, couplings = [], []
         for i, variable in enumerate(variables.tolist()):

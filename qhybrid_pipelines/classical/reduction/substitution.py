@@ -1,4 +1,4 @@
-"""Fixing variables and replacing them by copies: a smaller model, and where every old variable gets its value from."""
+"""Fixing variables and replacing them by copies: a smaller model, and the source of every old variable's value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backend that failed several times in a row is left alone for a while, by every process: its breaker opens.
+"""A backend that failed several times in a row gets no requests for a while, from any process: its breaker opens.
 
 Pure. The state is kept in the ledger, because a breaker in memory would start closed in each new process. An open
 breaker lets one attempt through when its time has come: whoever saves `half_open` first makes it. If that process dies, the

@@ -143,7 +143,7 @@ def saturation(status: BackendStatus | None, routing: Routing, tier: Tier) -> st
 
 
 def _could_run(candidate: Candidate, routing: Routing, now: datetime) -> bool:
-    """Return whether only time speaks against a candidate; paid shots on a stale one are never for want of better."""
+    """Return whether only time speaks against a candidate; shots are not spent on a stale one because nothing better is there."""
     stale = candidate.staleness(routing.calibration, now) is not None
     return candidate.unsuitable_reason is None and (not stale or routing.calibration.stale == "accept")
 

@@ -1,4 +1,4 @@
-"""Taking in the file of angles that a specification names: read once, checked, from then on its content counts."""
+"""Registering the file of angles that a specification names: it is read once and checked; from then on its content counts."""
 
 from __future__ import annotations
 

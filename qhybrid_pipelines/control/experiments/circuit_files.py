@@ -1,4 +1,4 @@
-"""Taking in the circuit that a specification names: read once, judged, from then on its content counts and not its path."""
+"""Registering the circuit that a specification names: it is read once and checked; from then on its content counts, not its path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is damaged hurts itself only: one unreadable file keeps no other experiment from going on, and none is silent about it."""
+"""An unreadable file stops its own experiment only; the others go on, and each one that cannot is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking in the data set of a learning experiment: read once, checked, from then on its content counts and not its path."""
+"""Registering the data set of a learning experiment: it is read once and checked; from then on its content counts, not its path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def register_dataset(
 ) -> tuple[LearningSpec, bytes | None]:
     """Return the experiment with its data file's path replaced by name and hash, and the content to keep.
 
-    The rows are loaded and held against folds and features either way, so that nothing wrong gets in.
+    The rows are loaded and checked against folds and features in either case.
 
     Args:
         spec: as the user wrote it.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Assets of each stage in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")
 SUBMIT = ("circuit_batches", "qpu_submissions")
-#: Written beside them, and nothing waits for it: an execution of an earlier release is whole without it.
+#: Written at the same time, and nothing waits for it: an execution of an earlier release is whole without it.
 DESCRIBE = ("parameter_sensitivity",)
 #: The same, once results are there.
 DESCRIBE_RESULTS = ("chains",)
@@ -131,7 +131,7 @@ def due_stages(
     Args:
         experiments: by key.
         lake: what was written of them.
-        control_plane: where their jobs stand.
+        control_plane: has the ledger of their jobs.
         damage: an experiment of which a file cannot be read is noted here, and nothing of it is due.
     """
     stages: list[Stage] = []

@@ -1,4 +1,4 @@
-"""Files that came together with a specification, in the place of those of this machine."""
+"""Files that were sent with a specification, which are read instead of files of this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GivenFiles:
         """Refuse nothing: no path leads anywhere."""
 
     def __call__(self, path_text: str, folder: Path, *, field: str) -> tuple[str, bytes]:
-        """Return name and content of a file that came along."""
+        """Return name and content of a file that was sent with it."""
         del folder
         if path_text not in self.files:
             raise InvalidInput(

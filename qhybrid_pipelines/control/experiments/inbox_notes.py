@@ -1,4 +1,4 @@
-"""What the process that reads an inbox leaves for the scans after it: which files it is reading, and what came of the others."""
+"""What the process that reads an inbox leaves for the scans after it: which files it is reading, and the outcome of the others."""
 
 from __future__ import annotations
 

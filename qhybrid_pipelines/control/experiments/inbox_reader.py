@@ -47,7 +47,7 @@ class InboxLimits:
     Attributes:
         seconds: for one specification with the files that it names.
         memory_bytes: address space of the process that reads.
-        roots: folders besides the inbox that a specification may name files of.
+        roots: folders other than the inbox that a specification may name files of.
     """
 
     seconds: float = DEFAULT_SECONDS

@@ -1,4 +1,4 @@
-"""Taking in the circuits and the reference that a sampling experiment names: read once, judged, from then on their content counts."""
+"""Registering the circuits and the reference of a sampling experiment: they are read once and checked; from then on their content counts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def register_series(
 ) -> tuple[SamplingSpec, dict[str, bytes]]:
     """Return the experiment with paths replaced by names and hashes, and the contents to keep, by hash.
 
-    All circuits are built and held against the reference either way, so that nothing wrong gets in.
+    All circuits are built and checked against the reference in either case.
 
     Args:
         spec: as the user wrote it.

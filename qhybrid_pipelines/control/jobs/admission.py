@@ -31,7 +31,7 @@ _DRIFTING = ("hardware", "emulator")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitRequest(RequestTerms):
-    """What somebody asks for, beside the circuits.
+    """What somebody asks for, apart from the circuits.
 
     Attributes:
         principal: who asks; empty stands for the principal of this deployment.
@@ -82,7 +82,7 @@ class AdmissionControl:
 
     Args:
         context: ledger, providers and time.
-        deployment: where this process stands.
+        deployment: environment and principal of this process.
         policy: what is allowed.
         health: breakers.
     """

@@ -1,6 +1,6 @@
 """Taking a job back: because somebody asked, because its deadline came, or because its work goes elsewhere.
 
-A job that no provider has heard of just ends. One that a provider may hold ends only by way of a request to cancel,
+A job that was never sent to a provider just ends. One that a provider may hold ends only by way of a request to cancel,
 which may lose the race against its completion; then its result counts. So nothing is paid twice.
 """
 
@@ -29,7 +29,7 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CancelOutcome
 from qhybrid_pipelines.execution.port import Provider, calling
 
-#: States of a job that no provider has heard of, or that may not have been heard of.
+#: States of a job that was not sent to any provider, or perhaps not.
 NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
 
 
@@ -64,7 +64,7 @@ class Cancellation:
     def cancel(
         self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None = None, rerouted_to: str | None = None
     ) -> JobRecord:
-        """Take a job back and return it as it stands: ended, CANCELLING, or going on because it was too late.
+        """Take a job back and return it in its new state: ended, CANCELLING, or going on because it was too late.
 
         Args:
             job: as it was read.
@@ -245,7 +245,7 @@ class Cancellation:
 
 
 def _cost_usd(provider: Provider, job: JobRecord) -> float | None:
-    """Return what the provider charges for a job that it has cancelled, None where it does not say; then the quote stands."""
+    """Return what the provider charges for a job that it has cancelled, None where it does not say; then the quote counts."""
     try:
         with calling(provider.name, "poll"):
             snapshots = provider.poll([job.ref])

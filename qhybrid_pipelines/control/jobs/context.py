@@ -20,6 +20,18 @@ from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
 from qhybrid_pipelines.execution.port import Provider, calling
 
 
+def find_provider(providers: Mapping[str, Provider], backend: str) -> Provider:
+    """Return the provider of a backend. Raises `InvalidInput` where there is none of this name."""
+    name = backend.partition(":")[0]
+    if name not in providers:
+        raise InvalidInput(
+            f"there is no provider '{name}' for backend '{backend}'",
+            remedy=f"Choose a backend of {', '.join(sorted(providers))}.",
+            field="backends",
+        )
+    return providers[name]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobContext:
     """Ledger, providers and time.
@@ -50,19 +62,8 @@ class JobContext:
         return self.time.clock
 
     def provider_for(self, backend: str) -> Provider:
-        """Return the provider of a backend.
-
-        Raises:
-            InvalidInput: there is none of this name.
-        """
-        name = backend.partition(":")[0]
-        if name not in self.providers:
-            raise InvalidInput(
-                f"there is no provider '{name}' for backend '{backend}'",
-                remedy=f"Choose a backend of {', '.join(sorted(self.providers))}.",
-                field="backends",
-            )
-        return self.providers[name]
+        """Return the provider of a backend. Raises as `find_provider`."""
+        return find_provider(self.providers, backend)
 
     def capabilities(self, backend: str) -> Capabilities:
         """Return a backend's limits and abilities.

@@ -76,7 +76,7 @@ def check_budget(
     limits: Sequence[SpendingLimit],
     now: datetime,
 ) -> None:
-    """Return if the budget holds a quote in the place of a job's own; taken from its backend, the work has to go somewhere.
+    """Return if the budget holds a quote in place of a job's own; taken from its backend, the work has to go somewhere.
 
     Args:
         ledger: has the job.

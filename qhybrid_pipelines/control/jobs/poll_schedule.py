@@ -39,7 +39,7 @@ class PollSummary:
     Attributes:
         polled_jobs: jobs that were polled.
         requests: calls of `Provider.poll`.
-        changed: jobs that stand otherwise than before.
+        changed: jobs whose state has changed.
         waiting: open jobs whose next poll comes later.
         problems: what went wrong; it hid nothing else.
         to_notify: those of ``changed`` that the rules of their tier want people to hear of.

@@ -26,7 +26,7 @@ _PROGRESS = (
 )
 _PROGRESS_RANK = {state: rank for rank, (state, _) in enumerate(_PROGRESS)}
 
-#: What a provider may report beside the way, and the event that says so.
+#: What a provider may report out of the usual order, and the event that says so.
 _OTHER_EVENTS = {
     JobState.FAILED: Event.FAIL,
     JobState.CANCELLING: Event.REQUEST_CANCEL,

@@ -31,7 +31,7 @@ class PollResult:
     """What some polls brought.
 
     Attributes:
-        jobs: those that have changed, as they stand now, by id.
+        jobs: those that have changed, in their present state, by id.
         snapshots: what the provider said of the others that were seen, by id.
         requests: calls of `Provider.poll`.
         problems: what went wrong; everything else was recorded all the same.
@@ -79,7 +79,7 @@ class StatusPoller:
         return result
 
     def poll_all(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
-        """Poll jobs of any providers once and return them as they stand; raises the first problem at the end."""
+        """Poll jobs of any providers once and return them in their present state; raises the first problem at the end."""
         current_jobs: dict[str, JobRecord] = {}
         problems: list[QHybridError] = []
         for group in group_by_provider(jobs).values():

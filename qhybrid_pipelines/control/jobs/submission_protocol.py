@@ -106,10 +106,10 @@ class SubmissionProtocol:
         pre_submit_check: Callable[[JobRecord], JobRecord],
         detail: Mapping[str, Any],
     ) -> JobRecord:
-        """Submit a planned job, or continue where an earlier call was cut off, and return it as it stands then.
+        """Submit a planned job, or continue where an earlier call was cut off, and return it as it is then.
 
         Args:
-            job: as it was read; a job in another state than APPROVED and SUBMITTING is returned as it stands.
+            job: as it was read; a job in another state than APPROVED and SUBMITTING is returned unchanged.
             batch: for the job's own backend.
             pre_submit_check: checks an APPROVED job under its lock, before anything is sent, and may end it or hold it back.
             detail: what the ledger notes with the intent.

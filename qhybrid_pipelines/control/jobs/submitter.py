@@ -38,7 +38,7 @@ from qhybrid_pipelines.execution.port import name_call
 
 @dataclass(slots=True, kw_only=True)
 class _PendingBatch:
-    """One batch on its way: on whose behalf, its job as it stands, and what admission said about it."""
+    """One batch on its way: on whose behalf, its job as last read, and what admission said about it."""
 
     batch: Batch
     request: SubmitRequest
@@ -63,7 +63,7 @@ class Submitter:
         admission: whether, where and for how much.
         protocol: the protocol of a single submission.
         health: breakers.
-        deployment: where this process stands.
+        deployment: environment and principal of this process.
         policy: what is allowed.
     """
 

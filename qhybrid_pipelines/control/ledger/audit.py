@@ -35,7 +35,7 @@ def audit_all(connection: Connection) -> list[str]:
 def audit_changed(connection: Connection, position: int) -> list[str]:
     """Compare the rows of the jobs that have an event after a position, that are not settled, or that contradict it.
 
-    A job whose state or number of events is not that of its last event is found wherever that event stands, and so are
+    A job whose state or number of events is not that of its last event is found wherever that event is, and so are
     jobs without events and events without a job: the database compares these for all of them, which costs little.
     """
     last = select(_EVENT.c.job_id, func.max(_EVENT.c.sequence).label("sequence")).group_by(_EVENT.c.job_id).subquery()

@@ -87,7 +87,7 @@ def correct_charge(account: Account, *, before_usd: float, charged_usd: float) -
 
 
 def replace_reservation(account: Account, *, released_usd: float, quote_usd: float, backend: str) -> Account:
-    """Return the account with one quote reserved in the place of another, whose job costs nothing.
+    """Return the account with one quote reserved in place of another, whose job costs nothing.
 
     Raises:
         Refused: it does not fit what is left then.

@@ -125,7 +125,7 @@ def select_committed_usd(connection: Connection, limit: SpendingLimit, at: datet
 
 
 def replace_reserved_quote(connection: Connection, job: JobRecord, quote_usd: float) -> None:
-    """Reserve another quote in the place of a job's own.
+    """Reserve another quote in place of a job's own.
 
     Raises:
         Refused: the budget does not hold it.
@@ -138,7 +138,7 @@ def replace_reserved_quote(connection: Connection, job: JobRecord, quote_usd: fl
 
 
 def settle_job(connection: Connection, job: JobRecord, *, charged_before_usd: float | None) -> None:
-    """Charge what a job cost that has ended: for the first time in the place of its quote, later in that of its last charge."""
+    """Charge what a job cost that has ended: for the first time in place of its quote, later in that of its last charge."""
     account = get_account(connection, job.experiment)
     if account is None or job.cost_settled_usd is None:
         raise ValueError(f"job {job.job_id} has nothing to settle")

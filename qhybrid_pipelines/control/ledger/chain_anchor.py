@@ -1,7 +1,7 @@
 """Links of the chain of events that are noted outside the ledger's database, one small file each.
 
 Whoever may write to the database can cut the chain's end off, or empty all tables, and leave something whole behind. A
-link that stands elsewhere tells: the ledger must still contain it.
+link that was noted elsewhere tells: the ledger must still contain it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read_link(path: Path) -> ChainHead | None:
 
 
 def write_link(path: Path, link: ChainHead, *, now: datetime) -> None:
-    """Note a link, durably, in the place of the one before."""
+    """Note a link, durably, in place of the one before."""
     note = {"position": link.position, "hash": link.hash, "noted_at": now.isoformat()}
     write_bytes(path, canonical_json(note).encode() + b"\n")
 

@@ -308,7 +308,7 @@ OPEN = frozenset({JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobStat
 #: States in which a provider holds the job and was not asked, as far as the ledger knows, to let go of it.
 UNCANCELLED = OPEN - {JobState.CANCELLING}
 
-#: States in which nobody waits for a provider or a person any more: the result can be had, or there will be none.
+#: States in which nobody waits for a provider or a person any more: the result is available, or there will be none.
 SETTLED = ENDED_WITHOUT_RESULT | {JobState.COMPLETED, JobState.FETCHED, JobState.VERIFIED}
 
 

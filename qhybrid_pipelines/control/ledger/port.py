@@ -115,7 +115,7 @@ class Ledger(Protocol):
         """
 
     def advance_all(self, transitions: Sequence[Transition]) -> list[JobRecord]:
-        """Write the steps of many jobs and return them as they stand; a stale move is skipped, not an error."""
+        """Write the steps of many jobs and return them in their present state; a stale move is skipped, not an error."""
 
     def job(self, job_id: str) -> JobRecord:
         """Return one job.

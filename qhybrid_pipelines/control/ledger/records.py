@@ -243,7 +243,7 @@ class Transition:
         job: the job as it was read; the move is refused when it has changed since.
         observed_at: now.
         new_token: opens a further attempt with this token.
-        cost_quoted_usd: a new quote, reserved in the place of the one before.
+        cost_quoted_usd: a new quote, reserved in place of the one before.
         spending_limits: as those of a `Plan`, for a new quote.
     """
 

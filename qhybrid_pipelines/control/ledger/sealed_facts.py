@@ -1,4 +1,4 @@
-"""What an event seals beside its step: every stored value of the job that changed with it, digit for digit.
+"""What an event seals in addition to its step: every stored value of the job that changed with it, digit for digit.
 
 The rows of a job can be rebuilt from its events (`control.ledger.row_audit`), so a row that somebody changed behind the
 ledger's back shows. State, version and time of the last change are the event's own columns and are not said twice.

@@ -68,7 +68,7 @@ class NamedLocks(Protocol):
 class SqlLedger(SqlTotals):
     """The ledger behind the port `control.ledger.port.Ledger`, which says what each method does.
 
-    One object may be used by many threads. It may stand in a forked child too, which opens connections of its own: it
+    One object may be used by many threads. It may be used in a forked child too, which opens connections of its own: it
     leaves those that it inherited unused and unclosed, because no handle of SQLite may cross a fork. Do not fork while
     another thread is in a call, or hand a connection to a child.
 

@@ -250,7 +250,7 @@ def _append_events(connection: Connection, transition: Transition, facts: dict[s
         connection.execute(insert(tables.event), rows)
     except IntegrityError as error:
         raise Refused(
-            f"the ledger already has other events of job {transition.job.job_id} in the place of these, so somebody changed it; "
+            f"the ledger already has other events of job {transition.job.job_id} in place of these, so somebody changed it; "
             "nothing was written. `qhybrid doctor --full` names everything that differs."
         ) from error
     connection.execute(update(tables.chain_head).values(position=head.position, hash=head.hash))

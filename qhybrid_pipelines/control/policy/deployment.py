@@ -1,4 +1,4 @@
-"""Where this process stands: environment, who asks, which ledger, which policy; and what is not safe enough for prod."""
+"""Where this process runs: environment, who asks, which ledger, which policy; and what is not safe enough for prod."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Who may run what where: `policy.yaml` as a strict model, and the pure question that is asked of it before every job.
 
 Deny by default: rules are tried in order, the first one that fits decides, and where none fits the answer is no. Beside
-the rules stand what the router may do (`routing`) and how patient each tier is (`tiers`).
+the rules is what the router may do (`routing`) and how patient each tier is (`tiers`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A ledger that tells an observer every step that was written, after it was written.
 
-Observers hear of what is true already: a step that was refused or rolled back is never told. An observer must not
-raise, because what it hears of is done.
+Observers are told what is true already: a step that was refused or rolled back is never told. An observer must not
+raise, because what it is told is done.
 """
 
 from __future__ import annotations

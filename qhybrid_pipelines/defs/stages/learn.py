@@ -110,7 +110,7 @@ def qml_submissions(
         "qml_measurements": table_output(
             "Predictions from measured expectations, one row per test row.", is_required=False
         ),
-        "qml_gradients": table_output("Gradients by parameter shift, beside the exact ones.", is_required=False),
+        "qml_gradients": table_output("Gradients by parameter shift, with the exact ones.", is_required=False),
     },
     may_rest=True,
     **common,

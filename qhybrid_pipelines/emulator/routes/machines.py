@@ -1,4 +1,4 @@
-"""Pages that need no key: what machines there are, how they stand, how they were characterized."""
+"""Pages that need no key: what machines there are, their status, how they were characterized."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The annealing side of the cloud: accepting problems, telling how they stand, cancelling, answers.
+"""The annealing side of the cloud: accepting problems, their status, cancelling, answers.
 
-Accepted problems stand in the same book as the circuits of the other face, under solvers of their own; their course is fixed when
+Accepted problems are in the same book as the circuits of the other interface, under solvers of their own; their course is fixed when
 they are accepted, as theirs is.
 """
 
@@ -171,7 +171,7 @@ class AnnealingCloud:
         return found[:most]
 
     def state(self, job: Job) -> str:
-        """Return how a problem stands, in the words of the interface."""
+        """Return the status of a problem, in the words of the interface."""
         return STATES[self.cloud.state(job)]
 
     def status(self, job: Job) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class SapiPages:
     ) -> Response:
         """Poll problems by id, waiting until one of them has ended, or list them, newest first.
 
-        One unknown id refuses the whole poll. A label matches where it stands anywhere within a problem's.
+        One unknown id refuses the whole poll. A label matches if it occurs anywhere within a problem's.
         """
         if id is not None:
             ids = [one for one in id.split(",") if one]

@@ -224,7 +224,7 @@ def _evaluate_expression(expression: Any, inputs: list[Any], values: F64) -> Any
     """Return a number, or the value of an expression at every point.
 
     Expressions are nearly always a multiple of one input, or a sum of such: these are computed for all points at once, and
-    element by element, so that an angle does not depend on the points beside it.
+    element by element, so that an angle does not depend on other points.
     """
     parameters = getattr(expression, "parameters", ())
     if not parameters:

@@ -16,7 +16,7 @@ from qhybrid_pipelines.core.errors import Unavailable
 from qhybrid_pipelines.core.jobs import JobRef, ListedJob, TokenListing
 from qhybrid_pipelines.execution.ibm.client import NAME, Params
 
-#: Tags beside the token: what all our jobs have, so that one listing shows them, and what names the home.
+#: Tags in addition to the token: what all our jobs have, so that one listing shows them, and what names the home.
 OWN_TAG, HOME_TAG = "qhybrid", "qhybrid-home-"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 #: Pages that a search reads before each token is asked for by itself, and jobs that are asked for with each page.

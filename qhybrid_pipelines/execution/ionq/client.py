@@ -60,7 +60,7 @@ class IonQClient:
 
         Raises:
             Rejected: refused; the same request will be refused again.
-            Throttled: by the answer, nothing was accepted, for want of a valid key too: with one, it may be taken.
+            Throttled: by the answer, nothing was accepted; also without a valid key, since with one it may be accepted.
             Ambiguous: nobody knows.
         """
         try:

@@ -1,4 +1,4 @@
-"""Looking at jobs: in bulk by pages of the listing, and searching them for a token.
+"""Polling jobs in bulk, page by page, and searching the listing for a token.
 
 What the vendor says is read with care: one job with an odd word does not hide the others, and an empty list is not proof
 that a job does not exist.
@@ -200,7 +200,7 @@ def _listed_job(job: dict[str, Any], backend: str) -> ListedJob:
 
 
 def _check_project(client: IonQClient, account_registry: AccountRegistry, token: str) -> None:
-    """Return if the key's project is the one that a token was sent by, or the token was never sent from here."""
+    """Check that the key's project is the one that sent a token, unless the token was never sent from here."""
     submitting_project = account_registry.get_project(client.url, token)
     if submitting_project is not None and (project := client.project()) != submitting_project:
         raise _another_project(project, submitting_project)
@@ -323,7 +323,7 @@ def _snapshot(client: IonQClient, ref: JobRef, job: Any, account_registry: Accou
 
 
 def _cost_usd(client: IonQClient, ref: JobRef) -> float | None:
-    """Return what a job cost, None where the provider does not say; then the quote stands."""
+    """Return what a job cost, None where the provider does not say; then the quote counts."""
     try:
         _, answer = client.get("jobs", ref.provider_job_id, "cost")
     except ProviderError:

@@ -43,7 +43,7 @@ def job_body(batch: CircuitBatch, circuits: list[list[Gate]], token: str, *, hom
         batch: says shots, width and backend.
         circuits: the gates of every point.
         token: opaque; is in the job's name and metadata, by which it can be found.
-        home_id: opaque; is in the metadata beside it, so that a copy's job is not taken for one of ours.
+        home_id: opaque; is in the metadata with it, so that a copy's job is not taken for one of ours.
     """
     device = batch.backend.partition(":")[2]
     names = circuit_names(batch)

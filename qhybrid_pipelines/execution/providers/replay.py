@@ -42,7 +42,7 @@ _DECLARATION = Declaration(
     queue_figures=(),
     queue="none: results are there already",
     limits="only what was recorded",
-    calibration="none: what held when a result was recorded stands with the result",
+    calibration="none: what held when a result was recorded is stored with it",
     credential="none needed",
     transport="it reads files",
     region="this machine",
@@ -97,7 +97,7 @@ class ReplayProvider:
         )
 
     def calibration(self, backend: str) -> jobs.Calibration | None:
-        """Return None: what was true when the result was recorded stands with the result."""
+        """Return None: what was true when the result was recorded is stored with it."""
         self._recording_folder(backend)
         return None
 

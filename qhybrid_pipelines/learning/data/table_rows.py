@@ -118,7 +118,7 @@ class MeasurementRow(TypedDict):
 
 
 class ScoreRow(FitRow):
-    """``qml_scores``: one metric of one model on one test fold. Key: all columns beside side, test_rows and value."""
+    """``qml_scores``: one metric of one model on one test fold. Key: all columns except side, test_rows and value."""
 
     backend: str | None  # provider:backend for measured circuits; None for exact expectations and classical models
     shots: int | None  # per test row; None for exact expectations and classical models

@@ -1,6 +1,6 @@
 """Who scored better on the same folds: rows of `qml_scores` in, intervals and verdicts out.
 
-A model is held against the classical side twice: among all baselines, those on every column included, because reducing
+A model is compared with the classical side twice: among all baselines, those on every column included, because reducing
 the features is part of the price of a small circuit; and among those on the same reduced features.
 """
 

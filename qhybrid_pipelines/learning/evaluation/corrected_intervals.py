@@ -1,6 +1,6 @@
 """Intervals for scores of repeated cross-validation, whose folds share training rows and are not independent.
 
-The plain t interval takes J fold differences for independent and is far too narrow. Nadeau and Bengio correct its
+The plain t interval treats J fold differences as independent and is far too narrow. Nadeau and Bengio correct its
 variance: mean and standard deviation ``s`` of J paired differences, with ``n_test / n_train`` rows, give
 
     mean ± t(J - 1) * s * sqrt(1 / J + n_test / n_train)

@@ -96,7 +96,7 @@ class Tuner:
         pca: principal components of the reduced features, or None.
         trials: settings per learner and fold.
         seed: of the experiment.
-        metric: what settings are chosen by; accuracy stands in where a learner has no such score.
+        metric: what settings are chosen by; accuracy where a learner has no such score.
         fit: how an estimator is fitted; whoever resumes from checkpoints gives his own.
         on_fit: told after each fit, with the learner's name and how many of how many fits are done.
     """

@@ -36,7 +36,7 @@ class TrainableModel(ABC):
         name: in specifications and tables.
         description: for the model card, one or more sentences.
         side: quantum or unentangled_control.
-        unentangled_control: name of the model that is its control without entanglement and always runs beside it.
+        unentangled_control: name of the model that is its control without entanglement and always runs with it.
         is_measured: its circuits can be measured on a backend; then its classifier is a `ReuploadingClassifier`.
         max_rows: rows of a data set that it can take; None where only memory limits them.
         failures: errors of ``fit`` that make a trial lose instead of ending the experiment.

@@ -135,7 +135,7 @@ class Trainer:
 
     @property
     def state(self) -> TrainingState:
-        """Where the training stands; ``to_bytes()`` of it is a checkpoint."""
+        """How far the training is; ``to_bytes()`` of it is a checkpoint."""
         return TrainingState(
             fingerprint=self.fingerprint,
             parameters=self._parameters.copy(),

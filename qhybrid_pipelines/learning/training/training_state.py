@@ -1,4 +1,4 @@
-"""Where a training stands, and its checkpoint: everything that the next iteration depends on, exact to the last bit.
+"""How far a training is, and its checkpoint: everything that the next iteration depends on, exact to the last bit.
 
 There is no random generator to save: the samples of an iteration follow from the seed and the iteration's number.
 """

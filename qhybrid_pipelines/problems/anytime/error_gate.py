@@ -29,7 +29,7 @@ class Gate:
 
     Attributes:
         judged: outcomes of candidates that were judged over scenarios.
-        upgrades: of these, upgrades whose worth beside the answer before is known.
+        upgrades: of these, upgrades whose worth compared with the earlier answer is known.
         worse: upgrades that turned out worse than that answer.
         low: outcomes below the low quantile of their scenarios.
         error_stakes, tail_stakes: logarithms of the money on each alternative, in the two games.

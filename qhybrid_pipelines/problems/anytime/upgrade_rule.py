@@ -37,7 +37,7 @@ class Uncertainty:
 
     Attributes:
         noise: standard deviation of every coefficient, as a share of its size; independent and normal. 0 is certain.
-        scenarios: coefficients of each variable in each scenario, shape ``(s, n)``, in the family's own unit; in the place of noise.
+        scenarios: coefficients of each variable in each scenario, shape ``(s, n)``, in the family's own unit; in place of noise.
         seed: of the scenarios that are drawn.
     """
 
@@ -174,7 +174,7 @@ def _realised(terms: ObjectiveTerms, rows: U8, coefficients: F64) -> F64:
     if not terms.is_linear:
         raise InvalidInput(
             "the objective has terms of two variables, and a coefficient of each variable does not say how it turns out",
-            remedy="State noise in the place of scenarios, and values in the place of coefficients.",
+            remedy="State noise in place of scenarios, and values in place of coefficients.",
             field="scenarios",
         )
     sums: F64 = coefficients @ rows.T.astype(np.float64)

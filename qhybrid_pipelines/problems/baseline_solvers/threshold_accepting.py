@@ -52,7 +52,7 @@ def threshold_accepting(model: IsingModel, *, searches: int, sweeps: int, seed: 
     """Return the best assignment that each search saw, shape ``(searches, n)``.
 
     Each starts at random and visits the variables in every sweep in a new random order of its own: in one order for all,
-    searches of small models run into the same cycle, and end together beside the optimum.
+    searches of small models run into the same cycle, and all end near the optimum.
     A variable is flipped where the energy rises by less than the threshold. That begins at the mean size of the change by a single
     flip at the starts, and falls linearly to 0, which it is in the last sweep. Where a search ends may be worse than what it saw: a
     threshold between two barriers lets searches out of a deep valley that they cannot come back to.

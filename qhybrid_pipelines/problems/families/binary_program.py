@@ -79,7 +79,7 @@ def make_instance(program: BinaryProgram, *, name: str, source: str, best_known:
     if not rules.rules and not program.constraints:
         raise InvalidInput(
             "the file has no constraints",
-            remedy="Take family qubo, which minimises such a function as it stands.",
+            remedy="Take family qubo, which minimises such a function directly.",
             field="problem.family",
         )
     products = rules.number_of_products() + len(form.pairs)

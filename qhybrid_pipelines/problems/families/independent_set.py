@@ -10,6 +10,7 @@ Source of the formulation: A. Lucas, Frontiers in Physics 2, 5 (2014), section 4
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,9 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.problems import conflicts
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
-from qhybrid_pipelines.problems.family_defaults import FamilyDefaults
 from qhybrid_pipelines.problems.graph_sources import (
     GRAPH_SUFFIXES,
     GraphGenerator,
@@ -31,11 +30,10 @@ from qhybrid_pipelines.problems.graph_sources import (
     make_graph_generator,
     refuse_index_base,
 )
-from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
+from qhybrid_pipelines.problems.graphs import from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
-from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 from qhybrid_pipelines.problems.solvers import independent_set
-from qhybrid_pipelines.problems.solvers.row_blocks import weighted_sums
+from qhybrid_pipelines.problems.weighted_nodes import WeightedNodesFamily, make_weighted_instance, weights_and_edges
 
 if TYPE_CHECKING:
     import dimod
@@ -54,39 +52,16 @@ class Options(GraphOptions):
     best_known: float | None = Field(default=None, description="Best known total weight, where a source states one.")
 
 
-def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
-    """Return the instance on a graph of conflicts.
-
-    Raises:
-        InvalidInput: no candidates, or a weight that is not positive: such a candidate would never be chosen.
-    """
-    if not graph.size:
-        raise InvalidInput("the graph has no nodes", remedy="Give at least one candidate.", field="problem.source")
-    weights = np.ones(graph.size) if graph.node_weights is None else graph.node_weights
-    if weights.min() <= 0:
-        worst = int(np.argmin(weights))
-        raise InvalidInput(
-            f"candidate {graph.nodes[worst]} has weight {weights[worst]:g}",
-            remedy="Every candidate needs a weight above 0; leave out those that are not worth choosing.",
-            field="problem.source",
-        )
-    return Instance(
-        name=name,
-        family="independent_set",
-        variables=graph.nodes,
-        payload={"weights": weights.tolist(), "edges": graph.edges.tolist()},
-        best_known=best_known,
-        source=source,
-    )
+#: Makes the instance on a graph.
+make_instance = partial(
+    make_weighted_instance,
+    family="independent_set",
+    node="candidate",
+    remedy="Every candidate needs a weight above 0; leave out those that are not worth choosing.",
+)
 
 
-def _arrays(instance: Instance) -> tuple[F64, independent_set.Edges]:
-    """Return the weights ``(n,)`` and the edges ``(m, 2)`` of an instance."""
-    weights = np.array(instance.payload["weights"], dtype=np.float64)
-    return weights, np.array(instance.payload["edges"], dtype=np.int32).reshape(-1, 2)
-
-
-class IndependentSet(FamilyDefaults):
+class IndependentSet(WeightedNodesFamily):
     """The family; see the module."""
 
     name = "independent_set"
@@ -131,7 +106,7 @@ class IndependentSet(FamilyDefaults):
         """Return: minimise ``-sum w_i x_i`` with ``x_i + x_j <= 1`` for each conflict."""
         import dimod
 
-        weights, edges = _arrays(instance)
+        weights, edges = weights_and_edges(instance)
         names = instance.variables
         model = dimod.ConstrainedQuadraticModel()  # type: ignore[no-untyped-call]
         linear = dict(zip(names, (-weights).tolist(), strict=True))
@@ -147,23 +122,19 @@ class IndependentSet(FamilyDefaults):
         With ``A`` above the most that a conflict can gain, dropping the lighter end of a conflict always lowers the
         energy, so every minimum is an independent set. One weight serves all edges, so that the penalty is a count.
         """
-        weights, edges = _arrays(instance)
+        weights, edges = weights_and_edges(instance)
         most = np.minimum(weights[edges[:, 0]], weights[edges[:, 1]]).max(initial=0.0)
         penalty = PENALTY_FACTOR * float(most)
         model = IsingModel.from_qubo(-weights, edges, np.full(len(edges), penalty), 0.0)
         return PenalisedModel(model=model, penalty_weight=penalty, sign=-1)
 
-    def objective(self, instance: Instance, assignments: U8) -> F64:
-        """Return the total weight of each row, conflicts or not."""
-        return weighted_sums(_arrays(instance)[0], assignments)
-
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:
         """Return which rows hold no conflict."""
-        return np.equal(independent_set.count_conflicts(_arrays(instance)[1], assignments), 0)
+        return np.equal(independent_set.count_conflicts(weights_and_edges(instance)[1], assignments), 0)
 
     def violation(self, instance: Instance, assignment: U8) -> str:
         """Return the first conflict by the names of its ends, and how many there are; empty without any."""
-        edges = _arrays(instance)[1]
+        edges = weights_and_edges(instance)[1]
         broken = edges[(assignment[edges[:, 0]] & assignment[edges[:, 1]]).astype(bool)]
         if not len(broken):
             return ""
@@ -172,29 +143,23 @@ class IndependentSet(FamilyDefaults):
 
     def repair(self, instance: Instance, assignments: U8) -> U8:
         """Return rows without conflicts: drop the least worth, then add what is free; see ``make_independent``."""
-        return independent_set.make_independent(*_arrays(instance), assignments)
+        return independent_set.make_independent(*weights_and_edges(instance), assignments)
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - all are exact
         """Return the exact reductions: heavy vertices, domination, Nemhauser-Trotter; see ``solvers.reductions``."""
-        return independent_set.reductions(*_arrays(instance))
-
-    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
-        """Return the rounding of sums of weights, beside the penalties that they are compared with."""
-        weights, edges = _arrays(instance)
-        penalties = self.penalised_model(instance).penalty_weight * len(edges)
-        return rounding_of_sums(weights, other_terms=penalties)
+        return independent_set.reductions(*weights_and_edges(instance))
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the set of the rule GWMIN: most weight per vertex used up."""
-        return independent_set.greedy_set(*_arrays(instance), seed)
+        return independent_set.greedy_set(*weights_and_edges(instance), seed)
 
     def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Run CP-SAT with a deterministic limit of work."""
-        return independent_set.cp_sat(*_arrays(instance), seed)
+        return independent_set.cp_sat(*weights_and_edges(instance), seed)
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, degrees, spread of the weights and what the penalised form makes of them."""
-        weights, edges = _arrays(instance)
+        weights, edges = weights_and_edges(instance)
         size = len(weights)
         degrees = np.bincount(edges.ravel(), minlength=size)
         return {

@@ -50,7 +50,7 @@ class Options(StrictModel):
     best_known: float | None = Field(default=None, description="Best known energy, where a source states one.")
     offdiag_doubled: bool | None = Field(
         default=None,
-        description="Whether an entry beside the diagonal stands for both halves of a symmetric matrix and counts "
+        description="Whether an off-diagonal entry stands for both halves of a symmetric matrix and counts "
         "twice. Format biqmac_sparse: true unless stated; csv_matrix: must be stated.",
     )
     sense: Literal["min", "max"] | None = Field(
@@ -67,7 +67,7 @@ class RandomMatrix(StrictModel):
     """Parameters of `random`: a matrix with integer entries from -100 to 100, as Beasley's instances."""
 
     variables: int = Field(ge=1, le=2_000, description="Number of variables.")
-    density: float = Field(gt=0, le=1, description="Probability that an entry beside the diagonal is there.")
+    density: float = Field(gt=0, le=1, description="Probability that an off-diagonal entry is there.")
     seed: int = Field(default=7, ge=0, description="Seed of the random choices.")
 
 

@@ -338,7 +338,7 @@ class VehicleRouting(FamilyDefaults):
         return repaired
 
     def cardinality(self, instance: Instance) -> int | None:
-        """Return the number of customers, where no bits of unused capacity are beside the visits."""
+        """Return the number of customers, where there are only visits and no bits of unused capacity."""
         problem = _problem(instance)
         return None if problem.unused_weights else problem.customers
 

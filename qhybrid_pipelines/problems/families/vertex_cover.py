@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems import conflicts, random_graphs
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
-from qhybrid_pipelines.problems.family_defaults import FamilyDefaults
 from qhybrid_pipelines.problems.graph_sources import (
     GRAPH_SUFFIXES,
     GraphGenerator,
@@ -33,11 +32,11 @@ from qhybrid_pipelines.problems.graph_sources import (
     make_graph_generator,
     refuse_index_base,
 )
-from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx
+from qhybrid_pipelines.problems.graphs import from_networkx
 from qhybrid_pipelines.problems.instance import Instance, Sense
-from qhybrid_pipelines.problems.proofs import ObjectiveRounding, rounding_of_sums
 from qhybrid_pipelines.problems.solvers import independent_set
 from qhybrid_pipelines.problems.solvers.row_blocks import weighted_sums
+from qhybrid_pipelines.problems.weighted_nodes import WeightedNodesFamily, make_weighted_instance, weights_and_edges
 
 if TYPE_CHECKING:
     import dimod
@@ -54,44 +53,16 @@ class Options(GraphOptions):
     best_known: float | None = Field(default=None, description="Least known total weight, where a source states one.")
 
 
-def make_instance(graph: WeightedGraph, *, name: str, source: str, best_known: float | None) -> Instance:
-    """Return the instance on a graph.
-
-    Raises:
-        InvalidInput: no nodes, or a weight that is not positive: such a node would always be chosen.
-    """
-    if not graph.size:
-        raise InvalidInput("the graph has no nodes", remedy="Give at least one node.", field="problem.source")
-    weights = np.ones(graph.size) if graph.node_weights is None else graph.node_weights
-    if weights.min() <= 0:
-        lightest = int(np.argmin(weights))
-        raise InvalidInput(
-            f"node {graph.nodes[lightest]} has weight {weights[lightest]:g}",
-            remedy="Every node needs a weight above 0; choose those that cost nothing beforehand, and leave them out.",
-            field="problem.source",
-        )
-    return Instance(
-        name=name,
-        family="vertex_cover",
-        variables=graph.nodes,
-        payload={"weights": weights.tolist(), "edges": graph.edges.tolist()},
-        best_known=best_known,
-        source=source,
-    )
+#: Makes the instance on a graph.
+make_instance = partial(
+    make_weighted_instance,
+    family="vertex_cover",
+    node="node",
+    remedy="Every node needs a weight above 0; choose those that cost nothing beforehand, and leave them out.",
+)
 
 
-def _declared(options: BaseModel) -> Options:
-    assert isinstance(options, Options)
-    return options
-
-
-def _arrays(instance: Instance) -> tuple[F64, independent_set.Edges]:
-    """Return the weights ``(n,)`` and the edges ``(m, 2)`` of an instance."""
-    weights = np.array(instance.payload["weights"], dtype=np.float64)
-    return weights, np.array(instance.payload["edges"], dtype=np.int32).reshape(-1, 2)
-
-
-class VertexCover(FamilyDefaults):
+class VertexCover(WeightedNodesFamily):
     """The family; see the module."""
 
     name = "vertex_cover"
@@ -125,15 +96,15 @@ class VertexCover(FamilyDefaults):
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:
         """Return the instance on a graph, whose nodes may have the attribute ``weight``."""
-        declared = _declared(options)
-        refuse_index_base(declared.index_base)
-        return make_instance(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=declared.best_known)
+        assert isinstance(options, Options)
+        refuse_index_base(options.index_base)
+        return make_instance(from_networkx(graph), name=name, source=f"networkx:{name}", best_known=options.best_known)
 
     def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
         """Return: minimise ``sum w_i x_i`` with ``x_i + x_j >= 1`` for each edge."""
         import dimod
 
-        weights, edges = _arrays(instance)
+        weights, edges = weights_and_edges(instance)
         names = instance.variables
         model = dimod.ConstrainedQuadraticModel()  # type: ignore[no-untyped-call]
         linear = dict(zip(names, weights.tolist(), strict=True))
@@ -149,7 +120,7 @@ class VertexCover(FamilyDefaults):
         With ``A`` above the most that an uncovered edge can save, choosing its lighter end always lowers the energy, so
         every minimum is a cover.
         """
-        weights, edges = _arrays(instance)
+        weights, edges = weights_and_edges(instance)
         penalty = PENALTY_FACTOR * float(np.minimum(weights[edges[:, 0]], weights[edges[:, 1]]).max(initial=0.0))
         degrees = np.bincount(edges.ravel(), minlength=len(weights))
         model = IsingModel.from_qubo(
@@ -157,17 +128,13 @@ class VertexCover(FamilyDefaults):
         )
         return PenalisedModel(model=model, penalty_weight=penalty, sign=1)
 
-    def objective(self, instance: Instance, assignments: U8) -> F64:
-        """Return the total weight of each row, whether it is a cover or not."""
-        return weighted_sums(_arrays(instance)[0], assignments)
-
     def feasible(self, instance: Instance, assignments: U8) -> npt.NDArray[np.bool_]:
         """Return which rows leave no edge uncovered."""
-        return np.equal(independent_set.count_conflicts(_arrays(instance)[1], 1 - assignments), 0)
+        return np.equal(independent_set.count_conflicts(weights_and_edges(instance)[1], 1 - assignments), 0)
 
     def violation(self, instance: Instance, assignment: U8) -> str:
         """Return the first uncovered edge by the names of its ends, and how many there are; empty without any."""
-        edges = _arrays(instance)[1]
+        edges = weights_and_edges(instance)[1]
         uncovered = edges[(assignment[edges] == 0).all(axis=1)]
         if not len(uncovered):
             return ""
@@ -176,7 +143,7 @@ class VertexCover(FamilyDefaults):
 
     def repair(self, instance: Instance, assignments: U8) -> U8:
         """Return covers: the complement of what ``make_independent`` makes of the complement."""
-        return 1 - independent_set.make_independent(*_arrays(instance), 1 - assignments)
+        return 1 - independent_set.make_independent(*weights_and_edges(instance), 1 - assignments)
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - all are exact
         """Return the exact reductions of the complement, a heaviest independent set; see ``independent_set.reductions``."""
@@ -186,14 +153,8 @@ class VertexCover(FamilyDefaults):
                 substitutions=tuple(replace(step, constant=1 - step.constant) for step in reduction.substitutions),
                 note=f"of the nodes that are not chosen: {reduction.note}",
             )
-            for reduction in independent_set.reductions(*_arrays(instance))
+            for reduction in independent_set.reductions(*weights_and_edges(instance))
         ]
-
-    def objective_rounding(self, instance: Instance) -> ObjectiveRounding:
-        """Return the rounding of sums of weights, beside the penalties that they are compared with."""
-        weights, edges = _arrays(instance)
-        penalties = self.penalised_model(instance).penalty_weight * len(edges)
-        return rounding_of_sums(weights, other_terms=penalties)
 
     def greedy(self, instance: Instance, seed: int) -> U8:
         """Return the cover of always choosing the node with least weight per edge that it still covers.
@@ -201,7 +162,7 @@ class VertexCover(FamilyDefaults):
         Ties go by a seeded order; what turned out to be needless is dropped, the heaviest first. Source of the rule:
         V. Chvátal, Mathematics of Operations Research 4, 233 (1979), where sets are the edges at a node.
         """
-        weights, edges = _arrays(instance)
+        weights, edges = weights_and_edges(instance)
         order = generator(seed, "vertex_cover", "greedy").permutation(instance.size)
         neighbours = independent_set.neighbours(instance.size, edges)
         uncovered = np.array([len(near) for near in neighbours])
@@ -219,7 +180,7 @@ class VertexCover(FamilyDefaults):
 
     def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Run CP-SAT on the complement, with a deterministic limit of work."""
-        weights, edges = _arrays(instance)
+        weights, edges = weights_and_edges(instance)
         found = independent_set.cp_sat(weights, edges, seed)
         assignment = 1 - found.assignment
         if found.optimal:
@@ -230,7 +191,7 @@ class VertexCover(FamilyDefaults):
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, degrees, spread of the weights and what the penalised form makes of them."""
-        weights, edges = _arrays(instance)
+        weights, edges = weights_and_edges(instance)
         size = len(weights)
         degrees = np.bincount(edges.ravel(), minlength=size)
         return {

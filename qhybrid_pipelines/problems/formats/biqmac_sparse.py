@@ -1,6 +1,6 @@
 """BiqMac ``.sparse`` matrices: ``n m``, then ``i j value`` for each entry of one triangle, counted from 1.
 
-The file lists one triangle of a SYMMETRIC matrix ``Q`` of ``min x'Qx``: an entry beside the diagonal counts twice.
+The file lists one triangle of a SYMMETRIC matrix ``Q`` of ``min x'Qx``: an off-diagonal entry counts twice.
 Only then do the published optima come out; a file that means an upper triangular matrix is declared with
 ``offdiag_doubled: false``.
 Source: A. Wiegele, "Biq Mac Library" (2007); the instances are those of Beasley and of Glover et al.

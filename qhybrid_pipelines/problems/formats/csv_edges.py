@@ -32,7 +32,7 @@ def read(
     Args:
         text: the file's text.
         file: its name, for messages.
-        duplicates: what to do with an edge that stands twice.
+        duplicates: what to do with an edge that occurs twice.
         columns: names of the columns that hold the two ends and perhaps the weight, of a file with other columns too.
 
     Raises:

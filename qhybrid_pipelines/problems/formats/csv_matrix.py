@@ -1,6 +1,6 @@
 """CSV lists of matrix entries with the header ``i,j,value``; variables are named by free text.
 
-Nothing in such a list says whether an entry beside the diagonal stands for one or for both halves of the matrix, so
+Nothing in such a list says whether an off-diagonal entry stands for one or for both halves of the matrix, so
 that is always declared: with ``offdiag_doubled: true`` it counts twice in ``x'Qx``.
 """
 

@@ -11,7 +11,7 @@ from qhybrid_pipelines.problems.formats.lines import Row
 #: (DIMACS colouring files list both directions), `sum` adds them up. There is no silent choice.
 Duplicates = Literal["refuse", "once", "sum"]
 
-#: One record: where it stands, the two indices in any order, the weight.
+#: One record: its place in the file, the two indices in any order, the weight.
 Record = tuple[Row, int, int, float]
 
 

@@ -1,6 +1,6 @@
 """Quadratic forms as other programs store them: qbsolv, dimod's JSON and COO, Ising JSON, Matrix Market, NumPy and SciPy.
 
-A whole matrix ``Q`` means ``x'Qx`` as it stands: an entry counts once, so that a symmetric pair counts twice together and an
+A whole matrix ``Q`` means ``x'Qx`` literally: an entry counts once, so that a symmetric pair counts twice together and an
 upper triangle once. Matrix Market files that declare symmetry stand for both halves.
 
 Sources: qbsolv, D-Wave Systems, its README (2017); dimod, its serialisation of binary quadratic models (schema 3.0.0).

@@ -64,7 +64,7 @@ class CardinalityProblem:
         return float(self.linear @ point + point @ self.matrix @ point)
 
     def costs(self, x: U8) -> F64:
-        """Return what each candidate adds to the value beside the others that ``x`` chooses, shape ``(n,)``."""
+        """Return what each candidate adds to the value of the others that ``x`` chooses, shape ``(n,)``."""
         point = x.astype(np.float64)
         return np.asarray(self.linear + np.diag(self.matrix) * (1 - 2 * point) + 2 * (self.matrix @ point))
 

@@ -2,7 +2,7 @@
 
 A literal is ``v`` where variable ``v`` (from 1) has to be 1, and ``-v`` where it has to be 0. A clause is falsified where all its
 literals are false; for two literals that is a product of two, for more it is not quadratic. There a *helper* variable stands for
-"one of these two is true" in the place of both, as often as it takes.
+"one of these two is true" in place of both, as often as it takes.
 
 Source of the substitution and its penalty: I. G. Rosenberg, Cahiers du Centre d'Etudes de Recherche Operationnelle 17, 71 (1975).
 """
@@ -91,7 +91,7 @@ class ShortClauses:
 
 
 def shorten(size: int, hard: Sequence[Clause], soft: Sequence[tuple[int, Clause]]) -> ShortClauses:
-    """Return the clauses with helpers in the place of pairs of literals, the pair that most long clauses share first."""
+    """Return the clauses with helpers in place of pairs of literals, the pair that most long clauses share first."""
     clauses = [set(clause) for clause in (*hard, *(clause for _, clause in soft))]
     helpers: list[tuple[int, int]] = []
     places: dict[tuple[int, int], set[int]] = {}

@@ -1,7 +1,7 @@
 """Schedules of a job shop as 0 and 1: which operation starts when, and what is still running after each possible end.
 
 Variable ``x(o, t)`` says that operation ``o`` starts at ``t``, a multiple of a time step, no earlier than the operations before it allow and no
-later than those behind it need. Behind them stand the levels: level ``k`` says that some job ends later than the end before it, and
+later than those behind it need. After them come the levels: level ``k`` says that some job ends later than the end before it, and
 costs the time in between, so that the makespan is a sum.
 
 Source of the time-indexed form for quantum annealers: D. Venturelli, D. J. J. Marchand, G. Rojo, arXiv:1506.08479 (2016).

@@ -26,7 +26,7 @@ def repair_cardinality(problem: CardinalityProblem, rows: U8) -> U8:
     """Return ``rows`` ``(m, n)`` with exactly ``chosen`` ones; rows that have them stay as they are.
 
     Too many: the candidate goes that saves most; too few: the one comes that costs least; one at a time, ties to the
-    lower index. All rows at once, each by itself: the result does not depend on the rows beside it.
+    lower index. All rows at once, each by itself: the result does not depend on other rows.
     """
     return apply_in_blocks(lambda block: _repair_block(problem, block), rows, bytes_per_row=40 * problem.size)
 
@@ -53,7 +53,7 @@ def _repair_block(problem: CardinalityProblem, rows: U8) -> U8:
 
 
 def greedy_portfolio(problem: CardinalityProblem, seed: int) -> U8:
-    """Return ``(n,)``: from nothing, always the candidate that costs least beside those chosen; ties by a seeded order."""
+    """Return ``(n,)``: from nothing, always the candidate that costs least given those chosen; ties by a seeded order."""
     order = generator(seed, "portfolio", "greedy").permutation(problem.size)
     x = np.zeros(problem.size, dtype=np.uint8)
     for _ in range(problem.chosen):

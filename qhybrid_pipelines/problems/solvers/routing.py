@@ -1,6 +1,6 @@
 """Routes of vehicles from a depot and back, as 0 and 1: which customer is which stop of which route.
 
-Variable ``x(v, s, i)`` says that customer ``i`` is stop ``s`` of route ``v``; behind them stand the bits of what each route leaves unused
+Variable ``x(v, s, i)`` says that customer ``i`` is stop ``s`` of route ``v``; after them come the bits of what each route leaves unused
 of the capacity. Where there are as many stops as customers, one for each, every stop is taken (the travelling salesman);
 otherwise routes may be shorter, and no stop follows an empty one.
 

@@ -96,7 +96,7 @@ def tabu_search(model: IsingModel, start: U8, seed: int, *, steps: int) -> U8:
     steps, drawn again each time. A flip that beats the best so far is always allowed; ties are broken at random.
 
     The baseline `tabu` is D-Wave's sampler. This search starts where a relaxation was rounded, ends after a number of steps
-    that is recorded, and shares no code with the baseline beside which the family's solver is shown.
+    that is recorded, and shares no code with the baseline that the family's solver is compared with.
 
     Source: F. Glover, G. Kochenberger, B. Alidaee, Management Science 44, 336 (1998); the tenure is that of
     U. Benlic and J.-K. Hao, Engineering Applications of Artificial Intelligence 26, 1162 (2013).

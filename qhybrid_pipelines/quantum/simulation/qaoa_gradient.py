@@ -92,7 +92,7 @@ class RingGenerator:
             _turn_pair(states, here, there, beta)
 
     def undo(self, states: C128, beta: float) -> float:
-        """Take the mixer back and return the sum over its pairs of ``Im <lambda|G|psi>``, each where it stands."""
+        """Take the mixer back and return the sum over its pairs of ``Im <lambda|G|psi>``, each at its own place."""
         slope = 0.0
         for here, there in reversed(self._pairs):
             psi, back = states

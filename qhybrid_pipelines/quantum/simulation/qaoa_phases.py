@@ -6,7 +6,7 @@ With :math:`D = \mathrm{diag}((-i)^{|x|})`, where :math:`|x|` counts the ones of
           R = \begin{pmatrix}\cos\beta & \sin\beta \\ \sin\beta & -\cos\beta\end{pmatrix}^{\otimes n}.
 
 So the mixer takes real arithmetic on real and imaginary parts, half of what complex matrices take, and D is a part of
-the phases beside it: once before the first mixer, twice (a sign) between mixers. After the last it moves no probability.
+the phases next to it: once before the first mixer, twice (a sign) between mixers. After the last it moves no probability.
 
 Without fields an outcome and its complement have the same energy, and the circuit keeps their amplitudes equal. Then the
 outcomes with a last bit of 0 are enough, half of all. On the state between D and R the last qubit's turn joins

@@ -41,7 +41,7 @@ def draw_shots(
     """Return the packed outcome of every shot, shape ``(points, repetitions, shots)``, ascending along the last axis.
 
     Each repetition draws ``shots`` uniforms from a PCG64 generator on its own seed and looks them up in the cumulated
-    probabilities: the multinomial distribution, and the same shots whichever points are sampled beside it.
+    probabilities: the multinomial distribution, and the same shots whichever points are sampled with it.
 
     Args:
         probabilities: shape ``(points, m)``; rows need not be normalised to the last digit.

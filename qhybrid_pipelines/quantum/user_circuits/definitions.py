@@ -40,7 +40,7 @@ class DefinedGate:
         body: its gates.
         gates: about so many when everything is written out.
         depth: how many definitions deep it goes.
-        constants: values of the names that its angles may use besides its parameters.
+        constants: values of the names that its angles may use in addition to its parameters.
     """
 
     name: str

@@ -38,6 +38,6 @@ REFUSED = {
     "let": "a register has one name only",
     "output": "measured bits are the only output",
     "pragma": "instructions to other tools are not accepted",
-    "OPENQASM": "the version stands once, in front of everything else",
+    "OPENQASM": "the version is given once, before everything else",
 }
 REMEDY = "Write gates, `barrier`, `input float` and measurements at the end."

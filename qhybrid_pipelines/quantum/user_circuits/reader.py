@@ -1,4 +1,4 @@
-"""Taking in a circuit that somebody else wrote: judged by its tokens, parsed in a child process, used as a template."""
+"""Reading a circuit that somebody else wrote: its tokens are checked, a child process parses it, and the result is a template."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def range_values(given: list[int | None], size: int | None, line: int) -> range:
     Args:
         given: the two or three numbers.
         size: of the register whose places are meant, None for a loop.
-        line: where it stands.
+        line: where it is.
 
     Raises:
         InvalidInput: the step is 0.

@@ -121,9 +121,9 @@ class Cursor:
 
 
 def unexpected_token_error(token: Token, *, expected: str) -> InvalidInput:
-    """Return the error for a token where something else must stand."""
+    """Return the error for a token where something else is required."""
     return InvalidInput(
-        f"{token.text[:40]!r} stands where {expected} must stand",
+        f"{token.text[:40]!r} is where {expected} should be",
         remedy="Write gates, `barrier`, `input float` and measurements at the end.",
         line=token.line,
     )

@@ -64,7 +64,7 @@ def assignment_rows(
 
 
 def find_warnings(circuit: UserCircuit, reduced_model: ReducedModel, variables: Sequence[str]) -> list[str]:
-    """Return what looks like a mistake in a circuit: inputs that move nothing, and gates beside the model's couplings."""
+    """Return what looks like a mistake in a circuit: inputs without an effect, and gates on pairs that the model does not couple."""
     warnings = list(circuit.warnings)
     if circuit.idle_inputs:
         warnings.append(f"inputs that move no angle: {_listed(circuit.idle_inputs)}")

@@ -1,4 +1,4 @@
-"""Convergence: how good the best of so many shots is, beside as many random outcomes."""
+"""Convergence: how good the best of so many shots is, compared with as many random outcomes."""
 
 from __future__ import annotations
 

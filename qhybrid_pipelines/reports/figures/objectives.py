@@ -1,4 +1,4 @@
-"""Objectives of raw shots as a histogram, beside those of random outcomes."""
+"""Objectives of raw shots as a histogram, compared with those of random outcomes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qhybrid_pipelines.reports.words import show_percent
 def objective_histogram(
     histogram: ObjectiveHistogram, *, unit: str, sense: str, reference: float | None, backend: str
 ) -> Drawing:
-    """Return the histogram of feasible objectives as measured at the best point, quantum beside random.
+    """Return the histogram of feasible objectives as measured at the best point, quantum next to random.
 
     Args:
         histogram: of one backend.
@@ -48,6 +48,6 @@ def objective_histogram(
     return Drawing(
         name="objectives",
         title=f"Objectives of raw shots on {backend}",
-        caption=f"Feasible outcomes of the best point before any post-processing, beside uniform random ones ({drawn}).{infeasible}",
+        caption=f"Feasible outcomes of the best point before any post-processing, next to uniform random ones ({drawn}).{infeasible}",
         figure=figure,
     )

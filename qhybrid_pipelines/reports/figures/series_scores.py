@@ -1,4 +1,4 @@
-"""One score along a series of circuits, a line for each backend, beside what uniform outcomes have."""
+"""One score along a series of circuits, a line for each backend, compared with uniform outcomes."""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ class Decider:
             self.offer(decision, found)
 
     def _judge(self, record: DecisionRecord, found: Found) -> dict[str, Any]:
-        """Return what a candidate is worth beside the first answer; an error if it could not be judged."""
+        """Return what a candidate is worth compared with the first answer; an error if it could not be judged."""
         unknown = {"outcome": CandidateOutcome.ERROR, "objective": None, "feasible": False, "gain": None}
         content = self.store.content(record.id)
         if content is None:

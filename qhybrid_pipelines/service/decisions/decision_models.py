@@ -66,12 +66,12 @@ class DecisionRequest(_Sent):
     subject: str | None = Field(
         default=None,
         pattern=SUBJECT_PATTERN,
-        description="What it is about; claims are held against outcomes by subject. The family where it is left out.",
+        description="What it is about; claims are compared with outcomes by subject. The default is the family.",
     )
     supersedes: str | None = Field(
         default=None, pattern=DECISION_PATTERN, description="An earlier decision of yours that this one replaces."
     )
-    quantum: bool = Field(default=True, description="Seek a quantum answer beside the classical one.")
+    quantum: bool = Field(default=True, description="Seek a quantum answer as well as the classical one.")
     seed: int = Field(default=0, ge=0, lt=2**63, description="Of solvers and scenarios.")
 
 

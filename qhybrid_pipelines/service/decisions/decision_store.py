@@ -29,7 +29,6 @@ MOST_CONTENTS = 20_000
 QUANTUM_OPEN = "open"
 
 _ANSWER_FIELDS = tuple(field.name for field in fields(AnswerRecord))
-_STATUS_FIELDS = ("state", "version", "reason", "boot", "deadline", "used_version", "last_outcome")
 _OWN_FIELDS = tuple(
     field.name for field in fields(DecisionRecord) if field.name not in ("status", "answers", "revision")
 )

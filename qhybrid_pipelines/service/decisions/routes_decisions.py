@@ -101,7 +101,7 @@ async def use_decision(request: Request, caller: Submitter, decision: str) -> Re
     openapi_extra=_body(decision_models.OutcomeReport),
 )
 async def report_outcome(request: Request, caller: Submitter, decision: str) -> Response:
-    """Say what came of a decision; what was claimed about its candidate is held against that."""
+    """Report the outcome of a decision, with which the claim about its candidate is compared."""
     service = await _service(request)
     reported = decision_body.read_outcome(await json_body(request))
     return _shown(await _apart(service, service.report, caller.principal, decision, reported))

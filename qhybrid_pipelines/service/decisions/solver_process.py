@@ -231,7 +231,7 @@ def _checked_problem(specification: Mapping[str, Any]) -> ProblemSpec:
 
 
 def _load(problem: ProblemSpec, files: Mapping[str, str]) -> Problem:
-    """Return the problem that texts which came along, a generator or a bundled graph stand for.
+    """Return the problem that texts that were sent with it, a generator or a bundled graph stand for.
 
     Raises:
         InvalidInput: names file and line, or the field.

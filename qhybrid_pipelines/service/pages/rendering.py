@@ -22,7 +22,7 @@ _HTML: Final = "text/html; charset=utf-8"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-#: What a browser may do with a report: show it, with the style that stands in it.
+#: What a browser may do with a report: show it, with the style that it contains.
 REPORT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,

@@ -87,7 +87,7 @@ class Deliveries:
         """Send what is next, and return whether there may be more to do, at once or after the endpoint's pause.
 
         Args:
-            endpoint: as it stands, neither disabled nor waiting.
+            endpoint: as stored, neither disabled nor waiting.
             channel: to its receiver.
             now: returns the present.
             chance: returns a number between 0 and 1.

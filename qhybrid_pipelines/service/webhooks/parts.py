@@ -87,7 +87,7 @@ class _Figures(Collector):
         self._webhooks = webhooks
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the figures as they stand."""
+        """Yield the present figures."""
         counts = self._webhooks.sender.deliveries.counts
         attempts = CounterMetricFamily("qhybrid_webhook_messages", "Messages to endpoints", labels=("outcome",))
         for outcome in ("delivered", "failed", "dead"):

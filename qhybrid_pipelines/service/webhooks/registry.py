@@ -18,7 +18,7 @@ from qhybrid_pipelines.service.webhooks.signatures import pepper_mark, secret_fo
 from qhybrid_pipelines.service.webhooks.target_addresses import parse_target
 from qhybrid_pipelines.service.webhooks.webhook_settings import WebhookSettings
 
-#: The secret before the last change signs beside the new one for so long.
+#: The secret before the last change signs together with the new one for so long.
 BOTH_SECRETS_FOR = timedelta(hours=24)
 MAX_REPLAYED = 100_000
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}")

@@ -1,6 +1,6 @@
 """Where messages may go: addresses of the public internet by HTTPS, and nothing behind the service's own walls.
 
-A receiver's address is written by whoever registers it, and the request is made by a machine that stands inside a network: without a
+A receiver's address is written by whoever registers it, and the request is made by a machine inside a network: without a
 bound it would be asked to talk to cloud metadata, databases and other services for them (SSRF). The rule is applied to the text when it is
 registered, and to every address that its name resolves to when a connection is made, because a name may change its mind (DNS rebinding).
 """

@@ -101,7 +101,7 @@ def find_completed_executions(
     Args:
         specifications: the registered experiments.
         lake: what was written of them.
-        control_plane: where their jobs stand.
+        control_plane: has the ledger of their jobs.
         damage: what cannot be read is noted here.
         experiments: keys of those that may have one; all when omitted.
     """

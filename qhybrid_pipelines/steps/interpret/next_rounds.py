@@ -32,7 +32,7 @@ def register_following(
 ) -> dict[str, list[RegisteredExperiment]]:
     """Register the next round of every decided execution that has one; return them by experiment, new or known.
 
-    The specification stands whole in the decision's row, so a crash before this step loses nothing, and a repetition
+    The whole specification is in the decision's row, so a crash before this step loses nothing, and a repetition
     finds the same key. An experiment whose decision cannot be read, or whose next round is refused, is noted.
     """
     registered: dict[str, list[RegisteredExperiment]] = {}

@@ -1,4 +1,4 @@
-"""What came back from a backend: predictions from measured expectations, and gradients beside the exact ones."""
+"""What came back from a backend: predictions from measured expectations, and gradients with the exact ones."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def read_manifest(backup: Home) -> Manifest:
         )
     except _Repeated as error:
         raise InvalidInput(
-            f"{str(error)!r} stands in it twice, and nobody can tell which one counts", remedy=ANOTHER, file=place
+            f"{str(error)!r} occurs in it twice, and nobody can tell which one counts", remedy=ANOTHER, file=place
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidInput(
@@ -224,7 +224,7 @@ def _kind(mode: int) -> str:
 
 
 class _Repeated(Exception):
-    """A key of an object stands in it twice."""
+    """A key occurs twice in an object."""
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

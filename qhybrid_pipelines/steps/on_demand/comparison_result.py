@@ -1,4 +1,4 @@
-"""What comes of holding two executions against each other, of whichever kind."""
+"""The result of comparing two executions, of whichever kind."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from qhybrid_pipelines.steps.values_from_rows import Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two executions held against each other.
+    """Two executions compared.
 
     Attributes:
         before: key and backend of the first.
         after: key and backend of the second.
         changes: recorded facts that differ.
         figures: one row per figure: ``figure``, ``before``, ``after``.
-        points: points that were held against each other: the same of both, or the best of each.
+        points: points that were compared: the same of both, or the best of each.
         counts: what the counts say; None where they cannot be compared.
         conclusion: in a sentence.
         quantity: what the counts' ``energy_change`` is the change of.

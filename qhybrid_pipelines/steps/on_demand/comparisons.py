@@ -129,10 +129,10 @@ class Execution:
 
 
 def compare_experiments(keys: Sequence[str], specifications: Specifications, lake: Lake) -> list[Comparison]:
-    """Hold every further experiment against the first, on each backend that both have; else on the first of each.
+    """Compare every further experiment with the first, on each backend that both have; else on the first of each.
 
     Raises:
-        InvalidInput: fewer than two, the same twice, an unknown one, a learning experiment, or sampling beside another kind.
+        InvalidInput: fewer than two, the same twice, an unknown one, a learning experiment, or sampling mixed with another kind.
         MissingUpstream: one has no verdict yet.
     """
     if len(set(keys)) < 2 or len(set(keys)) < len(keys):
@@ -169,7 +169,7 @@ def _decided(key: str, specifications: Specifications, lake: Lake) -> dict[str, 
 
 
 def compare_executions(before: Execution, after: Execution) -> Comparison:
-    """Hold two executions against each other."""
+    """Compare two executions."""
     changes = changed_facts(before.facts(), after.facts(), angles_differ=before.angles != after.angles)
     reason = _why_counts_cannot_be_compared(before, after)
     points = _matched_points(before, after) if reason is None else ()

@@ -1,6 +1,6 @@
 """A home backed up while its jobs run, and restored without paying anything twice.
 
-A backup is of the moment in which the ledger is copied. The lake is copied before that, so that it names nothing that the
+A backup shows the moment at which the ledger is copied. The lake is copied before that, so that it names nothing that the
 ledger does not know; what the ledger names (specifications, problem files, results as received, the adapters' memory) is
 copied after it and is never changed once it is written. Each file is replaced whole, so each copy is whole.
 
@@ -47,7 +47,7 @@ RESTORED = "restored from a backup of "
 def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
     """Copy a home into a folder that is made for it; jobs may be sent and collected meanwhile.
 
-    Left out is what is computed or published again (the warehouse, MLflow's records), Dagster's history, and the inbox.
+    Not copied is what can be computed or published again (the warehouse, MLflow's records), Dagster's history, and the inbox.
 
     Args:
         home: to be copied.
@@ -95,7 +95,7 @@ def restore(folder: Path, home: Home) -> Manifest:
 
 
 def check_backup(folder: Path) -> Manifest:
-    """Return what a backup holds, if it is whole and nothing but a backup; nothing is written.
+    """Return the contents of a backup after checking that it is complete and holds nothing else; nothing is written.
 
     Raises:
         InvalidInput: that is not a backup, or of a newer release.
@@ -271,7 +271,7 @@ def _write_copy(source: BinaryIO, copy: Path) -> str:
 
 
 def _check_places(home: Home, manifest: Manifest) -> None:
-    """Return if nothing stands where files of a backup are going to, but what an interrupted restore has left.
+    """Check that nothing is where files of a backup will go, except what an interrupted restore has left.
 
     Raises:
         InvalidInput: something does, and would be replaced.
@@ -294,7 +294,7 @@ def _check_places(home: Home, manifest: Manifest) -> None:
 
 
 def _check_ledger(backup: Home, manifest: Manifest) -> None:
-    """Return if the ledger of a backup is the one that its manifest speaks of; it is opened as a copy, elsewhere.
+    """Check that the ledger of a backup is the one in its manifest; a copy of it is opened.
 
     Raises:
         CorruptFile: it is not.

@@ -1,4 +1,4 @@
-"""What stands in a job's way through no fault of its own: a damaged file, a backend that no setting names, a wish nobody carried out."""
+"""What keeps a job from going on through no fault of its own: a damaged file, a backend that no setting names, a wish nobody carried out."""
 
 from __future__ import annotations
 

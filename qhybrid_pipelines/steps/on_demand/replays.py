@@ -1,4 +1,4 @@
-"""Replaying a job: its kept result through today's decoder, beside the counts that the lake has."""
+"""Replaying a job: its stored result through today's decoder, compared with the counts in the lake."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Replay:
 
 
 def replay(job: JobRecord, dispatcher: Dispatcher, lake: Lake, specifications: Specifications) -> Replay:
-    """Decode the kept result of a job again and compare it with what the lake has.
+    """Decode the stored result of a job again and compare it with what the lake has.
 
     Raises:
         InvalidInput: no result was ever received, or the lake has other circuits.
         MissingUpstream: the lake does not have the circuits.
-        CorruptFile: the kept bytes are gone or changed.
+        CorruptFile: the stored bytes are gone or changed.
     """
     sub_batch = find_sub_batch(job, dispatcher, lake, specifications)
     stored = _stored(lake, job)

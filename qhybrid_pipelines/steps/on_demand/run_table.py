@@ -28,7 +28,7 @@ DROPPED_FIRST = (
 #: Parts of a specification that are not settings of the circuit, or have a column of their own.
 _LEFT_OUT = ("name", "tier", "budget", "data_class", "lineage", "backends", "rounds", "baselines")
 _CIRCUIT = "problem.circuit"
-#: Fields that hold a file's name beside its hash.
+#: Fields that hold a file's name as well as its hash.
 _FILES = (_CIRCUIT, "sweep.file")
 
 

@@ -23,7 +23,7 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 if TYPE_CHECKING:
     from qhybrid_pipelines.storage.specifications import Specifications
 
-#: What is in the place of an energy: how likely the reference makes what was measured.
+#: What is in place of an energy: how likely the reference makes what was measured.
 QUANTITY = "reference probability"
 
 
@@ -82,7 +82,7 @@ class Series:
 
 
 def compare_series(keys: Sequence[str], specifications: Specifications, lake: Lake) -> list[Comparison]:
-    """Hold every further series against the first, on each backend that both have; else on the first of each.
+    """Compare every further series with the first, on each backend that both have; else on the first of each.
 
     Raises:
         MissingUpstream: one has no verdicts yet.

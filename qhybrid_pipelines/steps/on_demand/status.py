@@ -35,7 +35,7 @@ MAX_NEXT = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How a home stands.
+    """The state of a home.
 
     Attributes:
         now: when this was read, UTC.
@@ -59,7 +59,7 @@ class Status:
 def read_status(
     home: Home, control_plane: ControlPlane, specifications: Specifications, lake: Lake, *, now: datetime
 ) -> Status:
-    """Return how a home stands; nothing is asked of any provider."""
+    """Return the state of a home; nothing is asked of any provider."""
     ledger = control_plane.ledger
     unended = [job for job in ledger.jobs(states=NOT_ENDED) if job.experiment != CANARY_EXPERIMENT]
     totals = ledger.job_totals(without=CANARY_EXPERIMENT, since=now - MONEY_WINDOW)

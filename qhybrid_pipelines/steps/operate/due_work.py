@@ -74,7 +74,7 @@ def find_due_work(
     Args:
         specifications: the registered experiments.
         lake: what was written of them.
-        control_plane: where their jobs stand.
+        control_plane: has the ledger of their jobs.
         registration: the door for next rounds.
         damage: an experiment that cannot be read is noted here.
         marks: tell which experiments are settled; new ones are added, and what there was no time for is noted.
@@ -126,7 +126,7 @@ def _with_requester(readable: Iterable[tuple[str, AnySpec]], home: Home, damage:
 
 
 def _stat_decided(key: str, spec: AnySpec, lake: Lake) -> FilesSeen | None:
-    """Return how the files of a decided experiment stand, or None where it is not decided."""
+    """Return size and time of the files of a decided experiment, or None where it is not decided."""
     tables, home = deciding_tables(key, spec), lake.home
     if not lake.exists(*tables[-1]):  # what is written last
         return None

@@ -22,7 +22,7 @@ from qhybrid_pipelines.storage.warehouse import PublishReport
 
 
 def publish(home: Home, ledger: Ledger) -> PublishReport:
-    """Build a snapshot from the lake and the ledger and put it in the place of the last one.
+    """Build a snapshot from the lake and the ledger and put it in place of the last one.
 
     With it the ledger's last event is noted outside the database, where the ledger still contains the one before; where
     it does not, `qhybrid doctor` and the check of the warehouse say so.

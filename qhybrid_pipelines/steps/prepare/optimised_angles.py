@@ -1,4 +1,4 @@
-"""Optimised angles, kept by the content of what they were optimised for: an estimate, a run and a retry pay for them once."""
+"""Optimised angles, stored by the content of what they were optimised for: an estimate, a run and a retry pay for them once."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class LedgerPlace(Protocol):
         """Tell whether a copy was kept."""
 
     def put_back(self) -> None:
-        """Put the copy in the place of the ledger."""
+        """Put the copy in place of the ledger."""
 
     def twin(self, folder: Path) -> LedgerPlace:
         """Return a copy of the ledger that somebody else opens from now on."""

@@ -21,10 +21,10 @@ def row(angle, shots, **fields):
 
 def test_the_easiest_and_the_hardest_angle_are_named():
     assert sensitivity_sentence([row("gamma 1", 515), row("beta 1", 1544)]) == (
-        "mean energy -9.75 without noise, -7.5 of random outcomes; 515 shots tell gamma 1 from 0.1 rad beside it, "
+        "mean energy -9.75 without noise, -7.5 of random outcomes; 515 shots tell gamma 1 from 0.1 rad away, "
         "1,544 tell beta 1, and 2,560 are planned a point"
     )
-    assert "515 shots tell gamma 1 from 0.1 rad beside it, and 2,560" in sensitivity_sentence([row("gamma 1", 515)])
+    assert "515 shots tell gamma 1 from 0.1 rad away, and 2,560" in sensitivity_sentence([row("gamma 1", 515)])
 
 
 def test_angles_that_no_shots_tell_are_named():

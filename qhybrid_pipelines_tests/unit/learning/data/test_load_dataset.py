@@ -163,7 +163,7 @@ def test_truth_values_are_the_same_in_both_formats():
         ("a;y\n1;0\n", {}, (1, None), "semicolons"),
         ("a,y\n", {}, (None, None), "no rows"),
         ("", {}, (None, None), "empty"),
-        ("y\n1\n0\n", {}, (None, None), "no column besides the label"),
+        ("y\n1\n0\n", {}, (None, None), "no column except the label"),
         (b"a,y\n1,0\n\xff,1\n", {}, (3, None), "UTF-8"),
         ('a,y\n1,0\n"2,1\n', {}, (3, None), "not CSV"),
         ("a,y\n" + "1,0\n" * (MAX_ROWS + 1), {}, (None, None), f"more than {MAX_ROWS}"),
