@@ -3,6 +3,9 @@
     python tools/mutants.py                              # all rooms of mutation/scope.toml, each by its sample
     python tools/mutants.py --module problems.verdict --sample 0     # every mutant of one module
     python tools/mutants.py --resume                     # go on after an interruption
+    python tools/mutants.py --room jobs --seconds 5      # a mutant's quickest tests only: a share that is too low, soon
+    python tools/mutants.py --room jobs --again          # those mutants that survived, with all tests
+    python tools/mutants.py --room jobs --again --tests unit/control/jobs/test_limits.py     # or with new ones only
     python tools/mutants.py --page                       # write docs/mutation.md from the last reports
 
 Each room's outcomes go to build/mutants/ROOM.jsonl, one line a mutant. Exit code 1 if a room kills less than 85 %.
@@ -26,9 +29,9 @@ from typing import Any
 
 import pytest
 from mutation.operators import Mutant
-from mutation.report import Summary, read_summaries, write_page
-from mutation.session import PATIENCE, MutationSession, Target
-from mutation.trials import Outcome, describe
+from mutation.report import NOTICED, Summary, read_summaries, write_page
+from mutation.session import CONTROL_TESTS, PATIENCE, MutationSession, Target
+from mutation.trials import UNREACHED, Outcome, describe
 from related_tests import PACKAGE, QUICK_MARKS, ROOT, TESTS
 
 SCOPE = Path(__file__).parent / "mutation" / "scope.toml"
@@ -76,36 +79,43 @@ def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> in
     """Try the mutants of a room in this process and write its report; returns an exit code."""
     report = REPORTS / f"{'some' if options.module else name}.jsonl"
     REPORTS.mkdir(parents=True, exist_ok=True)
-    kept = Summary.read(report) if options.resume and report.exists() else None
+    known = Summary.read(report) if (options.resume or options.again) and report.exists() else None
     size = room["sample"] if options.sample is None else options.sample
-    began = time.monotonic() - (kept.seconds if kept else 0.0)
+    began = time.monotonic() - (known.seconds if known else 0.0)
 
     def choose(mutants: list[Mutant]) -> list[Mutant]:
         rng = random.Random(options.seed)  # noqa: S311 - a sample, no secret
-        sampled = rng.sample(mutants, size) if 0 < size < len(mutants) else mutants
-        if kept is None:
-            head = {
-                "room": name,
-                "population": len(mutants),
-                "sample": len(sampled),
-                "seed": options.seed,
-                "date": time.strftime("%Y-%m-%d"),
-                "commit": _commit(),
-            }
-            report.write_text(json.dumps(head) + "\n", "utf-8")
-        known = {outcome["mutant"] for outcome in kept.outcomes} if kept else set()
-        return [mutant for mutant in sorted(sampled, key=mutants.index) if mutant.name not in known]
+        # In the order of the draw: as many as were tried before a run was cut off are a sample, too.
+        sampled = rng.sample(mutants, size if 0 < size < len(mutants) else len(mutants))
+        names = {mutant.name for mutant in sampled}
+        outcomes = [outcome for outcome in (known.outcomes if known else ()) if outcome["mutant"] in names]
+        head = {
+            "room": name,
+            "population": len(mutants),
+            "sample": len(sampled),
+            "seed": options.seed,
+            "date": time.strftime("%Y-%m-%d"),
+            "commit": _commit(),
+        }
+        report.write_text("".join(json.dumps(line) + "\n" for line in (head, *outcomes)), "utf-8")
+        tried = {outcome["mutant"] for outcome in outcomes if not options.again or outcome["state"] in NOTICED}
+        if options.again and options.tests:
+            sampled = [mutant for mutant in sampled if mutant.name in {outcome["mutant"] for outcome in outcomes}]
+        return [mutant for mutant in sampled if mutant.name not in tried]
 
     def told(outcome: Outcome) -> None:
+        if options.again and options.tests and outcome.state == UNREACHED:
+            return  # it stays what all tests have found
         line = describe(outcome) | {"at": round(time.monotonic() - began, 1)}
         with report.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(line) + "\n")
-        if outcome.state in {"survived", "unreached"}:
+        if outcome.state not in NOTICED:
             mutant = outcome.mutant
             print(f"{outcome.state}: {mutant.name} line {mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True)
 
-    tests = [f"{TESTS}/{test}" for test in room["tests"]]
+    tests = [f"{TESTS}/{test}" for test in options.tests or room["tests"]]
     left_out = [f"--deselect={TESTS}/{test}" for test in room.get("without_tests", ())]
+    left_out += [f"-k=not ({' or '.join(words)})"] if (words := room.get("without_words")) else []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         session = MutationSession(
             find_targets(room, options.module),
@@ -116,6 +126,7 @@ def run_room(name: str, room: dict[str, Any], options: argparse.Namespace) -> in
             root=ROOT,
             patience=options.patience,
             control_tests=options.control_tests,
+            seconds=options.seconds,
         )
         arguments = ["-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"]
         code = pytest.main([*arguments, f"--basetemp={folder}/pytest", *left_out, *tests], plugins=[session])
@@ -136,12 +147,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=scope["seed"], help="of the sample")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument(
-        "--control-tests", type=int, help="how many tests unchanged code is tried with in each module; default: all"
+        "--control-tests",
+        type=int,
+        default=CONTROL_TESTS,
+        help="how many tests, the quickest, unchanged code is tried with in each module; 0: all",
     )
     parser.add_argument(
         "--patience", type=float, default=PATIENCE, help="times what its tests take that a mutant may take"
     )
     parser.add_argument("--resume", action="store_true", help="keep the outcomes of a run that was cut off")
+    parser.add_argument("--seconds", type=float, default=0.0, help="most that a mutant's tests take together; 0: all")
+    parser.add_argument("--tests", nargs="+", metavar="TEST", help="in the place of all tests of the room")
+    parser.add_argument(
+        "--again", action="store_true", help="keep what was noticed, and try the survivors with new tests"
+    )
     parser.add_argument("--page", action="store_true", help="write docs/mutation.md from the last reports")
     options = parser.parse_args()
     if options.page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -24,17 +25,18 @@ _SCRIPT = (
 )
 
 
-class MutantFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class ModuleFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds one module, whose code it holds.
 
     Args:
         module: dotted name.
-        file: of the source that the mutant was made of.
-        code: of the mutant.
+        file: of the source that the code was made of.
+        code: of a mutant, or a tree to be compiled.
     """
 
-    def __init__(self, module: str, file: Path, code: CodeType) -> None:
-        self._module, self._file, self._code = module, file, code
+    def __init__(self, module: str, file: Path, code: CodeType | ast.Module) -> None:
+        self._module, self._file = module, file
+        self._code = compile(code, str(file), "exec", 0, True) if isinstance(code, ast.Module) else code
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -49,11 +51,11 @@ class MutantFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Leave it to Python."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the mutant's code."""
+        """Run the code."""
         exec(self._code, module.__dict__)  # noqa: S102 - that is what it is for
 
     def get_code(self, _: str) -> CodeType:
-        """Return the mutant's code, for a module that is run as a script."""
+        """Return the code, for a module that is run as a script."""
         return self._code
 
     def get_filename(self, _: str) -> str:
@@ -79,7 +81,7 @@ def main(settings: str, arguments: list[str]) -> None:
     told = json.loads(Path(settings).read_text("utf-8"))
     mutant, file = Mutant(**told["mutant"]), Path(told["file"])
     code = compile_mutant(mutant, file.read_text("utf-8"), str(file))
-    sys.meta_path.insert(0, MutantFinder(mutant.module, file, code))
+    sys.meta_path.insert(0, ModuleFinder(mutant.module, file, code))
     sys.executable = str(Path(settings).with_name("python"))
     is_isolated = False
     while arguments and arguments[0].startswith("-") and arguments[0] not in {"-c", "-m"}:

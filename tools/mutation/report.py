@@ -12,6 +12,8 @@ from typing import Any
 
 from scipy.stats import binomtest
 
+#: A test failed, or the mutant never ended.
+NOTICED = ("killed", "timeout")
 #: Reviewed survivors: why each is left, by the name of the mutant.
 NOTES = Path(__file__).with_name("survivors.toml")
 
@@ -30,9 +32,9 @@ class Summary:
 
     @classmethod
     def read(cls, report: Path) -> Summary:
-        """Read a report."""
+        """Read a report; of a mutant that was tried again, the last outcome counts."""
         head, *outcomes = map(json.loads, report.read_text("utf-8").splitlines())
-        return cls(head, tuple(outcomes))
+        return cls(head, tuple({outcome["mutant"]: outcome for outcome in outcomes}.values()))
 
     @property
     def states(self) -> Counter[str]:
@@ -42,17 +44,12 @@ class Summary:
     @property
     def killed(self) -> int:
         """Mutants that a test noticed, or that never ended."""
-        return self.states["killed"] + self.states["timeout"]
+        return sum(self.states[state] for state in NOTICED)
 
     @property
     def share(self) -> float:
         """Share of the tried mutants that were killed."""
         return self.killed / max(1, len(self.outcomes))
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether all mutants of the sample were tried."""
-        return len(self.outcomes) >= self.head["sample"]
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -70,7 +67,7 @@ class Summary:
     @property
     def survivors(self) -> list[dict[str, Any]]:
         """Mutants that no test noticed."""
-        return [outcome for outcome in self.outcomes if outcome["state"] in {"survived", "unreached"}]
+        return [outcome for outcome in self.outcomes if outcome["state"] not in NOTICED]
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -93,7 +90,8 @@ def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence
         f"changed function. At least {least_share:.0%} must be noticed in each room. A survivor that cannot be told from the original counts as a",
         "survivor all the same. Scope and seed: `tools/mutation/scope.toml`; what is changed: `tools/mutation/operators.py`.",
         "Of a room with more mutants than were tried, the seed draws those that are; the interval is Wilson's, of the share in the whole room.",
-        "A mutant that never ended within five times what its tests take otherwise counts as killed. Made by `python tools/mutants.py --page`.",
+        "They are tried in the order of the draw, so that those of a run that was cut off are a sample too; survivors were tried again with",
+        "the tests that were written for them. A mutant that never ended counts as killed. Made by `python tools/mutants.py --page`.",
         "",
         "| Room | Mutants | Tried | Killed | Never ended | Survived | Not reached | Share | 95 % interval | Minutes | Date | Commit |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|---|---|",
@@ -102,12 +100,8 @@ def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence
         head, states, (low, high) = summary.head, summary.states, summary.interval
         figures = (states[name] for name in ("killed", "timeout", "survived", "unreached"))
         cells = [head["room"], head["population"], len(summary.outcomes), *figures, f"{summary.share:.1%}"]
-        # They are tried in the order of the modules, so those of a run that was cut off are not a sample of the room.
-        interval = (
-            f"{low:.1%} to {high:.1%}"
-            if summary.is_finished
-            else f"cut off: {len(summary.outcomes)} of {head['sample']}"
-        )
+        rest = head["sample"] - len(summary.outcomes)
+        interval = f"{low:.1%} to {high:.1%}" + (f", {rest} not tried" if rest > 0 else "")
         cells += [interval, f"{summary.seconds / 60:.0f}", head["date"], f"`{head['commit']}`"]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     missing = [room for room in rooms if room not in {summary.head["room"] for summary in summaries}]

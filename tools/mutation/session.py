@@ -1,8 +1,8 @@
 """One pytest session in which every mutant is a forked process: imports and collection are paid once.
 
-The tests run once unchanged, under a profiler that notes which functions of the mutated modules each of them calls. A mutant is then
-tried by the tests that call its function, quickest first, until one fails. A change within a function is put into the collected
-modules by exchanging the function's code. A change of what a module does when it is imported, or of a function that is called then, makes the
+The tests run once unchanged, and it is noted which functions of the mutated modules each of them calls. A mutant is then
+tried by the tests that call its function, until one fails: first those that have noticed another mutant of the module, then the quickest.
+A change within a function is put into the collected modules by exchanging the function's code. A change of what a module does when it is imported, or of a function that is called then, makes the
 forked process forget the module and all that imports it, and collect again. Processes that tests start through `sys.executable` import the
 mutant too.
 """
@@ -12,27 +12,31 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import math
 import os
 import select
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import FunctionType
 
 import pytest
 from mutation import interpreter
+from mutation.call_recorder import CallRecorder
 from mutation.changed_code import exchange, forget, is_test, restore_submodules
 from mutation.operators import Mutant, compile_mutant, list_mutants
 from mutation.trials import BROKEN, KILLED, TIMEOUT, UNREACHED, Outcome, Trial, run_child
 from related_tests import QUICK_MARKS
 
-#: The mutant that changes nothing. Imported anew like the others, it must survive.
+#: The mutant that changes nothing. It must survive in each module that is imported anew for a mutant.
 CONTROL = "control"
-#: A mutant may take this many times as long as its tests did, and these seconds more.
-PATIENCE, GRACE_SECONDS = 5.0, 10.0
+#: A mutant may take this many times as long as its tests did, and these seconds more: importing half the package anew is part of them.
+PATIENCE, GRACE_SECONDS = 5.0, 60.0
+#: How many tests the control runs in each module. All of them passed in the first run; what remains to be shown is that importing a
+#: module anew, which the quickest tests do as well as the slowest, does not fail them.
+CONTROL_TESTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +71,6 @@ class Baseline:
     at_import: set[tuple[str, str]] = field(default_factory=set)
 
 
-class CallRecorder:
-    """Notes which functions of some files are called.
-
-    Args:
-        module_by_file: file name as code objects give it -> module.
-    """
-
-    def __init__(self, module_by_file: Mapping[str, str]) -> None:
-        self._modules = module_by_file
-        self.seen: set[tuple[str, str]] = set()
-
-    def start(self) -> None:
-        """Begin, in this thread and in those to come."""
-        threading.setprofile(self._note)
-        sys.setprofile(self._note)
-
-    def stop(self) -> None:
-        """End."""
-        sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
-
-    def _note(self, frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and (module := self._modules.get(frame.f_code.co_filename)):
-            self.seen.add((module, frame.f_code.co_qualname.partition(".<locals>")[0]))
-
-
 class MutationSession:
     """A pytest plugin whose run loop tries mutants.
 
@@ -104,7 +82,8 @@ class MutationSession:
         folder: for interpreters that import a mutant.
         root: of the repository.
         patience: a mutant may take this many times as long as its tests did; on a busy machine more than usual.
-        control_tests: how many tests, the quickest ones, a mutant that changes nothing has to survive; all if None.
+        control_tests: how many tests, the quickest ones, a mutant that changes nothing has to survive; all if 0.
+        seconds: tests of a mutant begin as long as those before them take no longer than this together; all if 0.
     """
 
     def __init__(
@@ -117,16 +96,17 @@ class MutationSession:
         folder: Path,
         root: Path,
         patience: float = PATIENCE,
-        control_tests: int | None = None,
+        control_tests: int = CONTROL_TESTS,
+        seconds: float = 0.0,
     ) -> None:
-        self._patience, self._control_tests = patience, control_tests
+        self._patience, self._control_tests, self._seconds = patience, control_tests, seconds or math.inf
         self._targets = {target.module: target for target in targets}
         self._choose, self._told, self._workers, self._folder, self._root = choose, told, workers, folder, root
         self._sources = {target.module: target.file.read_text("utf-8") for target in targets}
-        self._recorder = CallRecorder({str(target.file): target.module for target in targets})
-        self._recorder.start()
+        self._recorder = CallRecorder({target.module: target.file for target in targets})
+        sys.meta_path[:0] = self._recorder.finders
         self.baseline = Baseline()
-        self.population = 0
+        self._noticed: dict[str, set[str]] = {}
 
     def pytest_sessionstart(self) -> None:
         """Let property tests take the same examples for every mutant, and keep none from one to the next."""
@@ -138,17 +118,17 @@ class MutationSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests once as they are, then once for each mutant."""
-        self._recorder.stop()
         if session.testsfailed:
             pytest.exit("tests cannot be collected", returncode=3)
         self.baseline.at_import = set(self._recorder.seen)
         self._read_baseline(session)
         items = {item.nodeid: item for item in session.items if item.nodeid in self.baseline.seconds}
         mutants = [mutant for name in self._targets for mutant in list_mutants(name, self._sources[name])]
-        self.population = len(mutants)
         functions = self._functions()
-        self._try_all([Mutant(name, "", CONTROL, 0, 0, "", "", -1) for name in self._targets], items, functions)
-        self._try_all(self._choose(mutants), items, functions)
+        chosen = self._choose(mutants)
+        imported = {mutant.module for mutant in chosen if self._is_imported(mutant)}
+        self._try_all([Mutant(name, "", CONTROL, 0, 0, "", "", -1) for name in sorted(imported)], items, functions)
+        self._try_all(chosen, items, functions)
         return True
 
     def _try_all(
@@ -159,7 +139,7 @@ class MutationSession:
     ) -> None:
         running: dict[int, Trial] = {}
         for mutant in mutants:
-            chosen = self._tests(mutant)[: self._control_tests if mutant.operator == CONTROL else None]
+            chosen = self._tests(mutant)[: (mutant.operator == CONTROL and self._control_tests) or None]
             if not chosen:
                 self._tell(Outcome(mutant, UNREACHED))
                 continue
@@ -196,9 +176,7 @@ class MutationSession:
         for at, item in enumerate(session.items):
             self._recorder.seen.clear()
             began = time.perf_counter()
-            self._recorder.start()
             failed = _fails(item, session.items[at + 1] if at + 1 < len(session.items) else None)
-            self._recorder.stop()
             told = {
                 "name": item.nodeid,
                 "failed": failed,
@@ -208,14 +186,17 @@ class MutationSession:
             os.write(write, (json.dumps(told) + "\n").encode())
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests of a mutant, quickest first."""
+        """Return the tests of a mutant: first those that have noticed another one of its module, then the quickest."""
         target, callers = self._targets[mutant.module], self.baseline.callers
         if self._is_imported(mutant):
             chosen = {test for (module, _), tests in callers.items() if module == mutant.module for test in tests}
         else:
             chosen = set(callers.get((mutant.module, mutant.qualname), ()))
         chosen |= {name for name in self.baseline.seconds if name.startswith(target.own_tests or ("\0",))}
-        return sorted(chosen, key=lambda name: (self.baseline.seconds[name], name))
+        noticed, seconds = self._noticed.get(mutant.module, set()), self.baseline.seconds
+        ordered = sorted(chosen, key=lambda name: (name not in noticed, seconds[name], name))
+        before = itertools.accumulate((seconds[name] for name in ordered), initial=0.0)
+        return [name for name, total in zip(ordered, before, strict=False) if total <= self._seconds]
 
     def _is_imported(self, mutant: Mutant) -> bool:
         return not mutant.qualname or (mutant.module, mutant.qualname) in self.baseline.at_import
@@ -245,7 +226,7 @@ class MutationSession:
             return
         left = [name for name in sys.modules if name == mutant.module or name in target.dependents or is_test(name)]
         forget(left)
-        sys.meta_path.insert(0, interpreter.MutantFinder(mutant.module, target.file, code))
+        sys.meta_path.insert(0, interpreter.ModuleFinder(mutant.module, target.file, code))
         restore_submodules(left)
         chosen_again = _ChosenAgain(names, self.baseline.seconds)
         arguments = ["-x", "-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", f"--rootdir={self._root}"]
@@ -263,6 +244,7 @@ class MutationSession:
             )
             pytest.exit("unchanged code must survive", returncode=3)
         if not is_control:
+            self._noticed.setdefault(outcome.mutant.module, set()).add(outcome.by)
             self._told(outcome)
 
     def _reap(self, running: dict[int, Trial]) -> None:
