@@ -10,6 +10,7 @@ mutant too.
 from __future__ import annotations
 
 import gc
+import hashlib
 import itertools
 import json
 import math
@@ -28,7 +29,7 @@ from mutation.call_recorder import CallRecorder
 from mutation.changed_code import exchange, forget, is_test, restore_submodules
 from mutation.operators import Mutant, compile_mutant, list_mutants
 from mutation.trials import BROKEN, KILLED, TIMEOUT, UNREACHED, Outcome, Trial, run_child
-from related_tests import QUICK_MARKS
+from related_tests import PACKAGE, QUICK_MARKS, TESTS
 
 #: The mutant that changes nothing. It must survive in each module that is imported anew for a mutant.
 CONTROL = "control"
@@ -61,7 +62,7 @@ class Baseline:
     """The tests on unchanged code.
 
     Attributes:
-        seconds: node id -> duration.
+        seconds: node id -> processor time, of the processes that it has started and waited for too.
         callers: (module, qualified name of the outermost function) -> node ids of the tests that call it.
         at_import: functions that are called when modules are imported.
     """
@@ -106,6 +107,7 @@ class MutationSession:
         self._recorder = CallRecorder({target.module: target.file for target in targets})
         sys.meta_path[:0] = self._recorder.finders
         self.baseline = Baseline()
+        self._baselines = root / "build" / "mutants" / "baselines"
         self._noticed: dict[str, set[str]] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -153,34 +155,46 @@ class MutationSession:
             self._reap(running)
 
     def _read_baseline(self, session: pytest.Session) -> None:
-        read, write = os.pipe()
-        if not os.fork():
-            run_child(lambda: self._run_unchanged(session, write))
-        os.close(write)
+        """Run the tests on unchanged code, or read what came of it when nothing was different."""
+        code = hashlib.sha256("".join(item.nodeid for item in session.items).encode())
+        for file in sorted(
+            itertools.chain.from_iterable(self._root.glob(f"{name}/**/*.py") for name in (PACKAGE, TESTS))
+        ):
+            code.update(file.read_bytes())
+        stored = self._baselines / f"{code.hexdigest()}.jsonl"
+        if not stored.exists():
+            read, write = os.pipe()
+            if not os.fork():
+                run_child(lambda: self._run_unchanged(session, write))
+            os.close(write)
+            with os.fdopen(read) as lines:
+                text = lines.read()
+            os.wait()
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            stored.write_text(text, "utf-8")
         failed = []
-        with os.fdopen(read) as lines:
-            for line in lines:
-                told = json.loads(line)
-                if told["failed"]:
-                    failed.append(told["name"])
-                    continue
-                self.baseline.seconds[told["name"]] = told["seconds"]
-                for module, function in told["calls"]:
-                    self.baseline.callers.setdefault((module, function), set()).add(told["name"])
-        os.wait()
+        for line in stored.read_text("utf-8").splitlines():
+            told = json.loads(line)
+            if told["failed"]:
+                failed.append(told["name"])
+                continue
+            self.baseline.seconds[told["name"]] = told["seconds"]
+            for module, function in told["calls"]:
+                self.baseline.callers.setdefault((module, function), set()).add(told["name"])
         if failed or len(self.baseline.seconds) != len(session.items):
+            stored.unlink()
             print("tests that fail on unchanged code:", *failed or ["the process ended early"], sep="\n  ")
             pytest.exit("the tests must pass on unchanged code", returncode=3)
 
     def _run_unchanged(self, session: pytest.Session, write: int) -> None:
         for at, item in enumerate(session.items):
             self._recorder.seen.clear()
-            began = time.perf_counter()
+            began = sum(os.times()[:4])
             failed = _fails(item, session.items[at + 1] if at + 1 < len(session.items) else None)
             told = {
                 "name": item.nodeid,
                 "failed": failed,
-                "seconds": time.perf_counter() - began,
+                "seconds": sum(os.times()[:4]) - began,
                 "calls": sorted(self._recorder.seen),
             }
             os.write(write, (json.dumps(told) + "\n").encode())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +17,8 @@ from mutation.operators import Mutant
 KILLED, TIMEOUT, SURVIVED, UNREACHED = "killed", "timeout", "survived", "unreached"
 #: What went wrong with the machinery and not with a test; the run is void.
 BROKEN = "broken"
+#: Where other work fills the machine, a second of work may take this many on the clock, and some wait for nothing.
+_CLOCK_FACTOR, _CLOCK_GRACE_SECONDS = 6.0, 120.0
 
 
 @dataclass(slots=True)
@@ -37,12 +41,19 @@ class Outcome:
 
 
 class Trial:
-    """A mutant in a process of its own, which writes the name of the first test that fails and ends."""
+    """A mutant in a process of its own, which writes the name of the first test that fails and ends.
+
+    Args:
+        mutant: the change.
+        tests: names of those that are run.
+        seconds: of processor time that it may take; then it counts as one that never ends.
+    """
 
     def __init__(self, mutant: Mutant, tests: Sequence[str], seconds: float) -> None:
         self._mutant, self._tests, self._timed_out, self._told = mutant, len(tests), False, b""
         self._began = time.monotonic()
-        self.ends_at = self._began + seconds
+        self._seconds = seconds
+        self.ends_at = self._began + _CLOCK_FACTOR * seconds + _CLOCK_GRACE_SECONDS
         self.pipe = -1
 
     def start(self, work: Callable[[int], None]) -> None:
@@ -52,6 +63,8 @@ class Trial:
         if not self._pid:
             os.close(self.pipe)
             os.setpgid(0, 0)
+            used = math.ceil(time.process_time() + self._seconds)
+            resource.setrlimit(resource.RLIMIT_CPU, (used, resource.getrlimit(resource.RLIMIT_CPU)[1]))
             run_child(lambda: work(write), crash=lambda: os.write(write, b"crash"))
         os.close(write)
 
@@ -72,6 +85,7 @@ class Trial:
         _, status = os.waitpid(self._pid, 0)
         with contextlib.suppress(ProcessLookupError):  # what its tests have left behind
             os.killpg(self._pid, signal.SIGKILL)
+        self._timed_out |= os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
         died = status != 0 and not self._timed_out
         by = self._told.decode() or ("crash" if died else "")
         state = TIMEOUT if self._timed_out and not by else KILLED if by else SURVIVED

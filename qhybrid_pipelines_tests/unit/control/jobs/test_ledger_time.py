@@ -240,3 +240,36 @@ def test_a_wrong_clock_gives_no_refused_result_up(harness: DispatcherHarness) ->
         dispatcher(timedelta(days=1)).collect(job.job_id, make_batch())
     result.write_bytes(whole)
     assert right.collect(job.job_id, make_batch()).job.state is JobState.VERIFIED
+
+
+class TestEdges:
+    """Times that lie exactly on a bound."""
+
+    @pytest.mark.parametrize(("seconds", "agrees"), [(60, True), (-60, True), (61, False), (-61, False)])
+    def test_clocks_a_minute_apart_still_agree(self, seconds: int, *, agrees: bool) -> None:
+        machine = SettableClock()
+        time = LedgerTime(MemoryLedger(), machine.clock)
+        time.now()
+        machine.offset = timedelta(seconds=seconds)
+        if agrees:
+            time.check("vendor")
+        else:
+            with pytest.raises(ClockDisagreement, match=r"61 s (forward|back)"):
+                time.check("vendor")
+
+    @pytest.mark.parametrize(
+        ("passed", "questions"), [((0.0, 0.0), 1), ((0.0, 0.9), 1), ((0.0, 1.0), 2), ((1.0, 0.5), 2)]
+    )
+    def test_a_reading_counts_for_a_second(self, passed: tuple[float, float], questions: int) -> None:
+        """The ledger's clock is asked once for both, unless a second has passed or the machine's counter runs backwards."""
+        machine, ledger, asked = SettableClock(), MemoryLedger(), []
+        read = ledger.read_time
+        ledger.read_time = lambda now: (asked.append(now), read(now))[1]
+        time = LedgerTime(ledger, machine.clock)
+        for machine.passed_seconds in passed:
+            time.now()
+        assert len(asked) == questions
+
+    @pytest.mark.parametrize(("ahead", "is_ahead"), [(60, False), (61, True)])
+    def test_a_stored_time_a_minute_ahead_is_no_wrong_clock_yet(self, ahead: int, *, is_ahead: bool) -> None:
+        assert LedgerTime(MemoryLedger(), SettableClock().clock).is_ahead(NOW + timedelta(seconds=ahead)) is is_ahead

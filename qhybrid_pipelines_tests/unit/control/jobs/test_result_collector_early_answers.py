@@ -80,6 +80,8 @@ class TestResults:
         doubted = harness.ledger.job(job.job_id)
         assert (doubted.state, doubted.has_doubted_result) == (S.COMPLETED, True)
         assert RawStore(harness.path / "raw").get(doubted.result_sha256) == path.read_bytes()
+        noted = {"phase": "verify", "class": "CorruptResult", "retryable": False, "sha256": doubted.result_sha256}
+        assert harness.ledger.events(job.job_id)[-1].detail == noted
         assert f"`qhybrid jobs fetch {job.job_id}`" in next_steps(doubted, harness.now).partition(";")[0]
 
         path.write_bytes(whole)
