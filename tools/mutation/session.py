@@ -127,6 +127,7 @@ class MutationSession:
         items = {item.nodeid: item for item in session.items if item.nodeid in self.baseline.seconds}
         mutants = [mutant for name in self._targets for mutant in list_mutants(name, self._sources[name])]
         functions = self._functions()
+        gc.freeze()  # what is here stays shared with the forked processes
         chosen = self._choose(mutants)
         imported = {mutant.module for mutant in chosen if self._is_imported(mutant)}
         self._try_all([Mutant(name, "", CONTROL, 0, 0, "", "", -1) for name in sorted(imported)], items, functions)
@@ -242,13 +243,16 @@ class MutationSession:
         forget(left)
         sys.meta_path.insert(0, interpreter.ModuleFinder(mutant.module, target.file, code))
         restore_submodules(left)
-        chosen_again = _ChosenAgain(names, self.baseline.seconds)
         arguments = ["-x", "-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", f"--rootdir={self._root}"]
-        ended = pytest.main([*arguments, *sorted({name.partition("::")[0] for name in names})], plugins=[chosen_again])
-        if ended in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
-            os.write(write, (chosen_again.failed or "collection").encode())
-        elif ended != pytest.ExitCode.OK:
-            os.write(write, f"{BROKEN}: pytest ended with {ended!r}".encode())
+        for file in dict.fromkeys(name.partition("::")[0] for name in names):  # most mutants end with the first one
+            chosen_again = _ChosenAgain(names, self.baseline.seconds)
+            ended = pytest.main([*arguments, file], plugins=[chosen_again])
+            if ended in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
+                os.write(write, (chosen_again.failed or "collection").encode())
+                return
+            if ended != pytest.ExitCode.OK:
+                os.write(write, f"{BROKEN}: pytest ended with {ended!r}".encode())
+                return
 
     def _tell(self, outcome: Outcome) -> None:
         is_control = outcome.mutant.operator == CONTROL

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.ledger.budget import Account, charge_usd, from_micro_usd, reserve, settle, to_micro_usd
+from qhybrid_pipelines.control.ledger.budget import (
+    Account,
+    charge_usd,
+    correct_charge,
+    from_micro_usd,
+    replace_reservation,
+    reserve,
+    settle,
+    to_micro_usd,
+)
 from qhybrid_pipelines.core.errors import Refused
 
 
@@ -88,3 +97,19 @@ def test_an_ended_job_is_charged_what_was_reported_else_the_quote_if_it_may_have
     assert charge_usd(quote_usd=5.0, reported_usd=1.5, accepted=True) == 1.5
     assert charge_usd(quote_usd=5.0, reported_usd=None, accepted=True) == 5.0
     assert charge_usd(quote_usd=5.0, reported_usd=None, accepted=False) == 0.0
+
+
+def test_a_job_that_comes_to_another_end_replaces_its_charge() -> None:
+    account = Account(experiment="e", limit_usd=5.0, reserved_usd=0.5, settled_usd=2.0)
+    assert correct_charge(account, before_usd=1.25, charged_usd=3.5) == Account(
+        experiment="e", limit_usd=5.0, reserved_usd=0.5, settled_usd=4.25
+    )
+
+
+def test_a_new_quote_takes_the_place_of_the_old_one_and_must_fit() -> None:
+    account = Account(experiment="e", limit_usd=5.0, reserved_usd=2.0, settled_usd=1.0)
+    assert replace_reservation(account, released_usd=2.0, quote_usd=4.0, backend="v:d") == Account(
+        experiment="e", limit_usd=5.0, reserved_usd=4.0, settled_usd=1.0
+    )
+    with pytest.raises(Refused, match="v:d"):
+        replace_reservation(account, released_usd=2.0, quote_usd=4.01, backend="v:d")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,11 +12,17 @@ from qhybrid_pipelines.control.ledger.lifecycle import (
     ENDED_WITHOUT_RESULT,
     EVENT_NAMES,
     OPEN,
+    SETTLED,
     TERMINAL,
     TRANSITIONS,
+    UNCANCELLED,
     Event,
+    event_table,
+    is_settled,
     mermaid,
     next_state,
+    state_table,
+    stuck_table,
 )
 from qhybrid_pipelines.core.errors import IllegalTransition
 from qhybrid_pipelines.core.job_states import JobState
@@ -110,3 +118,19 @@ def test_the_diagram_shows_every_step_once() -> None:
     assert "    SUBMITTING --> SUBMITTED: acknowledge" in lines
     assert "    VERIFIED --> [*]" in lines
     assert len(lines) == len(set(lines)) == 1 + len(TRANSITIONS) + len(TERMINAL)
+
+
+def test_nobody_waits_for_a_job_that_has_a_result_or_will_have_none() -> None:
+    waiting = {S.PLANNED, S.AWAITING_APPROVAL, S.APPROVED, S.SUBMITTING, S.SUBMIT_UNKNOWN}
+    assert set(JobState) - waiting - OPEN == SETTLED
+    assert {state for state in JobState if is_settled(SimpleNamespace(state=state))} == SETTLED
+    assert {S.SUBMITTED, S.QUEUED, S.RUNNING} == UNCANCELLED
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [("architecture", mermaid), ("architecture", state_table), ("runbook", stuck_table), ("architecture", event_table)],
+)
+def test_the_page_shows_every_state_step_and_name_as_the_code_has_them(page: str, text) -> None:
+    """The page is the independent copy: analysts have the names of events in their queries."""
+    assert text().strip() in Path(__file__).parents[4].joinpath(f"docs/{page}.md").read_text("utf-8")
