@@ -92,8 +92,10 @@ def test_an_expression_is_worth_what_python_says(version, text):
         (2, "tau", "'tau' is not defined"),
         (2, "log(2)", "there is no function 'log'"),
         (3, "ln(2)", "there is no function 'ln'"),
-        (3, "sin(1, 2)", "sin has 2 arguments"),
-        (3, "pow(1)", "pow has 1 arguments"),
+        (3, "sin(1, 2)", "sin has 2 arguments. It takes 1."),
+        (3, "pow(1)", "pow has 1 arguments. It takes 2."),
+        (3, "pow(1, 2, 3)", "pow has 3 arguments. It takes 2."),
+        (2, f"{'f' * 90}(1)", f"there is no function '{'f' * 80}'"),
         (2, "1" * 41 + ".0", "more than 40 digits"),
     ],
 )
