@@ -14,10 +14,10 @@ _current_provider: ContextVar[str | None] = ContextVar("current_provider", defau
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeReading:
-    """A time that somebody else said.
+    """A time that a provider has stated.
 
     Attributes:
-        at: what was said; providers say whole seconds.
+        at: the stated time; providers state whole seconds.
         boot_seconds: when it was said, by `core.clock.boot_seconds`.
     """
 
@@ -55,7 +55,7 @@ def note_answer(headers: Mapping[str, str], *, sent: float, received: float) -> 
         return
     try:
         at = parsedate_to_datetime(date)
-        at += timedelta(seconds=int(headers.get("Age", "0")))  # a proxy kept it for so long
+        at += timedelta(seconds=int(headers.get("Age", "0")))  # a proxy stored it for this long
     except (ValueError, TypeError, OverflowError):
         return
     if at.tzinfo is not None:

@@ -3,7 +3,7 @@ r"""Angles that are optimised on the exact state before anything is sent.
 What is minimised first is the conditional value at risk: the mean energy of the best fraction :math:`\alpha` of the shots.
 Angles that are best in plain expectation shape the bulk of the distribution, and leave out of the probability of the optimum up
 to half of what the same depth gives; see docs/benchmarks.md. Where the optimum is much rarer than that fraction, the tail says
-as little about it. So the best of these angles, and points that were not, are improved once more for the probability of the lowest
+as little about it. So the best of these angles, and other points, are improved once more for the probability of the lowest
 energy, the limit of a small :math:`\alpha`. An exact state shows it; a device does not. It is the best that the depth can do, in
 favour of the quantum side.
 

@@ -75,7 +75,7 @@ def _check_values(table: Table, column: Column, values: pa.ChunkedArray) -> None
 
 
 def _is_sorted(data: pa.Table, names: Sequence[str]) -> bool:
-    """Tell whether rows are in ascending order already, in one pass; sorting millions of sorted rows is dear.
+    """Tell whether rows are in ascending order already, in one pass; sorting millions of sorted rows is expensive.
 
     A column that mixes values with nulls counts as unsorted.
     """

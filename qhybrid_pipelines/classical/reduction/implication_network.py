@@ -2,7 +2,7 @@
 
 A posiform is a sum of terms ``c * u`` and ``c * u * v`` with ``c > 0``, where ``u`` and ``v`` are literals: a variable
 or its negation. Its implication network has an arc for every "if ``u`` then not ``v``"; a maximum flow from "true" to
-"false" takes as much of the terms away as a bound can prove. Whatever literals can be made true together so that no
+"false" removes as much of the terms as a bound can prove. Whatever literals can be made true together so that no
 term that is left is touched without vanishing may be made true: no assignment gets worse by it.
 
 Sources: E. Boros, P. L. Hammer, Discrete Applied Mathematics 123, 155 (2002), sections 5 and 6 (the network, strong

@@ -229,7 +229,7 @@ async def _send_in_lanes(channel: Channel, messages: Sequence[Message], delivere
     async def send(lane: list[Message]) -> None:
         for message in lane:
             async with free:
-                if len(failed) >= LANES:  # it is down: the others would only knock at the same door
+                if len(failed) >= LANES:  # it is down: the others would fail in the same way
                     return
                 attempt = await _attempt(channel, message)
             if not attempt.delivered:

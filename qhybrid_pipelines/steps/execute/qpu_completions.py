@@ -18,7 +18,7 @@ from qhybrid_pipelines.storage.specifications import Specifications
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollReport:
-    """What one round of polls came to.
+    """The result of one round of polls.
 
     Attributes:
         expired: jobs that were given up at their deadlines.
@@ -75,7 +75,7 @@ class CompletedExecution:
 def poll_open_jobs(dispatcher: Dispatcher, *, limit_seconds: float, cursor: Mapping[str, str]) -> PollReport:
     """Poll the jobs that are due for it, in bulk, and end those whose deadline has come.
 
-    Raises nothing of a provider's: what could not be done is a problem in the result, and hides nothing else.
+    Errors of providers are not raised: they are problems in the result and do not hide other changes.
 
     Args:
         dispatcher: asks the providers.
