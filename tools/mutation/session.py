@@ -247,7 +247,8 @@ class MutationSession:
         for file in dict.fromkeys(name.partition("::")[0] for name in names):  # most mutants end with the first one
             chosen_again = _ChosenAgain(names, self.baseline.seconds)
             ended = pytest.main([*arguments, file], plugins=[chosen_again])
-            if ended in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
+            # A usage error is a conftest that cannot be imported.
+            if ended in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR}:
                 os.write(write, (chosen_again.failed or "collection").encode())
                 return
             if ended != pytest.ExitCode.OK:
