@@ -235,15 +235,29 @@ class MutationSession:
     ) -> None:
         target = self._targets[mutant.module]
         code = compile_mutant(mutant, self._sources[mutant.module], str(target.file))
-        sys.executable = interpreter.make(self._folder / str(os.getpid()), mutant, target.file)
+        own_folder = self._folder / str(os.getpid())
+        sys.executable = interpreter.make(own_folder, mutant, target.file)
         if not self._is_imported(mutant) and exchange(code, mutant, functions):
-            _run_until_failure([items[name] for name in names], write)
+            chosen = [items[name] for name in names]
+            # Folders of tests have numbers, which another mutant's process gives out at the same time.
+            folders = chosen[0].config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
+            folders._basetemp, folders._given_basetemp = None, own_folder / "pytest"  # noqa: SLF001
+            _run_until_failure(chosen, write)
             return
         left = [name for name in sys.modules if name == mutant.module or name in target.dependents or is_test(name)]
         forget(left)
         sys.meta_path.insert(0, interpreter.ModuleFinder(mutant.module, target.file, code))
         restore_submodules(left)
-        arguments = ["-x", "-q", "-m", QUICK_MARKS, "-p", "no:cacheprovider", f"--rootdir={self._root}"]
+        arguments = [
+            "-x",
+            "-q",
+            "-m",
+            QUICK_MARKS,
+            "-p",
+            "no:cacheprovider",
+            f"--rootdir={self._root}",
+            f"--basetemp={own_folder}/pytest",
+        ]
         for file in dict.fromkeys(name.partition("::")[0] for name in names):  # most mutants end with the first one
             chosen_again = _ChosenAgain(names, self.baseline.seconds)
             ended = pytest.main([*arguments, file], plugins=[chosen_again])
