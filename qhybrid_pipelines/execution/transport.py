@@ -48,7 +48,7 @@ class RequestLimits:
     """What a request may take.
 
     Attributes:
-        connect_seconds: until the connection stands.
+        connect_seconds: until the connection is made.
         read_seconds: of silence while waiting for the answer.
         total_seconds: all together, from the look-up of the host's name to the last byte.
         body_bytes: size of an answer.
@@ -120,7 +120,7 @@ def send(
 ) -> HttpResponse:
     """Make one request over one new connection and return the answer; redirects are returned, not followed.
 
-    Proxies and certificates are those that the environment names; no proxy stands between this machine and itself. Whatever field of
+    Proxies and certificates are those that the environment names; no proxy is used between this machine and itself. Whatever field of
     the answer repeats a key, an id or a date as well as a message, the key gets no further than here, unless the answer is
     a secret that was asked for.
 

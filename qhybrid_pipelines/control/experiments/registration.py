@@ -1,4 +1,4 @@
-"""The one door for experiments: whatever is wrong is refused here, before anything runs or is paid.
+"""The only way in for experiments: whatever is wrong is refused here, before anything runs or is paid.
 
 The command line, the inbox sensor and the next round of a continued experiment all come through `Registration`. Watching
 the inbox folder is `control.experiments.inbox`.
@@ -56,7 +56,7 @@ class RegisteredExperiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedExperiment:
-    """An experiment in which nothing is wrong, and which is not registered by that.
+    """A valid experiment, checked but not registered.
 
     Attributes:
         key: that it has, or would have.
@@ -202,7 +202,7 @@ class Registration:
         return self._register_all(written, file=file, folder=folder, most=MAX_COMBINATIONS)
 
     def _schedule(self, spec: AnySpec, written: WrittenExperiment) -> None:
-        """Keep when an experiment is to be run again; a page of the same name that was kept before is replaced."""
+        """Store when an experiment is to be run again; an earlier page of the same name is replaced."""
         slug = experiment_key(spec).rpartition("-")[0]
         if written.schedule is not None:
             labels = {name: list(value) if name == "tags" else value for name, value in written.labels.items()}
@@ -290,7 +290,7 @@ class Registration:
         return read_text(path, follow_links=self._roots is None)
 
     def _read_sidecar(self, path: Path) -> tuple[dict[str, Any], Lines, str]:
-        """Return what is said beside a problem file, in which lines, and the file that says it: itself without one."""
+        """Return the fields of a problem file's sidecar, their lines, and the file that they are in: the problem file itself without one."""
         sidecar = find_file(path.with_name(path.name + ".yaml"))
         if not _is_file(sidecar):
             return {}, {}, path.name

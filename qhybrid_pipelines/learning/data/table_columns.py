@@ -116,7 +116,7 @@ def feature_columns(
                 raise unknown_column_error(name, header, file=file, field=f"dataset.{field}")
     wanted = columns.features if columns.features is not None else tuple(name for name in header if name not in others)
     if not wanted:
-        raise InvalidInput("there is no column besides the label", remedy="Add at least one feature.", file=file)
+        raise InvalidInput("there is no column except the label", remedy="Add at least one feature.", file=file)
     unused = next((name for name in columns.categorical if name not in wanted), None)
     if unused is not None:
         raise InvalidInput(

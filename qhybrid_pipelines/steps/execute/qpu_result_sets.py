@@ -42,7 +42,7 @@ def collect_result_sets(circuit_batches: pa.Table, qpu_submissions: pa.Table, di
 
 
 def get_current_jobs(rows: Sequence[Row], dispatcher: Dispatcher) -> list[JobRecord]:
-    """Return the jobs that stand now for the rows of `qpu_submissions` of one execution, in their order.
+    """Return the current jobs for the rows of `qpu_submissions` of one execution, in their order.
 
     Raises:
         InvalidInput: the ledger does not know one of them.

@@ -1,4 +1,4 @@
-"""What the counts of an execution say, for its report: sweep, convergence, distribution, beside random outcomes."""
+"""What the counts of an execution say, for its report: sweep, convergence, distribution, each compared with random outcomes."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def expected_random_minimum(values: F64, draws: npt.NDArray[np.int64]) -> F64:
 def objective_histogram(
     problem: Problem, reduced_model: ReducedModel, measured: MeasuredCounts, point: int
 ) -> ObjectiveHistogram | None:
-    """Return objectives of feasible shots of a point beside random ones; None where neither has a feasible one."""
+    """Return objectives of feasible shots of a point and of random ones; None where neither has a feasible one."""
     at = measured.point == point
     counts = np.bincount(measured.outcome[at], weights=measured.count[at], minlength=len(measured.distinct_outcomes))
     seen = counts > 0
