@@ -69,7 +69,10 @@ def _prepare(engine: Engine, path: Path) -> None:
     # The switch to WAL does not wait for other connections, and two first users must not both create tables.
     with hold_lock(lock_file(path), "schema", timeout_seconds=BUSY_TIMEOUT_SECONDS):
         # SQLite would make a file that only its owner may write to; this way the umask decides, also for its log.
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        # Only a new file: closing one that is open elsewhere in this process would drop SQLite's locks on it, and another process
+        # that closes it would take itself for the last one and remove the log, with what is committed to it afterwards.
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         with engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=WAL")

@@ -87,7 +87,8 @@ class EndpointStore:
     def __init__(self, path: Path) -> None:
         self._path, self._lock, self._changes = path, threading.RLock(), 0
         with storage_errors(path, "endpoints"):
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            if not path.exists():  # closing one that is open elsewhere in this process would drop SQLite's locks on it
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             path.chmod(0o600)  # also where a backup was restored
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
