@@ -24,7 +24,7 @@ class PlainFirst:
         """Return the value in the type of its parameter, as typer does.
 
         Raises:
-            BadParameter: it is none of that type.
+            typer.BadParameter: it is not a value of that type.
         """
         wanted = self._parameter.type_descriptor
         if value is None:
