@@ -21,12 +21,14 @@ from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.retention import apply_retention, preview_retention
 from qhybrid_pipelines.steps.on_demand import summary
+from qhybrid_pipelines.steps.on_demand.home_backups import back_up, restore
 from qhybrid_pipelines.steps.operate.due_work import find_due_work
 from qhybrid_pipelines.steps.operate.lake_audit import compare_raw_results
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.analyst import query
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.removals import CLASSES, LAKE_CLASSES, RemovalStore, RemovedArtefact
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.job_histories import WAITS_FOR_APPROVAL, write_job_history
@@ -170,6 +172,21 @@ def test_without_the_note_a_removed_table_would_be_made_again(launcher: Launcher
     apply_retention(workspace, now=in_days(1000))
     workspace.home.removals.unlink()
     assert {stage.experiment for stage in launcher.due(workspace.specifications)} == set(workspace.specifications)
+
+
+def test_a_restored_backup_knows_what_was_removed(launcher: Launcher, tmp_path: Path) -> None:
+    workspace = launcher.workspace
+    keys = list(workspace.specifications)
+    apply_retention(workspace, now=in_days(1000))
+    back_up(workspace.home, workspace.control_plane, tmp_path / "backup")
+    workspace.control_plane.ledger.close()
+    shutil.rmtree(workspace.home.path)
+    restore(tmp_path / "backup", Home(tmp_path / "restored"))
+    restored = experiment_homes.make_launcher(tmp_path / "restored")
+    assert list(restored.workspace.specifications) == keys
+    assert restored.due(keys) == []
+    with pytest.raises(RemovedArtefact, match="counts_days"):
+        restored.workspace.lake.read(schemas.QPU_RESULT_SETS, PartitionKey(experiment=keys[0], backend=BACKEND))
 
 
 def test_nothing_goes_of_what_is_open(launcher: Launcher) -> None:

@@ -72,14 +72,16 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         built = Home(scratch / "backup")
         files = _copy_all(home, built, folders_before_ledger(home))
         # Before the ledger: no receiver has got further than the copy knows.
-        files |= _copy_service_database(home.webhooks, built.webhooks)
+        files |= _copy_other_database(home.webhooks, built.webhooks)
         # Before the requests: a decision's experiment is among those that are copied.
-        files |= _copy_service_database(home.service_decisions, built.service_decisions)
+        files |= _copy_other_database(home.service_decisions, built.service_decisions)
         _copy_database(home.ledger, built.ledger)
         made_at = datetime.now(UTC)
         # A request that says it was registered has its experiment in the copy as well.
-        files |= _copy_service_database(home.requests, built.requests)
+        files |= _copy_other_database(home.requests, built.requests)
         files |= _copy_all(home, built, [*folders_after_ledger(home), *single_files(home)])
+        # After all that may be removed because its time is over: what was removed meanwhile is noted in the copy too.
+        files |= _copy_other_database(home.removals, built.removals)
         manifest = _describe(built, files, made_at=made_at)
         if folder.exists():
             folder.rmdir()
@@ -197,8 +199,8 @@ def _describe(built: Home, files: dict[str, str], *, made_at: datetime) -> Manif
     )
 
 
-def _copy_service_database(path: Path, copy: Path) -> dict[str, str]:
-    """Copy what the HTTP service keeps in a database, if it is there; return the file's SHA-256 by its place."""
+def _copy_other_database(path: Path, copy: Path) -> dict[str, str]:
+    """Copy a database that is not the ledger, if it is there; return the file's SHA-256 by its place."""
     if not path.is_file():
         return {}
     _copy_database(path, copy)
