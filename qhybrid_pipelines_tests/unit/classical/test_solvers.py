@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.classical.exhaustive import all_outcomes, find_minimum
-from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule
+from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule, has_free_ring
 from qhybrid_pipelines.classical.solvers.random_sampling import random_counts, random_rows
 from qhybrid_pipelines.classical.solvers.tabu import tabu_search
 from qhybrid_pipelines_tests.support.small_ising_models import make_model
@@ -30,6 +30,28 @@ def test_annealing_and_tabu_find_the_optimum_of_a_small_glass(seed):
     assert annealed.dtype == np.uint8
     assert model.assignment_energies(annealed).min() == pytest.approx(lowest)
     assert model.assignment_energies(tabu_search(model, seed=seed))[0] == pytest.approx(lowest)
+
+
+RING = [(i, (i + 1) % 30) for i in range(30)]
+REGULAR = [(i + 30, (i * 3 + 1) % 20 + 30) for i in range(20)]
+
+
+@pytest.mark.parametrize("beside", [[], [pair for pair in REGULAR if pair[0] != pair[1]]], ids=["alone", "with others"])
+def test_annealing_orders_a_ring(beside):
+    """Its energy is known: all pairs of an even ring can differ. Visited in order, the best of 20 reads reaches -10."""
+    model = make_model(np.zeros(50 if beside else 30), {tuple(sorted(pair)): 1.0 for pair in [*RING, *beside]}, 0.0)
+    assert has_free_ring(model)
+    rows = anneal(model, reads=20, sweeps=500, seed=3)
+    on_ring = 1 - 2.0 * rows[:, :30]
+    assert (on_ring * np.roll(on_ring, 1, axis=1)).sum(axis=1).min() == -30
+
+
+def test_what_is_no_ring_is_visited_in_order():
+    path = {(i, i + 1): 1.0 for i in range(9)}
+    assert not has_free_ring(make_model(np.zeros(10), path, 0.0))
+    assert not has_free_ring(make_model(np.zeros(11), path | {(0, 9): 1.0, (9, 10): 1.0}, 0.0))  # something hangs on it
+    assert not has_free_ring(make_model(np.eye(10)[3], path | {(0, 9): 1.0}, 0.0))  # a field
+    assert not has_free_ring(make_model(np.zeros(4), {}, 0.0))
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_seed_others():
