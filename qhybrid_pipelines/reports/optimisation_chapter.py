@@ -134,9 +134,9 @@ def _results(content: OptimisationContent) -> Section | None:
         ("verdict", "Verdict"),
         ("best_quantum_raw", "Best as measured"),
         ("above_random", "Above random (95 % interval)"),
-        ("optimum_share", "Optimum per shot (95 % interval)"),
+        ("optimum_share", "Optimum per shot of the best point (95 % interval)"),
         ("random_optimum_share", "the same at random"),
-        ("shots_to_99", "Shots to hit it with 99 %"),
+        ("shots_to_99", "Shots of this point to hit it with 99 %"),
         ("random_shots_to_99", "the same at random"),
         ("p_feasible", "Feasible shots"),
         ("best_quantum", "Best after post-processing"),
@@ -152,7 +152,8 @@ def _results(content: OptimisationContent) -> Section | None:
         paragraphs=(
             (
                 "As measured is before any post-processing. Above random is 0 for random outcomes and 1 for the best known value; "
-                "optimum per shot is the share of shots of the best point at the reduced model's optimum."
+                "optimum per shot is the share of shots of the best point at the reduced model's optimum. `qhybrid run` counts something else: "
+                "shots of all points together, until one reaches the best known value of the whole instance."
             ),
         ),
         tables=(transposed_table("results", f"Results in {content.unit}", facts, records, heading="backend"),),
