@@ -21,6 +21,7 @@ from qhybrid_pipelines.defs.metadata import (
     row_metadata,
     table_metadata,
 )
+from qhybrid_pipelines.defs.metadata_sampling import reasons_by_circuit
 from qhybrid_pipelines.reports.words import show_interval
 
 ADDRESS_VARIABLE = "QHYBRID_REPORTS_URL"
@@ -105,7 +106,7 @@ def sampling_report(
         "verdict": ", ".join(f"{number} {verdict}" for verdict, number in counted.most_common()) or "none",
         "state": "decided",
         "cost_usd": float(sum(charged.get((experiment, backend), 0.0) for backend, experiment in executions)),
-        "reason": markdown_paragraphs(verdicts["reason"], width=NARROW),
+        "reason": reasons_by_circuit(verdicts, width=NARROW),
         **_way_to_the_page([experiment for _, experiment in executions]),
         "circuits": table_metadata(pa.Table.from_pylist(rows), list(rows[0])) if rows else 0,
     }

@@ -1,5 +1,7 @@
 """What an operator sees next to the assets of the group `sample`."""
 
+from typing import Any
+
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,5 +50,16 @@ def verdicts(table: pa.Table) -> Metadata:
         "series": table_metadata(
             table, ["backend", "circuit", "verdict", "fidelity", "polarisation", "sampler_seconds"]
         ),
-        "reasons": markdown_paragraphs(table["reason"]) if table.num_rows else dg.MetadataValue.text(""),
+        "reasons": reasons_by_circuit(table),
     }
+
+
+def reasons_by_circuit(verdicts: pa.Table, **layout: int) -> dg.MetadataValue[Any]:
+    """Return the reason of each verdict after the name of its circuit.
+
+    Args:
+        verdicts: table sampling_verdicts.
+        layout: of `markdown_paragraphs`.
+    """
+    named = pc.binary_join_element_wise(verdicts["circuit"], verdicts["reason"], ": ")
+    return markdown_paragraphs(named, **layout) if verdicts.num_rows else dg.MetadataValue.text("")
