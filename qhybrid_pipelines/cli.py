@@ -107,7 +107,8 @@ def run_command() -> None:
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     is_known = any(word in modules for modules in COMMANDS.values()) and COMPLETION_VARIABLE not in os.environ
     command = typer.main.get_command(build_app(*([word] if is_known else [])))
-    use_plain_values(command)
+    if is_known:
+        use_plain_values(command)
     command()
 
 
