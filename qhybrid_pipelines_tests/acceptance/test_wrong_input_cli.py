@@ -57,7 +57,7 @@ def qhybrid(home, monkeypatch, capsys):
 
 def started(*arguments, folder):
     ended = subprocess.run(
-        [COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder, timeout=120
+        [COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder, timeout=300
     )
     return ended.returncode, ended.stdout, ended.stderr
 
