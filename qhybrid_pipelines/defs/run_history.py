@@ -86,7 +86,7 @@ def read_run_histories(instance: dg.DagsterInstance, stages: Iterable[Stage]) ->
     stages = list(stages)
     records: dict[tuple[str, str], list[dg.RunRecord]] = defaultdict(list)
     for job in sorted({stage.job for stage in stages}):
-        for record in instance.get_run_records(dg.RunsFilter(tags={BATCH_TAG: job}), limit=MAX_BATCHES_READ):
+        for record in _batches(instance, job):
             for partition in record.dagster_run.tags.get(BATCH_OF_TAG, "").splitlines():
                 records[job, partition].append(record)
     partitions = sorted({partition_text(stage) for stage in stages})
@@ -104,6 +104,13 @@ def read_run_histories(instance: dg.DagsterInstance, stages: Iterable[Stage]) ->
         )
         for stage in stages
     }
+
+
+def _batches(instance: dg.DagsterInstance, job: str) -> Iterable[dg.RunRecord]:
+    """Return the newest batches of a stage, and all that were ended: what a person has stopped is not forgotten."""
+    newest = instance.get_run_records(dg.RunsFilter(tags={BATCH_TAG: job}), limit=MAX_BATCHES_READ)
+    ended = instance.get_run_records(dg.RunsFilter(tags={BATCH_TAG: job}, statuses=[dg.DagsterRunStatus.CANCELED]))
+    return {record.storage_id: record for record in (*newest, *ended)}.values()
 
 
 def _history(instance: dg.DagsterInstance, stage: Stage, records: Sequence[dg.RunRecord]) -> RunHistory:
