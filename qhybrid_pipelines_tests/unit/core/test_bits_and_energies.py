@@ -66,11 +66,13 @@ def test_unpacking_keeps_the_low_bits_only(word, width):
     assert row.tolist() == [word >> i & 1 for i in range(width)]
 
 
-def test_more_than_a_word_is_refused():
-    with pytest.raises(ValueError, match="65"):
-        pack(np.zeros((1, 65), dtype=np.uint8))
+def test_more_bits_than_the_words_hold_are_refused():
+    """Outcomes of more than one word: `test_bits_wide.py`."""
     with pytest.raises(ValueError, match="65"):
         unpack(np.zeros(1, dtype=np.uint64), 65)
+    assert pack(np.zeros((1, 65), dtype=np.uint8)).shape == (1, 2)
+    with pytest.raises(ValueError, match="129"):
+        unpack(np.zeros((1, 2), dtype=np.uint64), 129)
 
 
 @LAW
