@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -149,10 +149,11 @@ def _fields(model: type[BaseModel], path: Iterable[str]) -> list[str]:
     """Return the names of the fields below ``path``; none where that is not a model."""
     for name in path:
         field = model.model_fields.get(name)
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        choices = (field.annotation, *get_args(field.annotation)) if field else ()
+        models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+        if len(models) != 1:  # of several nobody knows which was meant
             return []
-        model = inner
+        [model] = models
     return list(model.model_fields)
 
 

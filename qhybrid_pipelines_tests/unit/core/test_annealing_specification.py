@@ -34,6 +34,7 @@ def test_experiments_without_annealing_keep_their_key():
     ("more", "field", "words"),
     [
         ("annealing: {reads: 0}", "annealing.reads", "at least 1"),
+        ("annealing: {anealing_time_us: 3}", "annealing.anealing_time_us", "Did you mean annealing_time_us"),
         ("annealing: {chain_strength: [1, 1]}", "annealing.chain_strength", "twice"),
         ("annealing: {annealing_time_us: 3000}", "annealing.annealing_time_us", "2000"),
         ("annealing: {}\nshots: 7", "shots", "is for circuits"),
