@@ -131,7 +131,7 @@ def test_a_job_that_waits_changes_its_place(home, qhybrid):
         (("replay", "nope"), "the ledger has no job 'nope'"),
         (("list", "--state", "VERIFID"), "Use VERIFIED."),
         (("list", "--backend", "local:atuo"), "there is no backend 'local:atuo'. Did you mean local:auto"),
-        (("list", "--backend", "nosuch"), "There are ibm:fake_"),
+        (("list", "--backend", "nosuch"), ", ibm:fake_"),
         (("list", "--experiment", "nosuch"), "there is no experiment 'nosuch'. `qhybrid experiments` lists them."),
         (("approve", DONE), f"job {DONE} is VERIFIED and cannot be approved"),
         (("approve", WAITS, "--by", " "), "Say who decides"),

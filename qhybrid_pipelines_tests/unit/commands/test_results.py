@@ -176,7 +176,7 @@ def test_an_experiment_without_a_verdict_cannot_be_compared(home, qhybrid):
     key = Specifications(Home(home)).register(sample_experiments.FIRST.spec.model_copy(update={"name": "undecided"}))
     code, _, err = qhybrid("compare", FIRST, key, home=home)
     assert code == 3
-    assert "asset 'baseline_comparisons' has no table" in err
+    assert f"{key} is not decided yet. Finish it with `qhybrid run {key} --wait`" in err
 
 
 def test_what_is_not_decided_says_how_to_finish_it(home, qhybrid):
