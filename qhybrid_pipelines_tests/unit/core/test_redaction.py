@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from qhybrid_pipelines.core import redaction
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import JobRef, Snapshot
@@ -59,7 +60,9 @@ SPELLINGS = {
 
 
 @pytest.fixture(autouse=True)
-def _used():
+def _used(monkeypatch):
+    # Keys that other tests of this process have used are not hidden here.
+    monkeypatch.setattr(redaction, "_known_secrets", set())
     register_secret(KEY)
 
 
