@@ -1,0 +1,168 @@
+"""Requests to a service that takes the operator's key with each of them.
+
+The vendors' own clients are not used: they repeat POST requests, some behind a proxy only. What failures mean is in
+`execution.http_errors`. A key that is refused (401, 403) is read again once, before that counts: it may have been replaced.
+Only what submits a job is sent once in any case.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import ClassVar
+
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Throttled, Unavailable
+from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http_errors import FORBIDDEN, UNAUTHORIZED, HttpErrors
+from qhybrid_pipelines.execution.transport import (
+    ConnectionBroken,
+    HttpResponse,
+    NotSent,
+    RequestLimits,
+    check_url,
+    is_loopback,
+    send,
+)
+
+Params = list[tuple[str, str]]
+
+_KEY_REFUSED = (UNAUTHORIZED, FORBIDDEN)
+
+
+class KeyedClient(ABC):
+    """One request per call; address and key are read for each.
+
+    Attributes:
+        url_variable: names the service's base address in the environment.
+        public_url: the address where that is not set.
+        requests: how many were made since it was built.
+    """
+
+    url_variable: ClassVar[str]
+    public_url: ClassVar[str]
+
+    def __init__(self, *, credentials: CredentialSource, limits: RequestLimits | None = None) -> None:
+        self.requests = 0
+        self.errors = HttpErrors(credentials=credentials, replaceable_key=_KEY_REFUSED)
+        self._credentials, self._limits, self._lock = credentials, limits or RequestLimits(), Lock()
+
+    @property
+    def url(self) -> str:
+        """The service's base address. Raises `InvalidInput` for one that is not safe to send a key to."""
+        return check_url(os.environ.get(self.url_variable) or self.public_url, variable=self.url_variable)
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether the service is an emulator on this machine."""
+        return is_loopback(self.url)
+
+    @abstractmethod
+    def key_headers(self, key: Secret) -> Mapping[str, str]:
+        """Return the headers that carry a key."""
+
+    def submit(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        read: Callable[[HttpResponse], HttpResponse] = lambda answer: answer,
+    ) -> str:
+        """Send a job once and return the provider's id of it.
+
+        Args:
+            path: below the base address.
+            body: JSON.
+            headers: beside those of every submission.
+            read: turns the answer into what it says about this job.
+
+        Raises:
+            Rejected: refused; the same request will be refused again.
+            Throttled: by the answer, nothing was accepted; also without a valid key, since with one it may be accepted.
+            Ambiguous: nobody knows.
+        """
+        try:
+            answer = self._send_authorised("POST", path, headers=headers, body=body)
+        except (NotSent, ConnectionBroken) as error:
+            raise self.errors.submission_unanswered(error, self.url) from None
+        except Unavailable as error:  # without a valid key no job was sent
+            raise Throttled(error.message, request_sent=False) from None
+        except InvalidInput as error:
+            raise Throttled(f"nothing was sent: {error}", request_sent=False) from None
+        return self.errors.accepted_job_id(read(answer))
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        public: bool = False,
+    ) -> HttpResponse:
+        """Make a request that may be repeated, and return the answer, whatever its status.
+
+        Args:
+            method: of HTTP.
+            path: below the base address.
+            params: of the query.
+            headers: beside those of every request.
+            public: no key is needed, so none is sent.
+
+        Raises:
+            Unavailable: no usable answer; asking again is safe and may help.
+            ProviderError: the address is not safe to send a key to.
+        """
+        try:
+            if public:
+                return self._send(method, path, None, params=params, headers=headers)
+            return self._send_authorised(method, path, params=params, headers=headers)
+        except InvalidInput as error:
+            raise ProviderError(str(error)) from None
+        except (NotSent, ConnectionBroken) as error:
+            raise self.errors.unanswered(error, self.url) from None
+
+    def _send_authorised(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> HttpResponse:
+        key = self._key()
+        answer = self._send(method, path, key, params=params, headers=headers, body=body)
+        # The key may have been replaced since it was read. What submits is never sent twice, whoever refuses the key.
+        if answer.status in _KEY_REFUSED and body is None:
+            fresh = self._key()
+            if not fresh.equals(key):
+                answer = self._send(method, path, fresh, params=params, headers=headers)
+        return answer
+
+    def _key(self) -> Secret:
+        try:
+            return self._credentials.read()
+        except InvalidInput as error:
+            raise Unavailable(str(error)) from None
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        key: Secret | None,
+        *,
+        params: Params | None,
+        headers: Mapping[str, str] | None,
+        body: bytes | None = None,
+    ) -> HttpResponse:
+        with self._lock:
+            self.requests += 1
+        sent = {
+            **({} if key is None else self.key_headers(key)),
+            **({} if body is None else {"Content-Type": "application/json"}),
+            **(headers or {}),
+        }
+        return send(method, self.url + path, headers=sent, params=params, body=body, limits=self._limits)
