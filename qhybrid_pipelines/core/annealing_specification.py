@@ -47,7 +47,7 @@ class AnnealingSpec(StrictModel):
     @classmethod
     def _each_once(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("a value stands here twice")
+            raise ValueError("this list has a value twice")
         return value
 
     @property

@@ -6,7 +6,6 @@ ledger decide what is done; Dagster only schedules and shows. When a stage that 
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,10 +18,10 @@ from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read
 from qhybrid_pipelines.control.experiments.resting import Rest, find_resting
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.paced_question import PacedQuestion
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.defs import checks, metadata
+from qhybrid_pipelines.defs.environment_numbers import read_whole_number
 from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
 from qhybrid_pipelines.defs.orphans import NOT_ENDED, end_orphans
 from qhybrid_pipelines.defs.owners import OWNERS
@@ -67,19 +66,14 @@ DEFAULT_INTERVAL_SECONDS = 10
 
 
 def interval_seconds() -> int:
-    """Return the least time between two ticks of a sensor; Dagster itself looks whether one is due every 5 s.
+    """Return the least time between two ticks of a sensor; Dagster itself checks every 5 s whether one is due.
 
     Raises:
         InvalidInput: the environment says something that is not a time.
     """
-    text = os.environ.get(INTERVAL_VARIABLE) or str(DEFAULT_INTERVAL_SECONDS)
-    if not text.isdecimal() or int(text) < 1:
-        raise InvalidInput(
-            f"{text!r} is not a time between two ticks",
-            remedy=f"Give whole seconds, 1 or more; without it, {DEFAULT_INTERVAL_SECONDS}.",
-            field=INTERVAL_VARIABLE,
-        )
-    return int(text)
+    return read_whole_number(
+        INTERVAL_VARIABLE, DEFAULT_INTERVAL_SECONDS, meaning="a time between two ticks", unit="whole seconds"
+    )
 
 
 def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:

@@ -1,13 +1,12 @@
 """Stages of many experiments in one run: a run costs seconds beside the work in it, a further partition some tens of milliseconds.
 
 Only stages that no provider of jobs elsewhere has a part in, and only where more wait than would begin at once anyway. Dagster runs a range of
-partitions, so that a batch is what stands together in the order in which experiments were added. Where a batch fails, its stages are
+partitions, so that a batch is a row of neighbours in the order in which experiments were added. Where a batch fails, its stages are
 asked for again in smaller ones, and in the end alone: then only the one that is wrong fails.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +15,7 @@ import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.defs.environment_numbers import read_whole_number
 from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.defs.run_history import RunHistory
 from qhybrid_pipelines.defs.run_tags import BATCH_OF_TAG, BATCH_TAG, partition_text
@@ -33,7 +32,7 @@ BATCHED_STAGES = frozenset({"prepare", "execute", "plan", "sample"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Stages of one job on one backend, whose experiments stand together in Dagster's order of partitions."""
+    """Stages of one job on one backend, whose experiments are neighbours in Dagster's order of partitions."""
 
     stages: tuple[Stage, ...]
 
@@ -55,14 +54,9 @@ def stages_per_run() -> int:
     Raises:
         InvalidInput: the environment says something that is not a number of stages.
     """
-    text = os.environ.get(SIZE_VARIABLE) or str(DEFAULT_SIZE)
-    if not text.isdecimal() or int(text) < 1:
-        raise InvalidInput(
-            f"{text!r} is not a number of stages in one run",
-            remedy=f"Give a whole number, 1 or more; without it, {DEFAULT_SIZE}.",
-            field=SIZE_VARIABLE,
-        )
-    return int(text)
+    return read_whole_number(
+        SIZE_VARIABLE, DEFAULT_SIZE, meaning="a number of stages in one run", unit="a whole number"
+    )
 
 
 def make_batches(

@@ -98,7 +98,7 @@ def gate_seconds(acting: Sequence[int]) -> float:
 def noisy_steps(
     gates: Sequence[Mapping[str, Any]], gateset: str, touched: Sequence[int], errors: LocalErrors
 ) -> Iterator[Step]:
-    """Yield gates and errors in their order, qubits numbered as they stand in ``touched``."""
+    """Yield gates and errors in their order, qubits numbered by their place in ``touched``."""
     place = {qubit: index for index, qubit in enumerate(touched)}
     # A Pauli channel multiplies X, Y and Z by factors; those of channels in a row are multiplied.
     waited = {qubit: np.ones(3) for qubit in touched}

@@ -151,9 +151,8 @@ def _results(content: OptimisationContent) -> Section | None:
         heading="What the circuit itself did, and the result",
         paragraphs=(
             (
-                "As measured is before any post-processing. Above random is 0 for random outcomes and 1 for the best known value; "
-                "optimum per shot is the share of shots of the best point at the reduced model's optimum. `qhybrid run` counts something else: "
-                "shots of all points together, until one reaches the best known value of the whole instance."
+                "As measured is before any post-processing; above random is 0 for random outcomes, 1 for the best known value. Of the best point, optimum "
+                "per shot counts the reduced model's optimum; `qhybrid run` counts shots of all points until the instance's best known value."
             ),
         ),
         tables=(transposed_table("results", f"Results in {content.unit}", facts, records, heading="backend"),),

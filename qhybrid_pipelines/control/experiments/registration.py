@@ -286,7 +286,7 @@ class Registration:
         return self._register_all(specs, file=source_file, folder=path.parent, most=most)
 
     def _read_text(self, path: Path) -> str:
-        """Return the text of a page; what lies in a folder that others write to is no link, whatever it was a moment ago."""
+        """Return the text of a page; in a folder that others write to, a link is never followed, not even one made a moment ago."""
         return read_text(path, follow_links=self._roots is None)
 
     def _read_sidecar(self, path: Path) -> tuple[dict[str, Any], Lines, str]:

@@ -95,7 +95,7 @@ def access_micros(answer: dict[str, Any]) -> float | None:
 
 
 def read_samples(answer: dict[str, Any]) -> QubitSamples:
-    """Return what an answer in the format ``qp`` holds. Raises `CorruptResult` for one that is none."""
+    """Return what an answer in the format ``qp`` holds. Raises `CorruptResult` for an answer in another format."""
     if answer.get("format") != "qp":
         raise CorruptResult(f"the answer has format {str(answer.get('format'))[:40]!r}, not qp")
     qubits, occurrences = (_numbers(answer, name) for name in ("active_variables", "num_occurrences"))

@@ -37,7 +37,7 @@ def estimate(annealer: Annealer, batch: AnnealBatch) -> Estimate:
     """Return what a batch costs.
 
     Raises:
-        InvalidInput: there is no price, or a problem asks for longer than the annealer runs.
+        InvalidInput: no price is set, or a problem asks for longer than the annealer runs.
         Unavailable: the annealer's timing data are of another version.
     """
     price = usd_per_second()

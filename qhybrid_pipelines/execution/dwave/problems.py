@@ -1,7 +1,7 @@
-"""Looking at problems: in bulk by their ids, and searching them for a token.
+"""Polling problems in bulk by their ids, and searching them for a token.
 
-What the vendor says is read with care: one unknown id refuses a bulk poll as a whole, a label is found wherever it stands within
-another's, and an empty list is not proof that a problem does not exist.
+What the vendor says is read with care: one unknown id refuses a bulk poll as a whole, a search for a label also finds longer labels
+that contain it, and an empty list does not prove that a problem does not exist.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LISTED_TOGETHER = 1000
 
 
 def poll_problems(client: SapiClient, refs: Sequence[JobRef]) -> list[Snapshot]:
-    """Return how each problem stands: one request per 100 problems, without what they cost.
+    """Return the state of each problem: one request per 100 problems, without what they cost.
 
     A problem that is unknown while another of ours is known counts as lost; where none is known, the token may be another account's.
 

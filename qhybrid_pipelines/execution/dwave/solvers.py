@@ -54,7 +54,7 @@ class Annealer:
 
 
 class Solvers:
-    """Looks at solvers; what hardly changes is remembered for some minutes, and their names in a file per address."""
+    """Reads solvers; what hardly changes is remembered for some minutes, and their names in a file per address."""
 
     def __init__(self, client: SapiClient, folder: Path) -> None:
         self._client, self._folder = client, folder

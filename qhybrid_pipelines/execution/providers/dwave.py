@@ -71,7 +71,7 @@ class DWaveProvider:
         return self._solvers.names()
 
     def is_immediate(self, backend: str) -> bool:
-        """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for what is no annealer's name."""
+        """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for a name that no annealer can have."""
         solver_name(backend)
         return False
 
@@ -176,7 +176,7 @@ class DWaveProvider:
         return decoding.details(raw)
 
     def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
-        """Ask for a job to be cancelled, then look what came of it: one that runs is cancelled if in time, else it completes.
+        """Ask for a job to be cancelled, then read its state: one that runs is cancelled if there is time, else it completes.
 
         Raises:
             ProviderError: no usable answer; asking again is safe.

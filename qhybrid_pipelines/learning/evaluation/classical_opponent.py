@@ -29,7 +29,7 @@ _INPUTS_PHRASES = {"reduced": "the same features", "all": "all features"}
 
 @dataclass(frozen=True, kw_only=True)
 class Opponent:
-    """What the circuits are held against.
+    """What the circuits are compared with.
 
     Attributes:
         baseline: its name and inputs.

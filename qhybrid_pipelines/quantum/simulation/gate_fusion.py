@@ -176,7 +176,7 @@ def _units(acting: tuple[tuple[int, ...], ...]) -> list[_Unit]:
 
 
 def _plan(units: Sequence[_Unit], width: int) -> Plan:
-    """Return groups of at most ``width`` qubits where gates allow it: each time the one that takes in most steps."""
+    """Return groups of at most ``width`` qubits where gates allow it: each time the one that covers most steps."""
     left = list(units)
     groups = []
     while left:

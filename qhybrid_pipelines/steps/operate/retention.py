@@ -1,7 +1,7 @@
 """Removing what is older than the policy wants it kept: what would go, and what went.
 
-Only of experiments that are decided on all backends, have no job that is not ended, and are no ancestor of one that is not; the period counts
-from the newest verdict. Ledger, specifications, verdicts and what an answer is written in are no class of artefact, and never go.
+Only of experiments that are decided on all backends, have no open job, and of which no later round is open; the period counts from the
+newest verdict. Ledger, specifications, verdicts and what an answer is written in belong to no class of artefact, and are never removed.
 """
 
 from __future__ import annotations
