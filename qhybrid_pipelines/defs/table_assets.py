@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from sqlalchemy.exc import SQLAlchemyError
 
 from qhybrid_pipelines.core.printable import one_line
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_executions
@@ -153,7 +154,9 @@ def _with_checks(function: Step, names: Sequence[str], checks: Sequence[Check], 
             returned = function(context, **inputs)
         except Exception as error:
             if not may_rest or not is_outage(error):
-                with suppress(Exception):  # a disk that is full, say, which is what the error is about too
+                with suppress(
+                    OSError, SQLAlchemyError, dg.DagsterError
+                ):  # a disk that is full, say, which is what the error is about too
                     add_tags(context, failure_tags(error))
                 raise
             note_outage(context, error, workspace.open().control_plane)

@@ -26,22 +26,13 @@ from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     KNOWN_SHOTS,
     EmulatorSetup,
     make_requests,
+    submission_faults,
 )
 from qhybrid_pipelines_tests.support.sapi_client import SMALL
 
 BACKEND = f"dwave:{SMALL}"
 SAPI_FAULTS: list[dict[str, Any]] = [
-    {"route": "POST /problems", "probability": 0.06, "fault": "before_accept", "params": {"status": 503}},
-    {"route": "POST /problems", "probability": 0.04, "fault": "before_accept", "params": {"drop": True}},
-    {"route": "POST /problems", "probability": 0.06, "fault": "after_accept", "params": {"status": 504}},
-    {"route": "POST /problems", "probability": 0.04, "fault": "after_accept", "params": {"drop": True}},
-    {"route": "POST /problems", "probability": 0.03, "fault": "truncated_json"},
-    {"route": "POST /problems", "probability": 0.03, "fault": "throttle", "params": {"retry_after": 0}},
-    *(
-        {"route": "POST /problems", "probability": 0.02, "fault": "gateway", "params": {"status": status}}
-        for status in (400, 401, 404, 409, 429)
-    ),
-    {"route": "POST /problems", "probability": 0.02, "fault": "gateway", "params": {"status": 429, "accept": False}},
+    *submission_faults("POST /problems"),
     {"route": "GET /problems", "probability": 0.03, "fault": "reset"},
     {"route": "GET /problems/{id}/answer", "probability": 0.05, "fault": "truncated_json"},
     {"route": "GET /problems/{id}/info", "probability": 0.05, "fault": "html_200"},

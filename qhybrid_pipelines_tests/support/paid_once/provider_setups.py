@@ -69,21 +69,29 @@ FAULTS = {
     "throttled_after": 1,
 }
 
+
+def submission_faults(route: str) -> list[dict[str, Any]]:
+    """Return what happens to requests that submit: refused, dropped or cut off, before or after they were accepted."""
+    return [
+        {"route": route, "probability": 0.06, "fault": "before_accept", "params": {"status": 503}},
+        {"route": route, "probability": 0.04, "fault": "before_accept", "params": {"drop": True}},
+        {"route": route, "probability": 0.06, "fault": "after_accept", "params": {"status": 504}},
+        {"route": route, "probability": 0.04, "fault": "after_accept", "params": {"drop": True}},
+        {"route": route, "probability": 0.03, "fault": "truncated_json"},
+        {"route": route, "probability": 0.03, "fault": "throttle", "params": {"retry_after": 0}},
+        *(
+            {"route": route, "probability": 0.02, "fault": "gateway", "params": {"status": status}}
+            for status in (400, 401, 404, 409, 429)
+        ),
+        {"route": route, "probability": 0.02, "fault": "gateway", "params": {"status": 429, "accept": False}},
+    ]
+
+
 EMULATOR_LAG_SECONDS = 0.05
 #: What the adapter is told: the listing's lag and the time that a request may still be under way after its sender died.
 DECLARED_LAG_SECONDS = 0.2
 EMULATOR_FAULTS: list[dict[str, Any]] = [
-    {"route": "POST /jobs", "probability": 0.06, "fault": "before_accept", "params": {"status": 503}},
-    {"route": "POST /jobs", "probability": 0.04, "fault": "before_accept", "params": {"drop": True}},
-    {"route": "POST /jobs", "probability": 0.06, "fault": "after_accept", "params": {"status": 504}},
-    {"route": "POST /jobs", "probability": 0.04, "fault": "after_accept", "params": {"drop": True}},
-    {"route": "POST /jobs", "probability": 0.03, "fault": "truncated_json"},
-    {"route": "POST /jobs", "probability": 0.03, "fault": "throttle", "params": {"retry_after": 0}},
-    *(
-        {"route": "POST /jobs", "probability": 0.02, "fault": "gateway", "params": {"status": status}}
-        for status in (400, 401, 404, 409, 429)
-    ),
-    {"route": "POST /jobs", "probability": 0.02, "fault": "gateway", "params": {"status": 429, "accept": False}},
+    *submission_faults("POST /jobs"),
     {"route": "GET /jobs", "probability": 0.03, "fault": "reset"},
     {"route": "GET /jobs", "probability": 0.03, "times": 3, "fault": "early_answer", "params": {"what": "failed"}},
     {"route": "GET /jobs/{id}/results", "probability": 0.05, "fault": "early_answer", "params": {"what": "empty"}},
