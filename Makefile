@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick mutants test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-service-requests test-clients test-ibm test-pythons test-newest check docs ui clean
+.PHONY: demo test quick mutants test-long test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-service-requests test-clients test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 # The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
@@ -14,13 +14,19 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"
 	$(UV_SETTINGS) $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[test]"
+	# What is editable is not compiled by the line above; where the environment forbids byte code, every command would do it anew.
+	$(BIN)/python -m compileall -q qhybrid_pipelines
 	touch $(STAMP)
 
 demo: $(STAMP)  ## from problem files to verdicts, one table at the end
 	$(BIN)/qhybrid demo
 
-test: check docs  ## every check, the site, and every test
+test: $(STAMP)  ## every check, the site, and every test that is not marked otherwise
+	$(MAKE) --no-print-directory --jobs 2 --output-sync check docs
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+test-long: $(STAMP)  ## what takes a minute each: whole pages of commands, hundreds of kills, two thousand jobs in flight
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long
 
 quick: $(STAMP)  ## formatting, lint, types, import rules, and the unit tests nearest to the change, in two minutes
 	$(BIN)/python tools/quick_check.py
@@ -38,7 +44,7 @@ test-false-claims: $(STAMP)  ## 400 simulated data sets of each of seven kinds: 
 	$(BIN)/python benchmarks/learning_false_claims.py
 
 test-loop: $(STAMP)  ## a loop through the emulated cloud, killed 20 times at random moments
-	QHYBRID_LOOP_KILLS=20 $(BIN)/python -m pytest -n 0 -s qhybrid_pipelines_tests/acceptance/test_loop_kills.py
+	QHYBRID_LOOP_KILLS=20 $(BIN)/python -m pytest -n 0 -s -m long qhybrid_pipelines_tests/acceptance/test_loop_kills.py
 
 test-paid-once: $(STAMP)  ## thousands of kills, a gateway's answers, late children, a proxy, wrong clocks, copied homes, older ledgers put back: paid once by the provider's book; see docs/testing.md
 	$(BIN)/python benchmarks/paid_once.py --kills 2000 --ledger sqlite

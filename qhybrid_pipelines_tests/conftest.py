@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,12 @@ def postgres_database(postgres_server: str) -> Iterator[str]:
     """Address of an empty database on a real Postgres server."""
     with postgres_databases.database(postgres_server) as url:
         yield url
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than cores: a quarter of the time goes into waiting, for disks and for processes to end."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

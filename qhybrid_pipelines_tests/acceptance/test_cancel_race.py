@@ -29,7 +29,7 @@ from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.storage.content_store import RawStore
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 RACES = 100  # on each database
 SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))

@@ -56,7 +56,7 @@ def first_specification(page: str) -> str:
     return re.search(r"```yaml\n(name:.*?)```", PAGES[page].read_text("utf-8"), re.DOTALL)[1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_writing_an_experiment(terminal):
     folder = terminal.folder
     for name, content in shown_files("experiments.md").items():
@@ -88,7 +88,7 @@ def test_writing_an_experiment(terminal):
     assert "problem:" in terminal.run("qhybrid schema")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_reports_exports_copies_and_backups(terminal):
     folder = terminal.folder
     for name in ("petersen p1", "petersen p2", "cube on the desk"):
@@ -112,7 +112,7 @@ def test_reports_exports_copies_and_backups(terminal):
         terminal.run(line)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_tour_and_learning(terminal):
     folder = terminal.folder
     tour = PAGES["tour.md"].read_text("utf-8")
@@ -173,7 +173,8 @@ def test_the_service(terminal):
 @pytest.mark.slow
 def test_webhooks(terminal):
     """No service runs here, so nothing is sent."""
-    terminal.run("qhybrid demo")
+    (terminal.folder / "first-try.yaml").write_text(first_specification("experiments.md"))
+    terminal.run("qhybrid run first-try.yaml")
     for line in commands("webhooks.md", "Registering"):
         if not line.startswith("curl"):
             terminal.run(line)

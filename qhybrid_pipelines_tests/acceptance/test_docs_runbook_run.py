@@ -49,6 +49,7 @@ def cloud(folder: Path, *faults: dict[str, object]) -> Iterator[dict[str, str]]:
         yield emulator.environment
 
 
+@pytest.mark.long
 def test_the_runbook(terminal):
     folder = terminal.folder
     (folder / "data").mkdir()

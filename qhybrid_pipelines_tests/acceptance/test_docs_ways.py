@@ -63,6 +63,7 @@ def test_the_page_states_how_many_commands_each_way_has():
     )
 
 
+@pytest.mark.long
 def test_the_ways_lead_to_their_ends(tmp_path):
     """One after the other: they share a home."""
     for name, content in FILES.items():

@@ -127,7 +127,14 @@ def test_a_day_is_the_same_for_every_reader(home, zone):
     assert told.stdout == expected.stdout
 
 
-@pytest.mark.parametrize("limit", [1, 64, 2000], ids=lambda blocks: f"{blocks // 2} kB")
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param(1, id="0 kB", marks=pytest.mark.long),
+        pytest.param(64, id="32 kB"),
+        pytest.param(2000, id="1000 kB", marks=pytest.mark.long),
+    ],
+)
 def test_a_full_disk_is_one_sentence_and_room_goes_on(tmp_path, limit):
     (tmp_path / "one.yaml").write_text(SPEC)
     # Python does not notice that a file of its byte code was cut off by such a limit, and would read it ever after.

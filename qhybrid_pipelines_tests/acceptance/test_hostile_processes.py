@@ -134,7 +134,9 @@ def zone_that_changes(at: datetime, *, back: bool) -> str:
     return "AAA0BBB," + ",".join(f"{day.timetuple().tm_yday - 1}/{day:%H:%M:%S}" for day in (begin, end))
 
 
-@pytest.mark.parametrize("back", [False, True], ids=["forward", "back"])
+@pytest.mark.parametrize(
+    "back", [pytest.param(False, id="forward", marks=pytest.mark.long), pytest.param(True, id="back")]
+)
 def test_the_hour_changes_in_the_middle_of_a_run(tmp_path, back):
     (tmp_path / "one.yaml").write_text(SPEC)
     began = datetime.now(UTC)

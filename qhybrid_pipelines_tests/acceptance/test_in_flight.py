@@ -90,6 +90,7 @@ def run_workers(deployment: DaemonProcess) -> list[int]:
     return [pid for pid, arguments in deployment.processes().items() if "spawn_main" in " ".join(arguments)]
 
 
+@pytest.mark.long
 def test_everything_is_killed_while_two_hundred_jobs_are_in_flight(deployment, cloud):
     watch, emulator = Watch(deployment), cloud.emulator
     home = Home(deployment.home).make()

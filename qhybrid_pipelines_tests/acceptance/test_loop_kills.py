@@ -73,6 +73,7 @@ def runs(tmp_path):
         emulator.stop()
 
 
+@pytest.mark.long
 def test_a_killed_loop_goes_on_from_its_last_paid_step(runs):
     killed, whole = runs
     assert whole.run() == 0

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_killed_sixty_times_on_postgres(postgres_server: str) -> None:
     assert_paid_once(code, figures, 60)
 
 
+@pytest.mark.long
 def test_older_ledgers_put_back_between_the_kills() -> None:
     """What was sent since the copy is found at the provider, and adopted."""
     kinds = ("--kinds", "token", "tag_lookup", "http")
@@ -73,9 +75,18 @@ def test_older_ledgers_put_back_between_the_kills() -> None:
     assert_paid_once(code, figures, 60)
 
 
-@pytest.mark.parametrize("how", ["--restores", "--copies", "--clocks"])
-@pytest.mark.parametrize("database", ["sqlite", "postgres"])
-def test_a_few_kills_of_each_further_kind(postgres_server: str, how: str, database: str) -> None:
+@pytest.mark.parametrize(
+    ("database", "how"),
+    [
+        ("sqlite", "--copies"),
+        *(
+            pytest.param(database, how, marks=pytest.mark.long)
+            for database, how in product(("sqlite", "postgres"), ("--restores", "--copies", "--clocks"))
+            if (database, how) != ("sqlite", "--copies")
+        ),
+    ],
+)
+def test_a_few_kills_of_each_further_kind(postgres_server: str, database: str, how: str) -> None:
     """Of thousands that `make test-paid-once` does: copied homes, machines with wrong clocks, older ledgers on a server."""
     code, figures, _ = run(
         *("--kills", "12", "--requests", "5", "--ledger", database, how, "--kinds", "tag_lookup", "http"),

@@ -56,7 +56,9 @@ def test_the_answer_is_there_and_worth_what_it_says(service):
     until = time.monotonic() + 60
     # The solvers go on behind the first answer, and every better one is another version: the one that was sent last is
     # not sent again only once no better one came in between.
-    while (again := service.client.get(found["href"], headers={"If-None-Match": sent.headers["etag"]})).status_code != 304:
+    while (
+        again := service.client.get(found["href"], headers={"If-None-Match": sent.headers["etag"]})
+    ).status_code != 304:
         assert time.monotonic() < until, (again.status_code, again.headers.get("etag"), again.text)
         assert again.json()["decision"] == found["decision"]
         assert again.headers["etag"] != sent.headers["etag"]

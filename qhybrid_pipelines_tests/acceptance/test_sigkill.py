@@ -149,6 +149,7 @@ def kill_repeatedly(process: KillableProcess, number: int, reference_home) -> li
     return outcomes
 
 
+@pytest.mark.long
 def test_killed_at_twenty_random_moments(stages, reference_home):
     with ThreadPoolExecutor(len(stages)) as workers:
         futures = [

@@ -17,7 +17,7 @@ from qhybrid_pipelines_tests.support.code_location import open_code_location
 from qhybrid_pipelines_tests.support.emulator_client import Client
 from qhybrid_pipelines_tests.support.recording_proxy import proxy
 
-pytestmark = [pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.long, experiment_homes.RUNS_IN_PROCESS]
 
 JOBS = 2000
 PAGES = JOBS // PAGE_JOBS

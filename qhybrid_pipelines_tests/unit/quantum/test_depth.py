@@ -1,5 +1,7 @@
 """The depth that gate errors carry, against its definition by a second way, and its limits."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
@@ -10,13 +12,17 @@ from qhybrid_pipelines_tests.support.reduced_models import dense_qaoa, make_redu
 
 RING = make_reduced_model(maxcut(7, [(i, (i + 1) % 7) for i in range(7)] + [(0, 3)]))
 GATES = 8  # two-qubit gates of a layer: one for each edge
-#: Optimised once for all of this module.
-ANGLES = {layers: optimise_angles(RING, "x", layers) for layers in range(1, DEEPEST[0][1] + 1)}
+
+
+@lru_cache
+def angles(layers):
+    """Optimised once for all of this module, and not where it is only collected."""
+    return optimise_angles(RING, "x", layers)
 
 
 def optimise(model, mixer, layers):
     assert (model, mixer) == (RING, "x")
-    return ANGLES[layers]
+    return angles(layers)
 
 
 def choose(error):
@@ -28,9 +34,9 @@ def expected_shares(error):
     energies = RING.model.diagonal
     lowest = np.isclose(energies, energies.min())
     shares = []
-    for layers, found in ANGLES.items():
+    for layers in range(1, DEEPEST[0][1] + 1):
         survival = (1 - error) ** (GATES * layers)
-        right = dense_qaoa(RING.model, found.angles, "x", None)[lowest].sum()
+        right = dense_qaoa(RING.model, angles(layers).angles, "x", None)[lowest].sum()
         shares.append(survival * right + (1 - survival) / 2**7)
     return shares
 
