@@ -124,6 +124,7 @@ def test_the_tour_and_learning(terminal):
     (folder / "wine.yaml").write_text(first_specification("learning.md"))
     for line in commands("learning.md", TOP):
         terminal.run(line)
+    terminal.run("qhybrid demo")
     (folder / "ghz-series.yaml").write_text(first_specification("sampling.md"))
     for line in commands("sampling.md", TOP):
         terminal.run(line)
