@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import product
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
+from qhybrid_pipelines.core.circuit_specification import SweepSpec
 from qhybrid_pipelines.core.strict_model import StrictModel
 
 #: Widest reduced model that is made for annealers; whether it can be embedded is seen when it is planned.
@@ -54,3 +56,36 @@ class AnnealingSpec(StrictModel):
     def settings(self) -> list[tuple[float, float, int]]:
         """Annealing time in microseconds, chain strength and gauge of each point."""
         return list(product(self.annealing_time_us, self.chain_strength, range(self.gauges)))
+
+
+def points_and_shots_of_annealing(value: Any) -> Any:
+    """Return the fields of a specification with the sweep and shots that its annealing says; anything else as it is.
+
+    Raises:
+        PydanticCustomError: they are also named, and say something else; or there are too many settings.
+    """
+    given = value.get("annealing") if isinstance(value, dict) else None
+    if given is None:
+        return value
+    try:
+        annealing = given if isinstance(given, AnnealingSpec) else AnnealingSpec.model_validate(given)
+    except ValidationError:
+        return value  # the field itself tells what is wrong, and where
+    number = len(annealing.settings)
+    said: dict[str, Any] = {"sweep": {"strategy": "grid", "points": number}, "shots": annealing.reads}
+    for field, counted in said.items():
+        named = value.get(field, counted)
+        plain = named.model_dump(include={"strategy", "points"}) if isinstance(named, SweepSpec) else named
+        if plain != counted and not (isinstance(plain, dict) and plain.items() >= counted.items()):
+            raise PydanticCustomError(
+                "annealing_and_circuits",
+                "{field} is for circuits, and this anneals; leave it out: annealing says reads, annealing_time_us, chain_strength and gauges",
+                {"field": field},
+            )
+    if number > MAX_SETTINGS:
+        raise PydanticCustomError(
+            "too_many_settings",
+            "annealing has {number} combinations of time, chain strength and gauge, and at most {most} are run",
+            {"number": number, "most": MAX_SETTINGS, "field": "annealing"},
+        )
+    return value | said

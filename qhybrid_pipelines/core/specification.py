@@ -15,7 +15,6 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     Tag,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_serializer,
@@ -23,8 +22,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from qhybrid_pipelines.core.annealing_specification import MAX_ANNEALED_VARIABLES, MAX_SETTINGS, AnnealingSpec
+from qhybrid_pipelines.core.annealing_specification import (
+    MAX_ANNEALED_VARIABLES,
+    AnnealingSpec,
+    points_and_shots_of_annealing,
+)
 from qhybrid_pipelines.core.circuit_specification import MAX_LAYERS, USUAL_POINTS, AnsatzSpec, SweepSpec
+from qhybrid_pipelines.core.mitigation_specification import MitigationSpec
 from qhybrid_pipelines.core.strict_model import SHA256_PATTERN, FileSource, StrictModel, kind_of_file
 
 #: A specification is read from here, whichever module its parts live in.
@@ -221,6 +225,10 @@ class ExperimentSpec(StrictModel):
         default=None,
         description="For annealers, in place of ansatz, sweep, shots and compile: {reads, annealing_time_us, chain_strength, gauges}.",
     )
+    mitigation: MitigationSpec | None = Field(
+        default=None,
+        description="What is done about errors of a device, beside the counts as measured: {estimation: two_body}.",
+    )
     backends: tuple[Annotated[str, Field(pattern=BACKEND_PATTERN)], ...] = Field(
         default=("local:auto",), min_length=1, description="provider:backend, each gets its own verdict."
     )
@@ -236,31 +244,7 @@ class ExperimentSpec(StrictModel):
     @classmethod
     def _annealing_counts_points_and_shots(cls, value: Any) -> Any:
         """Let sweep and shots say what annealing says: how many points there are, and how often each is sampled."""
-        given = value.get("annealing") if isinstance(value, dict) else None
-        if given is None:
-            return value
-        try:
-            annealing = given if isinstance(given, AnnealingSpec) else AnnealingSpec.model_validate(given)
-        except ValidationError:
-            return value  # the field itself tells what is wrong, and where
-        number = len(annealing.settings)
-        said: dict[str, Any] = {"sweep": {"strategy": "grid", "points": number}, "shots": annealing.reads}
-        for field, counted in said.items():
-            named = value.get(field, counted)
-            plain = named.model_dump(include={"strategy", "points"}) if isinstance(named, SweepSpec) else named
-            if plain != counted and not (isinstance(plain, dict) and plain.items() >= counted.items()):
-                raise PydanticCustomError(
-                    "annealing_and_circuits",
-                    "{field} is for circuits, and this anneals; leave it out: annealing says reads, annealing_time_us, chain_strength and gauges",
-                    {"field": field},
-                )
-        if number > MAX_SETTINGS:
-            raise PydanticCustomError(
-                "too_many_settings",
-                "annealing has {number} combinations of time, chain strength and gauge, and at most {most} are run",
-                {"number": number, "most": MAX_SETTINGS, "field": "annealing"},
-            )
-        return value | said
+        return points_and_shots_of_annealing(value)
 
     @field_validator("sweep")
     @classmethod
@@ -308,9 +292,9 @@ class ExperimentSpec(StrictModel):
 
     @model_serializer(mode="wrap")
     def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the usual way to compile and absent annealing away, so that experiments keep the keys they had before these existed."""
+        """Leave the usual way to compile and what is absent away, so that experiments keep the keys they had before these existed."""
         fields: dict[str, Any] = serialise(self)
-        usual = {"compile": "template", "annealing": None}
+        usual = {"compile": "template", "annealing": None, "mitigation": None}
         return {k: v for k, v in fields.items() if k not in usual or v != usual[k]}
 
     @model_validator(mode="after")
@@ -332,6 +316,7 @@ class ExperimentSpec(StrictModel):
             ("ansatz", self.ansatz != AnsatzSpec()),
             ("problem.circuit", self.problem.circuit is not None),
             ("compile", self.compile != "template"),
+            ("mitigation", self.mitigation is not None),
         )
         for field, is_given in given:
             if is_given:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.core.batches import Batch
     from qhybrid_pipelines.core.embedding import Embedding
     from qhybrid_pipelines.core.ising import IsingModel
-    from qhybrid_pipelines.core.jobs import JobRef, RawResult, TokenListing
+    from qhybrid_pipelines.core.jobs import Calibration, CircuitBatch, JobRef, RawResult, TokenListing
+    from qhybrid_pipelines.core.readout_errors import ReadoutErrors
     from qhybrid_pipelines.execution.adapter_assumptions import Fact
     from qhybrid_pipelines.execution.port import Provider
 
@@ -60,6 +61,11 @@ class Ability(StrEnum):
     """Reads from a kept result in which share of the reads the qubits of each variable disagreed. Pure, like `Provider.decode`.
 
     By: annealers
+    """
+    READOUT_ERRORS = "readout_errors"
+    """Says from a calibration how often each bit of a kept result was read wrongly; None where that is not known. Pure, like `Provider.decode`.
+
+    By: providers with noisy backends whose capabilities say `Capabilities.readout_calibrated`
     """
     REQUESTS = "requests"
     """Counts the requests that were made since the provider was built.
@@ -115,6 +121,17 @@ class OptionalMembers(Protocol):
 
         Raises:
             CorruptResult: the result is not the batch's.
+        """
+
+    def readout_errors(
+        self, raw: RawResult, batch: CircuitBatch, calibration: Calibration | None
+    ) -> ReadoutErrors | None:
+        """Return the readout errors of each bit of a result, see `Ability.READOUT_ERRORS`.
+
+        Args:
+            raw: the kept result.
+            batch: what it is the result of.
+            calibration: that held when it was made, as far as that is known.
         """
 
     @property

@@ -248,6 +248,7 @@ class ExecutionContent:
     circuit: str | None = None
     sensitivity: tuple[Row, ...] = ()
     loop: tuple[Row, ...] = ()
+    estimates: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from qhybrid_pipelines.core.loop_words import loop_sentence
 from qhybrid_pipelines.core.verdicts import Verdict as VerdictWord
 from qhybrid_pipelines.reports.blocks import Chapter, Section, Verdict, records_table, transposed_table
 from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
@@ -16,8 +15,8 @@ from qhybrid_pipelines.reports.content import (
     RandomReference,
     SolverSeries,
 )
+from qhybrid_pipelines.reports.expectation_sections import estimates_section, loop_section
 from qhybrid_pipelines.reports.figures.best_of_shots import best_of_shots
-from qhybrid_pipelines.reports.figures.loop import loop_trace
 from qhybrid_pipelines.reports.figures.objectives import objective_histogram
 from qhybrid_pipelines.reports.figures.outcomes import top_outcomes
 from qhybrid_pipelines.reports.figures.solver_results import row_name, solver_results
@@ -62,7 +61,8 @@ def optimisation_chapter(content: OptimisationContent) -> Chapter:
         _results(content),
         _solvers(content),
         _sweep(content),
-        _loop(content),
+        loop_section(content),
+        estimates_section(row for execution in content.executions for row in execution.estimates),
         _distribution(content),
         circuit_section(content),
         sensitivity_section(content),
@@ -306,20 +306,6 @@ def _sweep(content: OptimisationContent) -> Section | None:
 
 def _interval_text(low: float, high: float) -> str | None:
     return None if low != low else show_interval(low, high)  # noqa: PLR0124  NaN: one run says nothing about it
-
-
-def _loop(content: OptimisationContent) -> Section | None:
-    """Return how each loop through a backend went; None where the angles were not optimised like that."""
-    traces = {one.backend: one.loop for one in content.executions if one.loop}
-    if not traces:
-        return None
-    measured = any(row["value"] is not None for rows in traces.values() for row in rows)
-    return Section(
-        name="loop",
-        heading="The loop",
-        paragraphs=tuple(f"{backend}: {loop_sentence(rows)}." for backend, rows in traces.items()),
-        drawings=(loop_trace(traces),) if measured else (),
-    )
 
 
 def _distribution(content: OptimisationContent) -> Section | None:

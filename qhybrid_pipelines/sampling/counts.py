@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qhybrid_pipelines.classical.shot_means import design_effect
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.sampling.reference import Outcomes, Reference
 
 I64 = npt.NDArray[np.int64]
-#: Chance below which runs count as different, and not only their shots.
-SIGNIFICANT = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,26 +66,5 @@ def align_counts(reference: Reference, outcomes: Outcomes, runs: npt.NDArray[Any
         reference=reference,
         counts=np.concatenate([inside, outside]).astype(np.int64),
         probabilities=np.concatenate([reference.probabilities, np.zeros(len(outside))]),
-        spread=_spread(value, np.asarray(runs), counts),
+        spread=design_effect(value, counts, runs),
     )
-
-
-def _spread(value: F64, runs: npt.NDArray[Any], counts: I64) -> float:
-    """Return by how much the means of runs vary more than their shots explain; 1 where chance may explain it.
-
-    Shots of one run share the machine's state: where runs differ, a shot says less. Source: the design effect of cluster
-    samples, L. Kish, Survey Sampling (1965), section 5.4.
-    """
-    from scipy.stats import chi2
-
-    _, run = np.unique(runs, return_inverse=True)
-    size = np.bincount(run, weights=counts)
-    number = len(size)
-    total = float(size.sum())
-    mean = float(value @ counts) / total
-    variance = float(((value - mean) ** 2) @ counts) / total
-    if number < 2 or variance <= 0:
-        return 1.0
-    means = np.bincount(run, weights=value * counts) / size
-    statistic = float((size * (means - mean) ** 2).sum()) / variance
-    return statistic / (number - 1) if chi2.sf(statistic, number - 1) < SIGNIFICANT else 1.0

@@ -22,6 +22,7 @@ from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_circuit_batches
 from qhybrid_pipelines.steps.interpret.baseline_comparisons import baseline_comparisons
 from qhybrid_pipelines.steps.interpret.decisions import decisions
+from qhybrid_pipelines.steps.interpret.expectation_estimates import estimates
 from qhybrid_pipelines.steps.interpret.provenance import provenance
 from qhybrid_pipelines.steps.interpret.scored_solutions import scores
 from qhybrid_pipelines.steps.interpret.tracking_runs import tracking_runs
@@ -124,6 +125,7 @@ class PlainStages:
                 first=where,
                 specifications=workspace.specifications,
                 optimiser_steps=steps,
+                capabilities=dispatcher.capabilities,
             ),
         )
         submitted = submit_circuit_batches(
@@ -164,6 +166,14 @@ class PlainStages:
         )
         yield tables.write("parameter_sensitivity", described)
         yield tables.write("chains", chains(tables["circuit_batches"], tables["qpu_submissions"], dispatcher))
+        estimated = estimates(
+            where,
+            dispatcher=dispatcher,
+            **tables.named(
+                *("experiments", "reduced_models", "circuit_batches", "qpu_submissions", "qpu_result_sets"),
+            ),
+        )
+        yield tables.write("estimates", estimated)
         recorded = provenance(
             where,
             dispatcher=dispatcher,

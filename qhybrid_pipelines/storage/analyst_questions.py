@@ -115,6 +115,22 @@ ORDER BY experiment, backend, energy, point
         "all gammas first; an ansatz without gammas and betas, and the steps of a loop through a backend, have them in `angles`.",
     ),
     Question(
+        title="What did mitigation change?",
+        sql="""
+SELECT m.experiment, m.backend, m.point, m.observable, m.method, r.expectation AS as_measured,
+       r.standard_error AS error_as_measured, m.expectation AS mitigated, m.standard_error AS error_mitigated,
+       m.expectation - r.expectation AS moved, m.standard_error / nullif(r.standard_error, 0) AS error_grew_by,
+       m.overhead_shots, m.overhead_usd, m.calibration_id
+FROM estimates m
+JOIN estimates r USING (experiment, backend, point, observable)
+WHERE r.method = 'none' AND m.method <> 'none'
+ORDER BY m.experiment, m.backend, m.point, m.observable, m.method
+""",
+        reading="One row for each expectation value with and without mitigation, from the same shots where `overhead_shots` is 0. What is moved less "
+        "than a few standard errors may be chance. `mitigated` is empty where the backend's calibration did not say what is needed. Verdicts are "
+        "those of the samples, whatever stands here.",
+    ),
+    Question(
         title="Is it noise?",
         sql="""
 SELECT s.experiment, s.backend, count(*) AS n, count(*) FILTER (s.noise_like) AS n_noise_like,

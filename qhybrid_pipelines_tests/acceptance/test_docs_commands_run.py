@@ -128,6 +128,10 @@ def test_the_tour_and_learning(terminal):
     (folder / "ghz-series.yaml").write_text(first_specification("sampling.md"))
     for line in commands("sampling.md", TOP):
         terminal.run(line)
+    (folder / "readout.yaml").write_text(first_specification("mitigation.md"))
+    for line in commands("mitigation.md", TOP):
+        told = terminal.run(line)
+    assert "two_body" in told
 
 
 @pytest.mark.slow

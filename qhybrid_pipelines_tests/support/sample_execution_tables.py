@@ -153,6 +153,29 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
             for p, r in runs
         ],
     )
+    yield (
+        schemas.ESTIMATES,
+        [
+            {
+                **head,
+                "point": p,
+                "observable": "energy",
+                "method": method,
+                "expectation": -3.5 - shift,
+                "standard_error": 0.1 + shift / 10,
+                "low": -3.7 - shift,
+                "high": -3.3 - shift,
+                "shots": SHOTS,
+                "effective_shots": float(SHOTS),
+                "calibration_id": "cal-1" if shift else None,
+                "calibration_measured_at": None,
+                "overhead_shots": 0,
+                "overhead_usd": 0.0,
+            }
+            for p in sorted({p for p, _ in runs})
+            for method, shift in (("none", 0.0), ("two_body", 0.25))
+        ],
+    )
     mean = sum(cut(bits) * count for bits, count in seen.items()) / SHOTS
     yield (
         schemas.POINT_SCORES,

@@ -33,7 +33,7 @@ SUBMIT = ("circuit_batches", "qpu_submissions")
 #: Written at the same time, and nothing waits for it: an execution of an earlier release is whole without it.
 DESCRIBE = ("parameter_sensitivity",)
 #: The same, once results are there.
-DESCRIBE_RESULTS = ("chains",)
+DESCRIBE_RESULTS = ("chains", "estimates")
 #: Written before them, and waited for only where angles are optimised through the backend: the steps of the loop.
 LOOP = ("optimiser_steps",)
 COLLECT = (

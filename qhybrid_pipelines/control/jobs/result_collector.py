@@ -6,8 +6,9 @@ fetched again, which is free, and only a person may give it up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +25,8 @@ from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, QHybridError, Rejected, Unavailable
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import RawResult
+from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
+from qhybrid_pipelines.core.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.redaction import redact_content, vendor_text
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import calling
@@ -51,12 +53,14 @@ class CollectedResult:
         counts: in `execution.port.COUNTS_SCHEMA`.
         details: what the provider says about the run, for example ``engine``, ``engine_version``, ``compile_seconds``.
         chain_breaks: of an annealed batch, the share of broken chains of each variable.
+        readout_errors: returns those of each bit of a circuit's outcomes; None where they are not known.
     """
 
     job: JobRecord
     counts: pa.Table
     details: Mapping[str, Any]
     chain_breaks: npt.NDArray[np.float64] | None = None
+    readout_errors: Callable[[], ReadoutErrors | None] = lambda: None
 
 
 class ResultCollector:
@@ -148,7 +152,31 @@ class ResultCollector:
                 job, Event.VERIFY, engine=details.get("engine"), error=believed, detail=details
             )
             failpoint("collect.verified")
-        return CollectedResult(job=job, counts=counts, details=details, chain_breaks=chain_breaks)
+        return CollectedResult(
+            job=job,
+            counts=counts,
+            details=details,
+            chain_breaks=chain_breaks,
+            readout_errors=partial(self._readout_errors, job, raw, batch, details),
+        )
+
+    def _readout_errors(
+        self, job: JobRecord, raw: RawResult, batch: Batch, details: Mapping[str, Any]
+    ) -> ReadoutErrors | None:
+        """Return the readout errors behind a result, from the calibration that it names, else the one that was noted when it was sent."""
+        if not isinstance(batch, CircuitBatch):
+            return None
+        provider, ledger = self._context.provider_for(job.backend), self._context.ledger
+        able = with_ability(provider, Ability.READOUT_ERRORS)
+        capabilities = self._context.capabilities(job.backend)
+        if not capabilities.noisy:
+            return ReadoutErrors.none(batch.width)
+        if able is None or not capabilities.readout_calibrated:
+            return None
+        noted = [(event.detail or {}).get("calibration_id") for event in ledger.events(job.job_id)]
+        named = [details.get("calibration_id"), *reversed(noted)]
+        kept = {one.calibration.calibration_id: one.calibration for one in ledger.calibrations(job.backend)}
+        return able.readout_errors(raw, batch, next((kept[each] for each in named if each in kept), None))
 
     def decode_stored(self, job: JobRecord, batch: Batch) -> pa.Table:
         """Decode what was kept again, through today's decoder: no provider is asked, and nothing is written.

@@ -85,6 +85,7 @@ def circuit_batches(
         sampling_circuits=sampling_circuits,
         optimiser_steps=optimiser_steps,
         embed=embed_with(opened.control_plane.dispatcher, opened.lake),
+        capabilities=opened.control_plane.dispatcher.capabilities,
     )
     for key, spec in read_optimisations(experiments):
         own = assign_variables(key, spec, problem_instances, reduced_models, specifications=specifications)

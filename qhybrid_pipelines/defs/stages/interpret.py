@@ -5,13 +5,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from qhybrid_pipelines.defs import checks, metadata, metadata_report
+from qhybrid_pipelines.defs import checks, metadata, metadata_estimates, metadata_report
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_tags import add_tags, verdict_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset, table_output
 from qhybrid_pipelines.steps.interpret import baseline_comparisons as comparisons_step
 from qhybrid_pipelines.steps.interpret import decisions as decisions_step
+from qhybrid_pipelines.steps.interpret import expectation_estimates as estimates_step
 from qhybrid_pipelines.steps.interpret import provenance as provenance_step
 from qhybrid_pipelines.steps.interpret import scored_solutions as scores_step
 from qhybrid_pipelines.steps.interpret import tracking_runs as tracking_step
@@ -48,6 +49,30 @@ def scored(
     context.add_output_metadata(metadata.point_scores(points), output_name="point_scores")
     context.add_output_metadata(metadata.solutions(solutions), output_name="scored_solutions")
     return points, solutions
+
+
+@table_asset(**table_options)
+def estimates(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    reduced_models: pa.Table,
+    circuit_batches: pa.Table,
+    qpu_submissions: pa.Table,
+    qpu_result_sets: pa.Table,
+) -> pa.Table:
+    """The mean energy of every point with its standard error, as measured and with readout errors taken out; no verdict rests on it."""
+    table = estimates_step.estimates(
+        get_executions(context),
+        experiments=experiments,
+        reduced_models=reduced_models,
+        circuit_batches=circuit_batches,
+        qpu_submissions=qpu_submissions,
+        qpu_result_sets=qpu_result_sets,
+        dispatcher=workspace.open().control_plane.dispatcher,
+    )
+    context.add_output_metadata(metadata_estimates.estimates(table), output_name=RESULT)
+    return table
 
 
 @table_asset(**table_options)
@@ -177,4 +202,4 @@ def report(
     context.add_output_metadata(metadata_report.report(baseline_comparisons, decisions, charged), output_name=RESULT)
 
 
-ASSETS = (scored, baseline_comparisons, decisions, provenance, tracking_runs, report)
+ASSETS = (scored, estimates, baseline_comparisons, decisions, provenance, tracking_runs, report)

@@ -12,7 +12,9 @@ from math import exp, inf
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.quantum.simulation.noisy_circuit import (
     Gate,
     NoisyCircuit,
@@ -56,18 +58,38 @@ def noisy_circuit(circuit: QuantumCircuit, target: Target, used: Sequence[int]) 
         used: indices of the device's qubits, in the circuit's order.
     """
     steps: list[Step] = []
-    read = np.zeros(circuit.num_clbits, dtype=np.intp)
     for instruction in circuit.data:
         qubits = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
-        if instruction.name == "measure":
-            read[circuit.find_bit(instruction.clbits[0]).index] = qubits[0]
-        elif instruction.name != "barrier":
+        if instruction.name not in ("measure", "barrier"):
             steps.append(Gate(qubits, np.asarray(instruction.operation.to_matrix(), dtype=np.complex128)))
             steps += gate_errors(target, instruction.name, qubits, used)
-    wrong = np.array([target["measure"][(used[qubit],)].error or 0.0 for qubit in read.tolist()])
+    wrong = measured_errors(circuit, target, used)
     return NoisyCircuit(
-        n_qubits=len(used), steps=steps, readout=Readout(qubits=read, zero_as_one=wrong, one_as_zero=wrong)
+        n_qubits=len(used),
+        steps=steps,
+        readout=Readout(qubits=measured_qubits(circuit), zero_as_one=wrong, one_as_zero=wrong),
     )
+
+
+def measured_qubits(circuit: QuantumCircuit) -> npt.NDArray[np.intp]:
+    """Return the qubit that each bit is read from last, shape ``(bits,)``."""
+    read = np.zeros(circuit.num_clbits, dtype=np.intp)
+    for instruction in circuit.data:
+        if instruction.name == "measure":
+            read[circuit.find_bit(instruction.clbits[0]).index] = circuit.find_bit(instruction.qubits[0]).index
+    return read
+
+
+def measured_errors(circuit: QuantumCircuit, target: Target, used: Sequence[int]) -> F64:
+    """Return the probability that each bit is read wrongly, the same for both states, shape ``(bits,)``.
+
+    Args:
+        circuit: narrowed to its used qubits.
+        target: the device with its calibration.
+        used: indices of the device's qubits, in the circuit's order.
+    """
+    figures = target["measure"]
+    return np.array([figures[(used[qubit],)].error or 0.0 for qubit in measured_qubits(circuit).tolist()])
 
 
 def gate_errors(target: Target, name: str, qubits: tuple[int, ...], used: Sequence[int]) -> list[Step]:

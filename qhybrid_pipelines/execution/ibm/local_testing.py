@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.readout_errors import ReadoutErrors
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -28,7 +29,7 @@ from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.ibm.client import NAME
 from qhybrid_pipelines.execution.ibm.compilation import compile_template, narrow_circuit, used_qubits
 from qhybrid_pipelines.execution.ibm.declarations import FAKE_DEVICES
-from qhybrid_pipelines.execution.ibm.device_errors import can_follow_trajectories
+from qhybrid_pipelines.execution.ibm.device_errors import can_follow_trajectories, measured_errors
 from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.fakes import FAKES, fake_device, fake_limits
 from qhybrid_pipelines.execution.ibm.noise import noise_model_for
@@ -76,6 +77,7 @@ class LocalTesting(StoredJobs):
             parametric=True,
             simulator=True,
             noisy=True,
+            readout_calibrated=True,
             listing_lag_seconds=0.0,
             mode="local-testing",
             immediate=True,
@@ -129,6 +131,20 @@ class LocalTesting(StoredJobs):
             )
             assumptions += f", {in_words(seconds)}"
         return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions=assumptions, source="local testing mode")
+
+    def readout_errors(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> ReadoutErrors | None:
+        """Return the readout errors of the qubits that were behind a result's bits; None where it was compiled otherwise then."""
+        head, device = self.details(raw), _device(batch.backend)
+        circuit, used, compiled = self.placed(batch)
+        if head.get("compiled_sha256") != compiled.compiled_sha256:
+            return None
+        wrong = measured_errors(circuit, device.target, used)
+        return ReadoutErrors(
+            zero_as_one=wrong,
+            one_as_zero=wrong,
+            calibration_id=device.calibration.calibration_id,
+            measured_at=device.calibration.measured_at,
+        )
 
     def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
         device = _device(batch.backend)

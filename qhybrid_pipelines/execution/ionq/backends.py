@@ -97,6 +97,7 @@ class Backends:
             parametric=False,
             simulator=simulator,
             noisy=not simulator,
+            readout_calibrated=not simulator,
             listing_lag_seconds=0.0,
             mode="emulator" if local else "simulator" if simulator else "hardware",
             region=THIS_MACHINE if local else os.environ.get(REGION_VARIABLE) or None,

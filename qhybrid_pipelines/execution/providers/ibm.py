@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.batches import Batch, only_circuits
+from qhybrid_pipelines.core.readout_errors import ReadoutErrors
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.declarations import FAKE_DEVICES, SERVICE
@@ -30,7 +31,7 @@ class IbmProvider:
     """IBM's devices: ``ibm:fake_*`` on this machine, any other name at the service."""
 
     name = NAME
-    abilities: frozenset[Ability] = frozenset({Ability.LIST_TOKENS, Ability.LABEL_JOBS})
+    abilities: frozenset[Ability] = frozenset({Ability.LIST_TOKENS, Ability.LABEL_JOBS, Ability.READOUT_ERRORS})
 
     def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.local = LocalTesting(folder)
@@ -100,6 +101,16 @@ class IbmProvider:
     def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return what a result says about its making: the service's says no more than which device it was."""
         return self._owner(raw.ref.backend).details(raw)
+
+    def readout_errors(
+        self,
+        raw: jobs.RawResult,
+        batch: jobs.CircuitBatch,
+        calibration: jobs.Calibration | None,  # noqa: ARG002 - a fake device has one
+    ) -> ReadoutErrors | None:
+        """Return the readout errors behind a fake device's result; the service does not say which qubits a job ran on."""
+        owner = self._owner(raw.ref.backend)
+        return owner.readout_errors(raw, batch) if isinstance(owner, LocalTesting) else None
 
     def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Ask for a job to be cancelled; on fake devices it is always too late."""

@@ -14,6 +14,7 @@ from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.batches import Batch, only_circuits
 from qhybrid_pipelines.core.errors import ProviderError, Unavailable
 from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.readout_errors import ReadoutErrors
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.adapter_assumptions import Fact
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
@@ -24,6 +25,7 @@ from qhybrid_pipelines.execution.ionq.backends import Backends, device_name
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
 from qhybrid_pipelines.execution.ionq.declarations import MACHINES, SIMULATOR_DECLARATION
 from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
+from qhybrid_pipelines.execution.ionq.readout import readout_errors
 from qhybrid_pipelines.execution.port import Provider, before_sending
 from qhybrid_pipelines.execution.settings import seconds_setting
 
@@ -164,6 +166,15 @@ class IonQProvider:
     def details(self, raw: jobs.RawResult) -> dict[str, Any]:
         """Return engine, and calibration and device time where the service states them."""
         return decoding.details(raw)
+
+    def readout_errors(
+        self,
+        raw: jobs.RawResult,  # noqa: ARG002 - a machine's qubits are those of the circuit
+        batch: jobs.CircuitBatch,
+        calibration: jobs.Calibration | None,
+    ) -> ReadoutErrors | None:
+        """Return the readout errors that the machine's characterization states."""
+        return readout_errors(calibration, batch.width)
 
     def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
         """Ask for a job to be cancelled, then look what came of it: a request can come too late and still be answered.

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.jobs import Capabilities
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.instance import Instance
@@ -17,6 +18,7 @@ from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.annealing.anneal_batches import anneal_batch_to_row, build_anneal_batch
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
 from qhybrid_pipelines.sampling.plan import series_batch
+from qhybrid_pipelines.steps.execute.mitigation_checks import check_mitigation
 from qhybrid_pipelines.steps.prepare.user_circuits import load_arranged_circuit
 from qhybrid_pipelines.steps.sampling.circuits import circuit_from_row
 from qhybrid_pipelines.steps.values_from_rows import (
@@ -45,20 +47,24 @@ def circuit_batches(
     sampling_circuits: pa.Table | None = None,
     optimiser_steps: pa.Table | None = None,
     embed: Embed | None = None,
+    capabilities: Callable[[str], Capabilities] | None = None,
 ) -> pa.Table:
     """Return the table `circuit_batches`; an experiment that reduction solved has no row, a series one for each circuit.
 
     A loop has a row for every step that was planned so far; without `optimiser_steps` it has its first one, at the start. An
-    annealer is asked for its qubit graph by ``embed``.
+    annealer is asked for its qubit graph by ``embed``, and ``capabilities`` tells whether a backend allows what is asked about its errors.
 
     Raises:
-        InvalidInput: an experiment does not name the backend of its execution, or its model fits no annealer there.
+        InvalidInput: an experiment does not name the backend of its execution, or its model fits no annealer there, or its errors cannot be
+            dealt with there as it says.
         ProviderError: the qubit graph of an annealer could not be read.
     """
     rows = []
     for backend, key in executions:
         spec = get_circuits_specification(experiments, key)
         check_backend_is_named(spec, key, backend)
+        if capabilities is not None:
+            check_mitigation(spec, backend, capabilities)
         if isinstance(spec, SamplingSpec):
             assert sampling_circuits is not None
             for circuit in map(circuit_from_row, select_rows(sampling_circuits, key).to_pylist()):

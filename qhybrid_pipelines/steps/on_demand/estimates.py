@@ -222,6 +222,7 @@ def plan_batches(
         points,
         specifications=registered,
         embed=embed_with(dispatcher, lake),
+        capabilities=dispatcher.capabilities,
     )
     if (circuit := assign_variables(key, spec, instances, reduced, specifications=registered)) is not None:
         circuits.append(circuit)

@@ -131,6 +131,7 @@ def _execution(  # noqa: PLR0917  one table each
         "calibration": _calibration(lake, backend, provenance, common),
         "sensitivity": tuple(_rows(lake, schemas.PARAMETER_SENSITIVITY, key, backend)),
         "loop": tuple(_rows(lake, schemas.OPTIMISER_STEPS, key, backend)),
+        "estimates": tuple(_rows(lake, schemas.ESTIMATES, key, backend)),
     }
     if batch is not None and batch["template"] and batch["n_qubits"] <= MAX_DRAWN_QUBITS:
         parts["circuit"] = first_lines(draw_circuit(batch["template"]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from qhybrid_pipelines.storage.schemas.backends import BACKEND_CALIBRATIONS, BACKEND_CAPABILITIES
 from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, SCHEMA_VERSION, Column, Table, comment
+from qhybrid_pipelines.storage.schemas.estimates import ESTIMATES
 from qhybrid_pipelines.storage.schemas.execution import (
     CHAINS,
     CIRCUIT_BATCHES,
@@ -73,6 +74,7 @@ LAKE_TABLES: tuple[Table, ...] = (
     CHAINS,
     POINT_SCORES,
     SCORED_SOLUTIONS,
+    ESTIMATES,
     BASELINES,
     BASELINE_COMPARISONS,
     DECISIONS,
@@ -106,6 +108,7 @@ __all__ = [
     "CIRCUIT_BATCHES",
     "COSTS",
     "DECISIONS",
+    "ESTIMATES",
     "EXPERIMENTS",
     "FEATURES",
     "JOBS",

@@ -81,6 +81,13 @@ def test_points(ask):
     assert {tuple(row["angles"]) for row in answer} == {(0.3, 0.2), (0.4, 0.2)}  # those of the loop, per point
 
 
+def test_mitigation(ask):
+    answer = ask("What did mitigation change?")
+    assert {(row["experiment"], row["point"], row["method"]) for row in answer} >= {(FIRST, 0, "two_body")}
+    assert all((row["as_measured"], row["mitigated"], row["moved"]) == (-3.5, -3.75, -0.25) for row in answer)
+    assert all(row["error_grew_by"] == pytest.approx(1.25) for row in answer)
+
+
 def test_noise(ask):
     noisy = {(row["experiment"], row["backend"]): row["nothing_but_noise"] for row in ask("Is it noise?")}
     assert noisy == {

@@ -1,0 +1,81 @@
+"""Sections about mean values: how a loop lowered them, and what they are once errors of the device are taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from qhybrid_pipelines.core.loop_words import loop_sentence
+from qhybrid_pipelines.reports.blocks import Section, records_table
+from qhybrid_pipelines.reports.content import OptimisationContent, Row
+from qhybrid_pipelines.reports.figures.loop import loop_trace
+from qhybrid_pipelines.reports.words import NOTHING, count, show, with_interval
+
+#: Points that are shown of each backend; the table `estimates` has all.
+MAX_POINTS = 12
+#: What each method is called at the head of its column.
+METHODS = {"none": "As measured (95 % interval)", "two_body": "Readout errors taken out (95 % interval)"}
+
+
+def loop_section(content: OptimisationContent) -> Section | None:
+    """Return how each loop through a backend went; None where the angles were not optimised like that."""
+    traces = {one.backend: one.loop for one in content.executions if one.loop}
+    if not traces:
+        return None
+    measured = any(row["value"] is not None for rows in traces.values() for row in rows)
+    return Section(
+        name="loop",
+        heading="The loop",
+        paragraphs=tuple(f"{backend}: {loop_sentence(rows)}." for backend, rows in traces.items()),
+        drawings=(loop_trace(traces),) if measured else (),
+    )
+
+
+def estimates_section(estimates: Iterable[Row]) -> Section | None:
+    """Return expectation values with and without mitigation, side by side; None where nothing was mitigated.
+
+    Args:
+        estimates: rows of the table `estimates`.
+    """
+    by_place: dict[tuple[str, int, str], dict[str, Row]] = {}
+    for row in estimates:
+        by_place.setdefault((row["backend"], row["point"], row["observable"]), {})[row["method"]] = row
+    methods = [name for name in METHODS if any(name in found for found in by_place.values())]
+    if methods in ([], ["none"]):
+        return None
+    records = [
+        {
+            "backend": backend,
+            "point": point,
+            "observable": observable,
+            **{name: _value(found.get(name)) for name in methods},
+        }
+        for (backend, point, observable), found in by_place.items()
+        if point < MAX_POINTS
+    ]
+    left_out = len(by_place) - len(records)
+    more = f" The table `estimates` has {count(left_out, 'row')} more." if left_out else ""
+    columns = [("backend", "Backend"), ("point", "Point"), ("observable", "Expectation of")]
+    return Section(
+        name="estimates",
+        heading="Expectation values, with errors taken out",
+        paragraphs=(
+            (
+                "From the same shots, and beside them: counts, answers and verdicts are those of the samples as they were measured. The "
+                f"intervals are of the shots alone; the calibration is taken as it is.{more}"
+            ),
+        ),
+        tables=(
+            records_table(
+                "estimates",
+                "Mean over all shots of a point; energies in cost units of the model",
+                [*columns, *((name, METHODS[name]) for name in methods)],
+                records,
+            ),
+        ),
+    )
+
+
+def _value(row: Row | None) -> str:
+    if row is None or row["expectation"] is None:
+        return NOTHING
+    return with_interval(show(row["expectation"]), show(row["low"]), show(row["high"]))

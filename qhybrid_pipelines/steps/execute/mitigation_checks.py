@@ -1,0 +1,33 @@
+"""Whether a backend allows what a specification says about its errors, asked before anything is planned for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import Capabilities
+from qhybrid_pipelines.core.sampling_specification import CircuitsSpec
+from qhybrid_pipelines.core.specification import ExperimentSpec
+
+
+def check_mitigation(spec: CircuitsSpec, backend: str, capabilities: Callable[[str], Capabilities]) -> None:
+    """Return if a backend's errors can be dealt with as a specification says.
+
+    Args:
+        spec: a specification without ``mitigation`` asks nobody.
+        backend: full name.
+        capabilities: tells what a backend can do.
+
+    Raises:
+        InvalidInput: its calibration does not say what is needed.
+        ProviderError: it did not answer.
+    """
+    if not isinstance(spec, ExperimentSpec) or spec.mitigation is None or spec.mitigation.estimation == "none":
+        return
+    found = capabilities(backend)
+    if found.noisy and not found.readout_calibrated:
+        raise InvalidInput(
+            f"'{backend}' does not tell how often each measured bit is read wrongly, which two_body takes out",
+            remedy="Leave mitigation out, or name another backend, for example ibm:fake_torino.",
+            field="mitigation.estimation",
+        )

@@ -1,0 +1,43 @@
+import pytest
+
+from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.experiment_key import experiment_key
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specification_text import read_experiments
+
+PAGE = "name: a\nproblem: {family: maxcut, source: 'networkx:petersen_graph'}\n"
+
+
+def read(more: str) -> ExperimentSpec:
+    [written] = read_experiments(PAGE + more, file="a.yaml")
+    return written.specification
+
+
+def test_experiments_without_mitigation_keep_their_key():
+    assert "mitigation" not in read("").model_dump(mode="json")
+    assert experiment_key(read("mitigation: null")) == experiment_key(read(""))
+    keys = [experiment_key(read(f"mitigation: {{estimation: {name}}}")) for name in ("none", "two_body")]
+    assert len({*keys, experiment_key(read(""))}) == 3
+
+
+def test_what_is_written_reads_back_as_the_same():
+    spec = read("mitigation: {estimation: two_body}")
+    assert ExperimentSpec.model_validate_json(canonical_json(spec.model_dump(mode="json"))) == spec
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "words"),
+    [
+        ("mitigation: {estimation: two-body}", "mitigation.estimation", "two_body"),
+        ("mitigation: {estimaton: two_body}", "mitigation.estimaton", "Did you mean estimation"),
+        ("mitigation: two_body", "mitigation", "fields of its own"),
+        ("annealing: {}\nmitigation: {estimation: two_body}", "mitigation", "is for circuits"),
+    ],
+)
+def test_what_is_wrong_names_the_field(more, field, words):
+    with pytest.raises(InvalidInput) as refused:
+        read(more)
+    assert words in str(refused.value)
+    assert refused.value.field == field
+    assert refused.value.line is not None
