@@ -42,7 +42,7 @@ def test_intervals_of_rare_outcomes_cover_as_often_as_they_say():
         ones = generator.binomial(1000, share, size=2000)
         found = [
             mean_over_shots(np.array([1.0, -1.0]), np.array([1000 - k, k]), ONE_RUN, widest=2)
-            if 0 < k
+            if k > 0
             else mean_over_shots(np.array([1.0]), np.array([1000]), ONE_RUN[:1], widest=2)
             for k in ones.tolist()
         ]
