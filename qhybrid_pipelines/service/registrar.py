@@ -6,15 +6,17 @@ so that whatever was cut off is simply done again.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.service.request_store import AcceptedRequest, RequestStore
+from qhybrid_pipelines.service.request_store import AcceptedRequest, Registration, RequestStore
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.requesters import write_requester
 from qhybrid_pipelines.storage.specifications import Specifications, model_of
@@ -67,19 +69,37 @@ class Registrar:
             except sqlite3.Error:
                 self._ending.wait(PAUSE_SECONDS)
                 continue
-            for request in waiting:
-                if self._ending.is_set():
-                    return
-                # Nothing is lost: the row stays, and its turn comes again after all others.
-                with suppress(OSError, sqlite3.Error, QHybridError):
-                    self._register(request)
-                after = request.number
-            if not waiting:
+            self._register_together(waiting)
+            if waiting:
+                after = waiting[-1].number
+            else:
                 after = 0
                 self._wake.wait(PAUSE_SECONDS)
 
-    def _register(self, request: AcceptedRequest) -> None:
-        problem = None
+    def _register_together(self, waiting: Sequence[AcceptedRequest]) -> None:
+        """Register some requests and note it in one transaction; what repeats the one before is not registered again."""
+        registered: list[Registration] = []
+        last: dict[str, tuple[tuple[object, ...], str | None]] = {}
+        for request in waiting:
+            if self._ending.is_set():
+                break
+            # Nothing is lost: the row stays, and its turn comes again after all others.
+            with suppress(OSError, sqlite3.Error, QHybridError):
+                what = _what_is_registered(request)
+                if request.experiment not in last or last[request.experiment][0] != what:
+                    last[request.experiment] = what, self._register(request)
+                registered.append(
+                    Registration(
+                        number=request.number,
+                        at=datetime.now(UTC).isoformat(),
+                        problem=last[request.experiment][1],
+                    )
+                )
+        with suppress(sqlite3.Error):  # then all of them are registered again, which changes nothing
+            self._store.note_registered(registered)
+
+    def _register(self, request: AcceptedRequest) -> str | None:
+        """Register the experiment of a request; return why it can never be, or None."""
         # What belongs to it is there first: a sensor may see the experiment in the moment it is registered.
         self._labels.change(request.experiment, **_label_fields(request))
         if request.experiment not in self._specifications:  # what came another way is asked for by whoever runs it
@@ -92,10 +112,16 @@ class Registrar:
                 key=request.experiment,
             )
         except InvalidInput as error:  # its key belongs to another specification already: nobody can change that
-            problem = str(error)
+            return str(error)
         except ValidationError:
-            problem = "this release cannot read the specification that an earlier one has accepted; send it again"
-        self._store.note_registered(request.number, at=datetime.now(UTC).isoformat(), problem=problem)
+            return "this release cannot read the specification that an earlier one has accepted; send it again"
+        return None
+
+
+def _what_is_registered(request: AcceptedRequest) -> tuple[object, ...]:
+    """Return all that registration reads of a request."""
+    contents = (request.specification, request.content, request.circuit)
+    return request.principal, json.dumps(request.labels, sort_keys=True), *contents
 
 
 def _label_fields(request: AcceptedRequest) -> dict[str, object]:

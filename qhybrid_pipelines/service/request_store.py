@@ -144,6 +144,21 @@ class Acceptance:
     new: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What became of an accepted request.
+
+    Attributes:
+        number: of the request.
+        at: when its experiment was registered; ISO 8601, UTC.
+        problem: why it cannot be; None where nothing was wrong.
+    """
+
+    number: int
+    at: str
+    problem: str | None = None
+
+
 class RequestStore:
     """The accepted requests of a home.
 
@@ -182,9 +197,11 @@ class RequestStore:
         """
         return self._order(_Order(request=request, shared=shared))
 
-    def note_registered(self, number: int, *, at: str, problem: str | None = None) -> None:
-        """Note that the experiment of a request is registered, or why it cannot be."""
-        order = _Order(done=(at if problem is None else None, problem, number))
+    def note_registered(self, registrations: Sequence[Registration]) -> None:
+        """Note that the experiments of requests are registered, or why they cannot be, in one transaction."""
+        if not registrations:
+            return
+        order = _Order(registrations=registrations)
         self._queue.put(order)
         order.future.result()
 
@@ -298,19 +315,19 @@ class _Order:
         *,
         request: NewRequest | None = None,
         shared: bool = True,
-        done: tuple[str | None, str | None, int] | None = None,
+        registrations: Sequence[Registration] = (),
     ) -> None:
-        self.request, self.shared, self.done = request, shared, done
+        self.request, self.shared, self.registrations = request, shared, registrations
         self.future: Future[Acceptance] = Future()
 
 
 def _write_one(connection: sqlite3.Connection, order: _Order) -> Acceptance | Exception:
     """Write one order, or return why not; the others of its transaction are not concerned."""
-    if order.done is not None:
+    if order.registrations:
         # What was sent with it is in the register now, and need not be kept twice.
-        connection.execute(
+        connection.executemany(
             "UPDATE request SET registered_at = ?, problem = ?, content = NULL, circuit = NULL WHERE number = ?",
-            order.done,
+            [(one.at if one.problem is None else None, one.problem, one.number) for one in order.registrations],
         )
         return Acceptance("", new=False)
     request = order.request

@@ -12,6 +12,7 @@ from qhybrid_pipelines.core.specification_text import read_specification
 from qhybrid_pipelines.service import registrar as registrar_module
 from qhybrid_pipelines.service.registrar import Registrar
 from qhybrid_pipelines.service.request_store import RequestStore
+from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines_tests.unit.service.test_request_store import request
@@ -76,3 +77,16 @@ def test_what_fails_today_waits_behind_the_others_and_is_done_tomorrow(store, sp
     wait_until(lambda: not store.to_register(limit=10))
     registrar.close()
     assert "petersen-0000000000000001" in specifications
+
+
+def test_of_many_requests_for_one_experiment_the_last_labels_stay(store, specifications):
+    for number, owner in enumerate(["ada", "ada", "bob", "bob", "ada"]):
+        accept(store, number, experiment="petersen-0000000000000001", labels={"owner": owner})
+    registrar = Registrar(store, specifications)
+    registrar.start()
+    wait_until(lambda: not store.to_register(limit=10))
+    registrar.close()
+    assert LabelStore(specifications.home).read("petersen-0000000000000001").owner == "ada"
+    found = store.of_experiment("petersen-0000000000000001")
+    assert [one.problem for one in found] == [None] * 5
+    assert all(one.registered_at is not None for one in found)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, OwnedByOther, RequestStore
+from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, OwnedByOther, Registration, RequestStore
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_what_came_along_is_kept_until_it_is_registered(store):
     store.accept(request(1, content=b"3 3", circuit=b"qasm"), shared=True).result()
     [waiting] = store.to_register(limit=9)
     assert (waiting.content, waiting.circuit) == (b"3 3", b"qasm")
-    store.note_registered(waiting.number, at="2026-01-05T12:00:01+00:00")
+    store.note_registered([Registration(number=waiting.number, at="2026-01-05T12:00:01+00:00")])
     assert store.to_register(limit=9) == []
     [found] = store.of_experiment("x-00000001")
     assert (found.content, found.registered_at, found.problem) == (None, "2026-01-05T12:00:01+00:00", None)
