@@ -7,8 +7,10 @@ the classical baseline always; on the backend the circuit measures what it says 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 
 import numpy as np
+import pyarrow as pa
 
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.folds import fold_rows, make_splits
@@ -37,6 +39,13 @@ MODELS = (
 def write_learning_tables(home: Home) -> None:
     """Write the learning experiment into the lake of ``home``."""
     lake = Lake(home)
+    for table, key, content in _learning_tables():
+        lake.write(table, key, content)
+
+
+@cache
+def _learning_tables() -> list[tuple[schemas.Table, PartitionKey, pa.Table]]:
+    """Return every table with its partition, made once for all tests of a process."""
     labels = np.arange(ROWS) % 2
     dataset = Dataset(
         name="tiny.csv",
@@ -102,7 +111,8 @@ def write_learning_tables(home: Home) -> None:
     means = [row for metric in METRICS for row in summary_rows(KEY, scores, metric)]
     found = verdict_rows(KEY, scores, metric="accuracy", margin=0.01, validation=validation_scores(runs))
     judged = [row | {"recorded_at": DECIDED_AT} for row in found]
-    for table, rows in (
+    whole, backend = PartitionKey(experiment=KEY), PartitionKey(experiment=KEY, backend=BACKEND)
+    of_experiment = (
         (schemas.EXPERIMENTS, [_experiment_row()]),
         (schemas.QML_DATASETS, [dataset_row(KEY, dataset)]),
         (schemas.QML_FOLDS, fold_rows(KEY, splits)),
@@ -113,14 +123,17 @@ def write_learning_tables(home: Home) -> None:
         (schemas.QML_SUMMARIES, means),
         (schemas.QML_VERDICTS, judged),
         (schemas.QML_TRACKING_RUNS, [_tracking_row()]),
-    ):
-        lake.write(table, PartitionKey(experiment=KEY), from_rows(table, rows))
-    for table, rows in (
+    )
+    of_backend = (
         (schemas.QML_SUBMISSIONS, [_submission_row(model) for model in ("separable", "variational")]),
         (schemas.QML_MEASUREMENTS, measured),
         (schemas.QML_GRADIENTS, [_gradient_row(number) for number in range(2)]),
-    ):
-        lake.write(table, PartitionKey(experiment=KEY, backend=BACKEND), from_rows(table, rows))
+    )
+    return [
+        (table, key, from_rows(table, rows))
+        for key, tables in ((whole, of_experiment), (backend, of_backend))
+        for table, rows in tables
+    ]
 
 
 def _prediction_columns(row: int, truth: int, wrong: set[int]) -> dict[str, object]:
