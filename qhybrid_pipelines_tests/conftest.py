@@ -11,7 +11,13 @@ from hypothesis import HealthCheck, settings
 from qhybrid_pipelines_tests.support import ledgers, postgres_databases
 
 # How quickly examples are made says how busy the machine is. What a property asserts, and on how many examples, stays.
-settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same commit is tried with the same examples, so that a failure belongs to it; `make test-examples` tries new ones.
+settings.register_profile(
+    "any-machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="QHYBRID_NEW_EXAMPLES" not in os.environ,
+)
 settings.load_profile("any-machine")
 
 
