@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 app = typer.Typer(name="backends", invoke_without_command=True)
 
 
+ForSpecification = Annotated[
+    Path | None,
+    typer.Option("--for", metavar="SPEC", help="A specification or a problem file: which backends take it."),
+]
+
+
 @app.callback()
 def backends(
     context: typer.Context,
-    specification: Annotated[
-        Path | None,
-        typer.Option("--for", metavar="SPEC", help="A specification or a problem file: which backends take it."),
-    ] = None,
+    specification: ForSpecification = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -32,8 +35,18 @@ def backends(
     Nothing is registered or sent. Exit code 4 when no backend takes the experiment. A narrow window leaves columns out, see
     docs/backends.md; --json has all of them.
     """
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        list_backends(specification, home, as_json)
+    elif specification is not None or home is not None or as_json:
+        raise InvalidInput(
+            f"options stand before `{context.invoked_subcommand}`, which would not see them",
+            remedy=f"Write them behind it: `qhybrid backends {context.invoked_subcommand} ...`.",
+        )
+
+
+@app.command("list")
+def list_backends(specification: ForSpecification = None, home: Home = None, as_json: AsJson = False) -> None:
+    """The same as `qhybrid backends` without a command."""
     from qhybrid_pipelines.commands.backend_columns import CHOICE_GIVEN_UP, GIVEN_UP, matrix_cells
     from qhybrid_pipelines.control.fleet.backend_matrix import backend_matrix
     from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
@@ -73,6 +86,25 @@ def _choose(workspace: Workspace, specification: Path, rows: list[dict[str, Any]
         )
     except InvalidInput as error:
         raise with_price(error, specification, workspace) from None
+
+
+@app.command()
+def show(
+    backend: Annotated[str, typer.Argument(metavar="BACKEND", help="Full name, for example ionq:simulator.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that is known of one backend, one line per fact: what it takes, bills and reports, and what its adapter was run against."""
+    from qhybrid_pipelines.control.fleet.backend_matrix import backend_row
+    from qhybrid_pipelines.terminal import print_json
+    from qhybrid_pipelines.terminal_tables import print_lines
+
+    row = backend_row(workspace_for(home).control_plane, backend)
+    if as_json:
+        print_json(row)
+        return
+    told = {"backend": backend} | {name: value for name, value in row.items() if value not in (None, "", [])}
+    print_lines([{name: ", ".join(value) if isinstance(value, list) else value for name, value in told.items()}])
 
 
 @app.command()

@@ -19,6 +19,7 @@ _INTRODUCTION = """# Backends: which to choose
 ```sh
 qhybrid backends                       # all of them: what they are, what they bill, how long they let you wait
 qhybrid backends --for my-problem.yaml # which of them take it, at what price, and why not the others
+qhybrid backends show local:auto       # all that is known of one, and what its adapter was run against
 ```
 
 With `--for`, the circuits that a specification of any kind plans for its own backends are offered to every other one, and each is asked for

@@ -63,7 +63,7 @@ def experiments(
     archived: Annotated[bool, typer.Option("--all", help="Include archived ones.")] = False,
 ) -> None:
     """List the registered experiments with their verdicts."""
-    from qhybrid_pipelines.steps.on_demand.summary import registered
+    from qhybrid_pipelines.steps.on_demand.experiment_list import registered
     from qhybrid_pipelines.storage.label_store import LabelStore
     from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
     from qhybrid_pipelines.terminal_tables import print_table

@@ -25,8 +25,7 @@ def exported_by_modules(package: ModuleType, export: str, *, required: Iterable[
     needed = tuple(required)
     module_for: dict[str, str] = {}
     found = []
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    for full_name in (f"{package.__name__}.{name}" for name in names if not name.startswith("_")):
+    for full_name in (f"{package.__name__}.{name}" for name in module_names(package)):
         module = importlib.import_module(full_name)
         if not hasattr(module, export):
             continue
@@ -39,6 +38,12 @@ def exported_by_modules(package: ModuleType, export: str, *, required: Iterable[
             raise TypeError(f"{export} in {full_name} and in {first} have the same name {exported.name!r}")
         found.append(exported)
     return found
+
+
+def module_names(package: ModuleType) -> tuple[str, ...]:
+    """Return the names of the modules of a package that do not begin with an underscore, sorted; none is imported."""
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    return tuple(name for name in names if not name.startswith("_"))
 
 
 def public_members(protocol: type) -> tuple[str, ...]:

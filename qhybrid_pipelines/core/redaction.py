@@ -66,7 +66,11 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
         text: from a vendor, for example.
         environment: read again each time, because keys are rotated; the process's own when omitted.
     """
-    text = _hide_secrets(text, _secrets(environment))
+    return _without_credentials(text, _secrets(environment))
+
+
+def _without_credentials(text: str, secrets: list[str]) -> str:
+    text = _hide_secrets(text, secrets)
     for pattern in _CREDENTIALS:
         text = pattern.sub(rf"\g<1>{HIDDEN}", text)
     return text
@@ -86,11 +90,15 @@ def clean_fields(record: object, **max_characters: int) -> None:
 
 def clean_values(value: Any) -> Any:
     """Return what a vendor says in JSON with every text in it, names of fields too, as one line without secrets."""
+    return _clean_with(value, _secrets(None))  # found once: a device's calibration has some ten thousand texts
+
+
+def _clean_with(value: Any, secrets: list[str]) -> Any:
     if isinstance(value, str):
-        return value if _HARMLESS.fullmatch(value) else one_line(redact(value))
+        return value if _HARMLESS.fullmatch(value) else one_line(_without_credentials(value, secrets))
     if isinstance(value, dict):
-        return {clean_values(name): clean_values(inner) for name, inner in value.items()}
-    return [clean_values(inner) for inner in value] if isinstance(value, list) else value
+        return {_clean_with(name, secrets): _clean_with(inner, secrets) for name, inner in value.items()}
+    return [_clean_with(inner, secrets) for inner in value] if isinstance(value, list) else value
 
 
 def redact_content(content: bytes, environment: Mapping[str, str] | None = None) -> bytes:

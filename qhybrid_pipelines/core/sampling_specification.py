@@ -48,7 +48,8 @@ _RANGE = ("from", "to", "step")
 def _family_names() -> tuple[str, ...]:
     """Return the families of circuits; they are extensions, found by presence in a room above this one."""
     registry = importlib.import_module("qhybrid_pipelines.sampling.registry")
-    return tuple(registry.all_families())
+    names: tuple[str, ...] = registry.family_names()
+    return names
 
 
 def _check_family(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table
@@ -135,6 +136,14 @@ class DecisionKind(StrEnum):
 
     Next: the line of rounds ends.
     """
+
+
+def count_verdicts(verdicts: Iterable[str]) -> str:
+    """Return how many circuits of a sampling experiment have which verdict, in a few words."""
+    words = list(verdicts)
+    if len(words) == 1:
+        return words[0]
+    return ", ".join(f"{words.count(word)} {word.value}" for word in SamplingVerdict if word in words)
 
 
 def verdict_table() -> str:

@@ -9,15 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
 Row = dict[str, Any]
-#: The word in the column `family` for a learning experiment.
-LEARNING_FAMILY = "qml"
-#: And as that of a sampling experiment.
-SAMPLING_FAMILY = "sampling"
 #: (backend, experiment)
 ExecutionKey = tuple[str, str]
 

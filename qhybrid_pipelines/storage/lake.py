@@ -6,6 +6,8 @@
 
 Every file is opened once and read to its end through that one handle, so a reader never pairs parts of two versions.
 Analysts do not read these files: a view over files that are replaced underneath is torn (`storage.warehouse`).
+
+Arrow is imported by what reads or writes rows: most who ask what is there never read any.
 """
 
 from __future__ import annotations
@@ -13,20 +15,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.removals import Removal, RemovalStore, RemovedArtefact
-from qhybrid_pipelines.storage.schemas import BY_NAME, SCHEMA_VERSION, Table
-from qhybrid_pipelines.storage.schemas.descriptions import JOB_ID
-from qhybrid_pipelines.storage.tables import BATCH_ROWS, SchemaMismatch, TextDeduplicator, conform, upgrade_rows
+from qhybrid_pipelines.storage.layout import SCHEMA_VERSION, Home
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from qhybrid_pipelines.storage.removals import Removal
+    from qhybrid_pipelines.storage.schemas import Table
 
 FILE_NAME = "data.parquet"
 LAYOUTS = (FILE_NAME, f"experiment=*/{FILE_NAME}", f"backend=*/experiment=*/{FILE_NAME}")
@@ -73,7 +75,7 @@ class Lake:
         Raises:
             InvalidInput: the key is too long for a folder's name.
         """
-        folder = self.home.lake / _description_for(asset).name
+        folder = self.home.lake / _name_of(asset)
         if key.backend is not None:
             folder /= f"backend={escape(key.backend)}"
         if key.experiment is not None:
@@ -87,6 +89,8 @@ class Lake:
             SchemaMismatch: the data does not match the description, or holds rows of another partition.
             InvalidInput: the key is too long for a folder's name.
         """
+        from qhybrid_pipelines.storage.tables import SchemaMismatch, conform
+
         path = self.path(table, key)
         data = conform(table, data)
         for column in _mismatched_columns(table, key, data):
@@ -102,10 +106,18 @@ class Lake:
             MissingUpstream: it was never written, or (`RemovedArtefact`) removed since.
             CorruptFile: the file cannot be read, or holds rows of another partition.
         """
+        import pyarrow as pa
+
         return pa.Table.from_batches(self.batches(asset, key), schema=_description_for(asset).schema)
 
     def batches(self, asset: str | Table, key: PartitionKey) -> Iterator[pa.RecordBatch]:
         """Yield one partition piece by piece, from one opening of its file. Raises as :meth:`read`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from qhybrid_pipelines.storage.removals import RemovedArtefact
+        from qhybrid_pipelines.storage.tables import BATCH_ROWS, TextDeduplicator, upgrade_rows
+
         table, path = _description_for(asset), self.path(asset, key)
         try:
             with path.open("rb") as handle:
@@ -149,6 +161,8 @@ class Lake:
 
     def removal(self, asset: str | Table, key: PartitionKey) -> Removal | None:
         """Return when and by which rule a partition was removed; None where nothing says that it was."""
+        from qhybrid_pipelines.storage.removals import RemovalStore
+
         return RemovalStore(self.home).find(self.path(asset, key).relative_to(self.home.path).as_posix())
 
     def has_value(self, asset: str | Table, column: str) -> bool:
@@ -157,12 +171,15 @@ class Lake:
 
     def keys(self, asset: str | Table) -> tuple[PartitionKey, ...]:
         """Return the partitions that were written, sorted by backend and experiment."""
-        root = self.home.lake / _description_for(asset).name
+        root = self.home.lake / _name_of(asset)
         found = [_parse_key(file.parent.relative_to(root)) for layout in LAYOUTS for file in root.glob(layout)]
         return tuple(sorted(found, key=lambda k: (k.backend or "", k.experiment or "")))
 
 
 def _has_value(path: Path, column: str) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         values = pq.read_table(path, columns=[column], partitioning=None).column(column)
     except (pa.ArrowException, OSError, KeyError):
@@ -194,6 +211,8 @@ def _parse_key(folder: Path) -> PartitionKey:
 
 def _mismatched_columns(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:
     """Yield the partition columns in which some row is of another partition than the key."""
+    import pyarrow.compute as pc
+
     for column in table.partition_columns:
         value = getattr(key, column)
         # Values are compared here: to make an Arrow scalar of one text, Arrow imports pandas, which takes 0.3 s.
@@ -203,16 +222,27 @@ def _mismatched_columns(table: Table, key: PartitionKey, data: pa.Table) -> Iter
 
 def _dictionary_columns(table: Table, there: pq.FileMetaData) -> list[str]:
     """Return the columns of a file that hold few texts again and again, which are read quickest as dictionaries."""
+    from qhybrid_pipelines.storage.schemas.descriptions import JOB_ID
+
     present = {there.schema.column(number).path for number in range(there.num_columns)}
     return [name for name in (*table.partition_columns, JOB_ID.name) if name in present]
 
 
 def _description_for(asset: str | Table) -> Table:
-    return asset if isinstance(asset, Table) else BY_NAME[asset]
+    from qhybrid_pipelines.storage.schemas import BY_NAME
+
+    return BY_NAME[asset] if isinstance(asset, str) else asset
+
+
+def _name_of(asset: str | Table) -> str:
+    return asset if isinstance(asset, str) else asset.name
 
 
 def to_parquet(table: Table, data: pa.Table) -> bytes:
     """Return a table as the bytes of a Parquet file; no clock and no name of this machine enters them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     # Packed outcomes are sorted within a point, so their differences are small: 2.2 against 3.0 bytes a row, measured.
     increasing = [column.name for column in table.columns if column.name == "bits" and "bits" in table.order]
     data = data.replace_schema_metadata({VERSION_FIELD: str(SCHEMA_VERSION), b"qhybrid.table": table.name})

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from qhybrid_pipelines.core.files import make_folder
 
+#: Of the tables in the lake. Grows when a file of an older release needs more than a null in a new column to be read.
+SCHEMA_VERSION = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Home:

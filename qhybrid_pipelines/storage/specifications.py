@@ -26,12 +26,18 @@ if TYPE_CHECKING:  # who only lists keys builds none of these models, which take
 
 def model_of(content: str | bytes) -> type[AnySpec]:
     """Return the kind of specification that a text says it is."""
-    from qhybrid_pipelines.core.learning_specification import LearningSpec
-    from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+    kind = json.loads(content).get("kind")
+    if kind == "qml":
+        from qhybrid_pipelines.core.learning_specification import LearningSpec
+
+        return LearningSpec
+    if kind == "sampling":
+        from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+
+        return SamplingSpec
     from qhybrid_pipelines.core.specification import ExperimentSpec
 
-    kinds: dict[str, type[AnySpec]] = {"qml": LearningSpec, "sampling": SamplingSpec}
-    return kinds.get(json.loads(content).get("kind"), ExperimentSpec)
+    return ExperimentSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +117,20 @@ class Specifications:
 
     def load(self, key: str) -> ExperimentSpec:
         """Return the optimisation registered under ``key``. Raises as :meth:`load_any`, and for one of another kind."""
-        from qhybrid_pipelines.core.learning_specification import LearningSpec
-        from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+        from qhybrid_pipelines.core.specification import ExperimentSpec
 
         spec = self.load_any(key)
-        if isinstance(spec, SamplingSpec):
+        if isinstance(spec, ExperimentSpec):
+            return spec
+        if spec.kind == "sampling":
             raise InvalidInput(
                 f"experiment {key} is a sampling experiment (kind: sampling)",
                 remedy=f"`qhybrid report {key}` shows what came out, in the tables of the group `sample`; name an optimisation here.",
             )
-        if isinstance(spec, LearningSpec):
-            raise InvalidInput(
-                f"experiment {key} is a learning experiment (kind: qml)",
-                remedy=f"`qhybrid report {key}` shows what came out, in the tables of the group `learn`; name an optimisation here.",
-            )
-        return spec
+        raise InvalidInput(
+            f"experiment {key} is a learning experiment (kind: qml)",
+            remedy=f"`qhybrid report {key}` shows what came out, in the tables of the group `learn`; name an optimisation here.",
+        )
 
     def load_any(self, key: str) -> AnySpec:
         """Return the specification registered under ``key``, of whichever kind.
@@ -140,10 +145,7 @@ class Specifications:
         try:
             content = path.read_bytes()
         except FileNotFoundError:
-            raise InvalidInput(
-                f"experiment {key} is not registered in {self.home.path}",
-                remedy="Run `qhybrid run SPEC` or drop the specification into the inbox; `--home` selects another home.",
-            ) from None
+            raise self._unknown(key) from None
         except OSError as error:
             raise CorruptFile(
                 str(path), f"it cannot be read: {error.strerror}", remedy="Check its permissions and the disk."
@@ -174,9 +176,15 @@ class Specifications:
         return self._path(key).is_file()
 
     def registered_at(self, key: str) -> datetime:
-        """Return when an experiment was registered first, UTC. Raises as :meth:`load` for an unknown key."""
-        self.load_any(key)
-        return datetime.fromtimestamp(self._path(key).stat().st_mtime, tz=UTC)
+        """Return when an experiment was registered first, UTC; whether it can be read does not matter.
+
+        Raises:
+            InvalidInput: ``key`` has not the form of a key, or is not registered.
+        """
+        try:
+            return datetime.fromtimestamp(self._path(key).stat().st_mtime, tz=UTC)
+        except FileNotFoundError:
+            raise self._unknown(key) from None
 
     def read_source_file(self, source: FileSource) -> bytes:
         """Return the problem file or circuit that a specification names.
@@ -203,6 +211,12 @@ class Specifications:
 
     def _path(self, key: str) -> Path:
         return self.home.specifications / f"{check_key(key)}.json"
+
+    def _unknown(self, key: str) -> InvalidInput:
+        return InvalidInput(
+            f"experiment {key} is not registered in {self.home.path}",
+            remedy="Run `qhybrid run SPEC` or drop the specification into the inbox; `--home` selects another home.",
+        )
 
     def _clash(self, key: str) -> InvalidInput:
         return InvalidInput(

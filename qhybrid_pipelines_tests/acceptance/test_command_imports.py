@@ -42,11 +42,11 @@ COMMANDS = {
     ("--version",): (),
     ("--help",): (),
     ("jobs", "list"): (),
-    ("sql", "SELECT count(*) FROM verdicts"): ("duckdb", "numpy", "pyarrow"),
-    ("experiments",): ("numpy", "pyarrow"),
-    ("answer", "latest"): ("numpy", "pyarrow", "networkx", "scipy"),
-    ("status",): ("numpy", "pyarrow"),
-    ("costs",): ("duckdb", "numpy", "pyarrow"),
+    ("sql", "SELECT count(*) FROM verdicts"): ("duckdb",),
+    ("experiments",): ("duckdb",),
+    ("answer", "latest"): ("numpy", "pyarrow"),
+    ("status",): (),
+    ("costs",): ("duckdb",),
 }
 
 CODE = f"""

@@ -333,3 +333,4 @@ class TestCalibrations:
         ]
         assert [stored.backend for stored in ledger.calibrations()] == ["v:d", "v:d", "v:e"]
         assert ledger.calibrations("nobody") == []
+        assert ledger.calibrated_at() == {"v:d": new.measured_at, "v:e": new.measured_at}

@@ -42,6 +42,7 @@ def states_of(ledger: Ledger) -> dict[str, Any]:
         "accounts": [ledger.account(name) for name in ("e-1", "e-2")],
         "breakers": ledger.breakers(),
         "calibrations": ledger.calibrations(),
+        "calibrated at": ledger.calibrated_at(),
         "head": ledger.head(),
         "chain": ledger.verify_chain(),
         "rows that differ from their events": ledger.audit_rows(),

@@ -17,8 +17,8 @@ from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_
 from qhybrid_pipelines.steps.learning.saved_predictor import load_predictor, predictor_from_json
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
+from qhybrid_pipelines.steps.on_demand.experiment_list import registered
 from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
-from qhybrid_pipelines.steps.on_demand.summary import registered
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines_tests.support import experiment_homes
 

@@ -12,9 +12,9 @@ from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.reports.page import chapters, render_page
 from qhybrid_pipelines.steps.on_demand.comparisons import compare_experiments
 from qhybrid_pipelines.steps.on_demand.estimates import estimate_registered
+from qhybrid_pipelines.steps.on_demand.experiment_list import registered
 from qhybrid_pipelines.steps.on_demand.replays import replay
 from qhybrid_pipelines.steps.on_demand.report import report_content
-from qhybrid_pipelines.steps.on_demand.summary import registered
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines_tests.support import experiment_homes
 

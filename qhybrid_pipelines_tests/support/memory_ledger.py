@@ -281,6 +281,10 @@ class MemoryLedger:
             ),
         )
 
+    def calibrated_at(self) -> dict[str, datetime]:
+        """Return when each backend's newest calibration was measured."""
+        return {stored.backend: stored.calibration.measured_at for stored in self.calibrations()}
+
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""
         with self._tables.read_lock():

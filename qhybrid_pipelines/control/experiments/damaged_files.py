@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import CorruptFile, QHybridError
 from qhybrid_pipelines.core.printable import one_line
-from qhybrid_pipelines.core.sampling_specification import AnySpec
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # who has learning experiments or circuits only meets their models when one is read
+    from qhybrid_pipelines.core.sampling_specification import AnySpec
     from qhybrid_pipelines.storage.specifications import Specifications
-
-Experiments = list[tuple[str, AnySpec]]
 
 
 class Damage:
@@ -51,9 +49,9 @@ class Damage:
             self._errors.setdefault(experiment, CorruptFile(experiment, problem, remedy=remedy))
 
 
-def load_readable(specifications: Specifications, keys: Iterable[str], damage: Damage) -> Experiments:
+def load_readable(specifications: Specifications, keys: Iterable[str], damage: Damage) -> list[tuple[str, AnySpec]]:
     """Return the experiments whose specifications can be read; the others are noted."""
-    found: Experiments = []
+    found: list[tuple[str, AnySpec]] = []
     for key in keys:
         with damage.of(key):
             found.append((key, specifications.load_any(key)))

@@ -20,7 +20,6 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 if TYPE_CHECKING:
@@ -243,14 +242,14 @@ def _due_measurement(
     key, backend = partition.experiment or "", partition.backend or ""
     if not _all_written(lake, INFER, partition):
         return Stage(experiment=key, backend=backend, job="infer")
-    ids: list[str] = lake.read(schemas.QML_SUBMISSIONS, partition).column("job_id").to_pylist()
+    ids: list[str] = lake.read("qml_submissions", partition).column("job_id").to_pylist()
     return _next_stage(key, backend, control_plane, successors.jobs(ids), ("infer", "measure"))
 
 
 def execution_jobs(lake: Lake, ledger: Ledger, experiment: str, backend: str) -> list[JobRecord]:
     """Return the jobs that stand for an execution now, in order of their parts; none before it was submitted."""
     partition = PartitionKey(experiment=experiment, backend=backend)
-    if not lake.exists(schemas.QPU_SUBMISSIONS, partition):
+    if not lake.exists("qpu_submissions", partition):
         return []
     return Successors.of(ledger, experiment).jobs(_submitted_job_ids(lake, partition))
 
@@ -283,7 +282,7 @@ def _due_execution(
 
 def loop_has_ended(lake: Lake, partition: PartitionKey) -> bool:
     """Tell whether a loop whose steps were written has no further one; one without a circuit to run never had any."""
-    reasons = lake.read(schemas.OPTIMISER_STEPS, partition).column("stop_reason")
+    reasons = lake.read("optimiser_steps", partition).column("stop_reason")
     return int(reasons.null_count) == 0
 
 
@@ -313,7 +312,7 @@ def _all_written(lake: Lake, assets: Iterable[str], partition: PartitionKey) -> 
 
 
 def _submitted_job_ids(lake: Lake, partition: PartitionKey) -> Sequence[str]:
-    ids: list[str] = lake.read(schemas.QPU_SUBMISSIONS, partition).column("job_id").to_pylist()
+    ids: list[str] = lake.read("qpu_submissions", partition).column("job_id").to_pylist()
     return ids
 
 

@@ -11,6 +11,7 @@ from qhybrid_pipelines.core.backend_declaration import Declaration
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError
 from qhybrid_pipelines.core.jobs import BackendStatus, Capabilities
 from qhybrid_pipelines.core.specification import DataClass
+from qhybrid_pipelines.core.spelling import closest_match
 from qhybrid_pipelines.execution.registry import declaration_of, declarations
 
 #: A backend's row, by column of the table `backend_capabilities`.
@@ -23,11 +24,24 @@ def backend_matrix(control_plane: ControlPlane) -> list[MatrixRow]:
     What an adapter declares is there for each of them; limits, queue and region only where the provider answered. Calibrations are those
     that the ledger has seen: nothing is asked for them.
     """
-    calibrated: dict[str, datetime] = {}
-    for stored in control_plane.ledger.calibrations():
-        measured_at = stored.calibration.measured_at
-        calibrated[stored.backend] = max(measured_at, calibrated.get(stored.backend, measured_at))
+    calibrated = control_plane.ledger.calibrated_at()
     return [_row(control_plane, backend, calibrated.get(backend)) for backend in sorted(control_plane.backends)]
+
+
+def backend_row(control_plane: ControlPlane, backend: str) -> MatrixRow:
+    """Return the row of one backend; no other is asked.
+
+    Raises:
+        InvalidInput: there is none of that name.
+    """
+    known = sorted(control_plane.backends)
+    if backend not in known:
+        raise InvalidInput(
+            f"there is no backend {backend[:80]!r}",
+            remedy=f"{closest_match(backend, known)} `qhybrid backends` lists those there are.".strip(),
+            field="BACKEND",
+        )
+    return _row(control_plane, backend, control_plane.ledger.calibrated_at().get(backend))
 
 
 def _row(control_plane: ControlPlane, backend: str, calibrated_at: datetime | None) -> MatrixRow:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from qhybrid_pipelines.control.ledger import tables
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker
@@ -38,6 +39,13 @@ def select_calibrations(connection: Connection, *conditions: ColumnElement[bool]
         )
         for row in connection.execute(select(*columns).where(*conditions).order_by(*order)).mappings()
     ]
+
+
+def select_calibration_times(connection: Connection) -> dict[str, datetime]:
+    """Return when each backend's newest calibration was measured."""
+    stored = tables.calibration.c
+    newest = select(stored.backend, func.max(stored.measured_at)).group_by(stored.backend).order_by(stored.backend)
+    return {row[0]: row[1] for row in connection.execute(newest)}
 
 
 def write_breaker(connection: Connection, breaker: Breaker) -> Breaker:

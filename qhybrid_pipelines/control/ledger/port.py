@@ -247,6 +247,9 @@ class Ledger(Protocol):
     def calibrations(self, backend: str | None = None) -> list[StoredCalibration]:
         """Return the calibrations that were kept, of one backend or of all: by time of measurement, newest last."""
 
+    def calibrated_at(self) -> dict[str, datetime]:
+        """Return when each backend's newest calibration that was kept was measured, UTC; what they say is not read."""
+
     def head(self) -> ChainHead:
         """Return the last link of the chain of events, to be kept outside the ledger."""
 

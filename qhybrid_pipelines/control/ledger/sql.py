@@ -270,6 +270,11 @@ class SqlLedger(SqlTotals):
         with self._snapshot() as connection:
             return backends.select_calibrations(connection, *conditions)
 
+    def calibrated_at(self) -> dict[str, datetime]:
+        """Return when each backend's newest calibration was measured."""
+        with self._snapshot() as connection:
+            return backends.select_calibration_times(connection)
+
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""
         with self._snapshot() as connection:

@@ -214,6 +214,10 @@ class ObservedLedger:
         """Return the calibrations of one backend or of all."""
         return self._ledger.calibrations(backend)
 
+    def calibrated_at(self) -> dict[str, datetime]:
+        """Return when each backend's newest calibration was measured."""
+        return self._ledger.calibrated_at()
+
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""
         return self._ledger.head()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.seeds import derive_seed_31bit
-from qhybrid_pipelines.learning.data.dataset import I64
-from qhybrid_pipelines.learning.data.feature_pipeline import Inputs
 from qhybrid_pipelines.learning.data.table_rows import Side
+
+if TYPE_CHECKING:  # every process that reads a specification loads the models
+    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.learning.data.dataset import I64
+    from qhybrid_pipelines.learning.data.feature_pipeline import Inputs
 
 Setting: TypeAlias = bool | int | float | str
 Settings: TypeAlias = Mapping[str, Setting]
@@ -63,6 +62,8 @@ def candidate_settings(learner: Learner, *, trials: int, seed: int) -> list[dict
     if learner.search_space and trials > 1:
         from sklearn.model_selection import ParameterSampler
 
+        from qhybrid_pipelines.core.seeds import derive_seed_31bit
+
         random_state = derive_seed_31bit(seed, "parameter sampler", learner.name, learner.inputs)
         drawn = ParameterSampler(learner.search_space, trials - 1, random_state=random_state)
     searched = ({name: _readable(value) for name, value in settings.items()} for settings in drawn)
@@ -71,5 +72,7 @@ def candidate_settings(learner: Learner, *, trials: int, seed: int) -> list[dict
 
 def _readable(value: Any) -> Setting:
     """Return a drawn setting as Python's own value, numbers with four digits, so that tables stay readable."""
+    import numpy as np
+
     setting: Setting = value.item() if isinstance(value, np.generic) else value
     return float(f"{setting:.4g}") if isinstance(setting, float) else setting

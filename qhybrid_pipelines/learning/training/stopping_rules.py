@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite, sqrt
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.core.ising import F64
 
 #: Training has run away when the mean loss of the last DIVERGENCE_WINDOW iterations exceeds GROWTH times the loss at its start,
 #: or of guessing all classes alike, whichever is larger.
@@ -33,6 +34,8 @@ class NotConverged(InvalidInput):
 
 def has_constant_energy(losses: Sequence[float], window: int) -> bool:
     """Tell whether the loss is flat over the last two windows; False while there are fewer iterations than that."""
+    import numpy as np
+
     if len(losses) < 2 * window:
         return False
     last, before = np.array(losses[-window:]), np.array(losses[-2 * window : -window])
@@ -51,6 +54,8 @@ def check_divergence(losses: Sequence[float], gradient: F64, *, learning_rate: f
     Raises:
         Diverged: the loss or its gradient is not finite, or the loss has grown as `DIVERGENCE_RATIO` says.
     """
+    import numpy as np
+
     if not (isfinite(losses[-1]) and np.isfinite(gradient).all()):
         what = "loss or gradient are not finite"
     elif len(losses) > DIVERGENCE_WINDOW and np.mean(losses[-DIVERGENCE_WINDOW:]) > DIVERGENCE_RATIO * max(
@@ -69,6 +74,8 @@ def check_better_than_guessing(losses: Sequence[float], window: int, *, learning
     Raises:
         Diverged: it is flat above ``GUESSING_LOSS_RATIO`` times the loss of guessing, which a readout of zeros would reach.
     """
+    import numpy as np
+
     mean = np.mean(losses[-window:])
     if mean > GUESSING_LOSS_RATIO * guessing:
         what = f"the loss is flat at {mean:.3g}, guessing all classes alike has {guessing:.3g}"

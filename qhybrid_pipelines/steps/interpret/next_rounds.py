@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage
-from qhybrid_pipelines.control.experiments.registration import RegisteredExperiment, Registration
-from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
-from qhybrid_pipelines.storage.schemas import DECISIONS
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.control.experiments.registration import RegisteredExperiment, Registration
+    from qhybrid_pipelines.core.sampling_specification import AnySpec
+
+DECISIONS = "decisions"
 
 
 def register_next_rounds(

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core.bits import WORD, bitstring
+from qhybrid_pipelines.core.kinds import SAMPLING_FAMILY
 from qhybrid_pipelines.core.labels import Labels
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.verdicts import count_verdicts
 from qhybrid_pipelines.quantum.qasm import draw_circuit
-from qhybrid_pipelines.steps.sampling.verdict_summary import count_verdicts
 from qhybrid_pipelines.steps.values_from_rows import (
-    SAMPLING_FAMILY,
     ExecutionKey,
     Row,
     get_circuits_specification,
@@ -150,7 +150,8 @@ def _series_record(
             "series_sha256": origin["instance_sha256"],
         },
         metrics=metrics,
-        tags={"backend": backend, "experiment": key, "verdict": count_verdicts(verdicts)} | label_tags,
+        tags={"backend": backend, "experiment": key, "verdict": count_verdicts(row["verdict"] for row in verdicts)}
+        | label_tags,
         specification=spec.model_dump(mode="json"),
         provenance=origin,
         texts={"verdicts.json": json.dumps(verdicts, indent=2, sort_keys=True, default=str) + "\n"},

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core.canonical import canonical_json
+from qhybrid_pipelines.core.kinds import LEARNING_FAMILY
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.provenance import environment
 from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
 from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json
 from qhybrid_pipelines.steps.values_from_rows import (
-    LEARNING_FAMILY,
     Row,
     get_row,
     read_learning_experiments,

@@ -52,16 +52,16 @@ def learning_verdicts(
 
 def _verdict_rows(key: str, lake: Lake) -> list[Row]:
     whole = PartitionKey(experiment=key)
-    card = lake.read(schemas.QML_DATASETS, whole).to_pylist()[0]
+    [dataset, *_] = lake.read(schemas.QML_DATASETS, whole).column("dataset").to_pylist()
     runs = lake.read(schemas.QML_MODELS, whole)
     seconds = sum(pc.sum(runs[name]).as_py() or 0.0 for name in ("fit_seconds", "tuning_seconds"))
     return [
         {
             "experiment": key,
-            "dataset": card["dataset"],
+            "dataset": dataset,
             **{name: verdict[name] for name in VERDICT_COLUMNS},
             "seconds": seconds,
         }
-        for verdict in lake.read(schemas.QML_VERDICTS, whole).to_pylist()
+        for verdict in lake.read(schemas.QML_VERDICTS, whole).select(["scope", *VERDICT_COLUMNS]).to_pylist()
         if verdict["scope"] == "all"
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qhybrid_pipelines.core.kinds import LEARNING_FAMILY
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.reports.content import LearningContent
@@ -11,7 +12,7 @@ from qhybrid_pipelines.reports.words import first_lines
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.inference_batches import inference_batches
 from qhybrid_pipelines.steps.learning.tracking import losses_by_model
-from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import Table

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from qhybrid_pipelines.core.kinds import SAMPLING_FAMILY
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.reports.content import SamplingContent
 from qhybrid_pipelines.reports.words import first_lines
-from qhybrid_pipelines.steps.values_from_rows import SAMPLING_FAMILY, Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import Table

@@ -112,10 +112,7 @@ def read_status(
 
 def _backend_rows(totals: list[JobTotals], control_plane: ControlPlane, now: datetime) -> list[Row]:
     breakers = {breaker.backend: breaker for breaker in control_plane.ledger.breakers()}
-    calibrated: dict[str, datetime] = {}
-    for stored in control_plane.ledger.calibrations():
-        at = stored.calibration.measured_at
-        calibrated[stored.backend] = max(at, calibrated.get(stored.backend, at))
+    calibrated = control_plane.ledger.calibrated_at()
     rows = []
     for backend in sorted({one.backend for one in totals} | set(breakers)):
         here = [one for one in totals if one.backend == backend]

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
-from qhybrid_pipelines.steps.sampling.verdict_summary import count_verdicts, sampling_verdicts
-from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, SAMPLING_FAMILY, Row
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 if TYPE_CHECKING:
+    from qhybrid_pipelines.steps.values_from_rows import Row
     from qhybrid_pipelines.storage.specifications import Specifications
 
 _COMPARISON_COLUMNS = (
@@ -40,10 +35,6 @@ _COMPARISON_COLUMNS = (
     "verdict",
     "reason",
 )
-
-
-#: Stands for the verdict of an experiment of which a file is damaged.
-UNREADABLE = "cannot be read"
 
 
 def verdicts(
@@ -89,92 +80,4 @@ def _verdict_rows(key: str, spec: ExperimentSpec, lake: Lake) -> list[Row]:
                 "seconds": seconds,
             }
         )
-    return rows
-
-
-def registered(
-    lake: Lake, specifications: Specifications, labels: LabelStore, *, tag: str | None = None, archived: bool = False
-) -> list[Row]:
-    """Return one line per registered experiment and backend, with the verdict where there is one.
-
-    Args:
-        lake: holds the verdicts.
-        specifications: the register.
-        labels: owner and tags, which have columns of their own where any experiment has some.
-        tag: only experiments that have it.
-        archived: those that were archived as well.
-    """
-    labelled = {key: read_labels(labels.home, key) for key in specifications}
-    chosen = [
-        key
-        for key, found in labelled.items()
-        if (archived or not found.archived) and (tag is None or tag in found.tags)
-    ]
-    rows = _registered_rows(chosen, lake, specifications)
-    if any(labelled[key].owner or labelled[key].tags for key in chosen):
-        for row in rows:
-            found = labelled[row["experiment"]]
-            row |= {"owner": found.owner, "tags": ", ".join(found.tags)}
-    return rows
-
-
-def _registered_rows(chosen: list[str], lake: Lake, specifications: Specifications) -> list[Row]:
-    damage = Damage()
-    decided = {(row["experiment"], row["backend"]): row for row in verdicts(chosen, lake, specifications, damage)}
-    learnt = learning_verdicts(chosen, lake, specifications, damage)
-    sampled = sampling_verdicts(chosen, lake, specifications, damage)
-    readable = dict(load_readable(specifications, chosen, damage))
-    rows: list[Row] = []
-    for key in chosen:
-        if key in damage.problems:
-            rows.append(
-                {
-                    "experiment": key,
-                    "backend": "",
-                    "family": "",
-                    "round": None,
-                    "verdict": f"{UNREADABLE}: {damage.problems[key]}",
-                    "decision": None,
-                }
-            )
-            continue
-        spec = readable[key]
-        if isinstance(spec, LearningSpec):
-            words = sorted({row["verdict"] for row in learnt if row["experiment"] == key})
-            rows.append(
-                {
-                    "experiment": key,
-                    "backend": ", ".join(spec.backends) or "exact",
-                    "family": LEARNING_FAMILY,
-                    "round": 1,
-                    "verdict": ", ".join(words) or "not decided",
-                    "decision": None,
-                }
-            )
-            continue
-        for backend in spec.backends:
-            if isinstance(spec, SamplingSpec):
-                own = [row for row in sampled if (row["experiment"], row["backend"]) == (key, backend)]
-                rows.append(
-                    {
-                        "experiment": key,
-                        "backend": backend,
-                        "family": SAMPLING_FAMILY,
-                        "round": 1,
-                        "verdict": count_verdicts(own) or "not decided",
-                        "decision": None,
-                    }
-                )
-                continue
-            row = decided.get((key, backend), {})
-            rows.append(
-                {
-                    "experiment": key,
-                    "backend": backend,
-                    "family": spec.problem.family,
-                    "round": spec.lineage.round,
-                    "verdict": row.get("verdict", "not decided"),
-                    "decision": row.get("decision"),
-                }
-            )
     return rows

@@ -23,7 +23,6 @@ from qhybrid_pipelines.control.experiments.due_stages import (
 )
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core.canonical import content_hash
-from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.steps.interpret.next_rounds import register_following
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.requesters import first_rounds_requester, requester_file
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.control.control_plane import ControlPlane
     from qhybrid_pipelines.control.experiments.registration import Registration
     from qhybrid_pipelines.control.ledger.port import Ledger
+    from qhybrid_pipelines.core.sampling_specification import AnySpec
     from qhybrid_pipelines.storage.layout import Home
     from qhybrid_pipelines.storage.specifications import Specifications
 

@@ -8,11 +8,12 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.experiment_key import check_key
+from qhybrid_pipelines.core.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
 from qhybrid_pipelines.quantum.annealing.anneal_batches import ANNEALING
-from qhybrid_pipelines.steps.values_from_rows import LEARNING_FAMILY, SAMPLING_FAMILY, Row
+from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.core.verdicts import SamplingVerdict
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
@@ -31,11 +30,3 @@ def sampling_verdicts(
                 if lake.exists(schemas.SAMPLING_VERDICTS, partition):
                     rows += lake.read(schemas.SAMPLING_VERDICTS, partition).to_pylist()
     return rows
-
-
-def count_verdicts(rows: Iterable[Row]) -> str:
-    """Return how many circuits have which verdict, in a few words."""
-    words = [row["verdict"] for row in rows]
-    if len(words) == 1:
-        return str(words[0])
-    return ", ".join(f"{words.count(word)} {word.value}" for word in SamplingVerdict if word in words)

@@ -7,8 +7,9 @@ same experiment; every other column is bit-identical. Building tables from these
 
 from __future__ import annotations
 
+from qhybrid_pipelines.storage.layout import SCHEMA_VERSION
 from qhybrid_pipelines.storage.schemas.backends import BACKEND_CALIBRATIONS, BACKEND_CAPABILITIES
-from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, SCHEMA_VERSION, Column, Table, comment
+from qhybrid_pipelines.storage.schemas.descriptions import BACKEND, Column, Table, comment
 from qhybrid_pipelines.storage.schemas.estimates import ESTIMATES
 from qhybrid_pipelines.storage.schemas.execution import (
     CHAINS,

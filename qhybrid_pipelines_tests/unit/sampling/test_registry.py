@@ -7,7 +7,7 @@ from qiskit.quantum_info import Statevector
 from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.sampling.built_circuit import template_and_binding
 from qhybrid_pipelines.sampling.exact import exact_reference
-from qhybrid_pipelines.sampling.registry import all_families
+from qhybrid_pipelines.sampling.registry import all_families, family_names
 
 FAMILIES = all_families()
 SIZES = [
@@ -29,6 +29,7 @@ def test_the_families_that_there_are():
         "qft",
         "quantum_volume",
     ]
+    assert family_names() == tuple(FAMILIES)
 
 
 @pytest.mark.parametrize(("name", "width", "depth"), SIZES)

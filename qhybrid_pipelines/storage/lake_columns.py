@@ -1,0 +1,64 @@
+"""A few columns of many partitions in one query, without Arrow: what lists show of every experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from qhybrid_pipelines.storage import sql_text
+from qhybrid_pipelines.storage.lake import VERSION_FIELD, Lake, PartitionKey
+from qhybrid_pipelines.storage.layout import SCHEMA_VERSION
+
+#: In a path, DuckDB takes these for a pattern.
+_PATTERN = frozenset("*?[")
+
+Rows = list[dict[str, Any]]
+
+
+def read_columns(
+    lake: Lake, asset: str, columns: Sequence[str], partitions: Iterable[PartitionKey]
+) -> dict[PartitionKey, Rows] | None:
+    """Return columns of the partitions that were written, each with its rows in their order.
+
+    Returns:
+        None where they cannot be read together: a file is damaged, replaced just now, of another release or partition, or a value
+        is null. Then `Lake.read` of each of them says what is wrong.
+    """
+    paths = {str(lake.path(asset, key)): key for key in partitions if lake.exists(asset, key)}
+    found: dict[PartitionKey, Rows] = {key: [] for key in paths.values()}
+    if not paths:
+        return found
+    has_backend = next(iter(found)).backend is not None
+    names = ["filename", "experiment", *(["backend"] if has_backend else []), *columns]
+    read = _read(tuple(paths), names)
+    for values in read or ():
+        row = dict(zip(names, values, strict=True))
+        key = paths[row.pop("filename")]
+        # A null is perhaps of an older release, which did not write the column.
+        if None in values or key != PartitionKey(experiment=row.pop("experiment"), backend=row.pop("backend", None)):
+            return None
+        found[key].append(row)
+    return None if read is None else found
+
+
+def _read(paths: Sequence[str], names: Sequence[str]) -> list[tuple[Any, ...]] | None:
+    """Return columns of some files, each file's rows in their order; None where DuckDB cannot, or a file is of a newer release."""
+    if not all(path.isprintable() for path in paths) or any(_PATTERN & set(path) for path in paths):
+        return None
+    import duckdb
+
+    files = f"[{', '.join(map(sql_text.text, paths))}]"
+    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
+        try:
+            newest = connection.execute(
+                f"SELECT max(decode(value)::INTEGER) FROM parquet_kv_metadata({files}) WHERE decode(key) = ?",  # noqa: S608
+                [VERSION_FIELD.decode()],
+            ).fetchone()
+            rows = connection.execute(
+                f"SELECT {', '.join(map(sql_text.name, names))} "  # noqa: S608  names and paths are quoted
+                f"FROM read_parquet({files}, union_by_name = true, filename = true, file_row_number = true, hive_partitioning = false) "
+                "ORDER BY filename, file_row_number"
+            ).fetchall()
+        except duckdb.Error:
+            return None
+    return rows if newest is not None and (newest[0] or 0) <= SCHEMA_VERSION else None
