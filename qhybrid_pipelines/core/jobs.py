@@ -272,11 +272,15 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendStatus:
-    """Whether a backend takes jobs now, and how long its queue is; None where the provider does not say."""
+    """Whether a backend takes jobs now, how long its queue is, and why it runs none; None where the provider does not say."""
 
     online: bool
     queued_jobs: int | None = None
     queue_seconds: float | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        clean_fields(self, reason=200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,15 +84,20 @@ class Cloud:
         self.store, self.clock, self.seed, self.wall = store, clock, seed, wall
         self.interface, self.billing_unit = interface, billing_unit
         self.realm = str(store.read("realm"))
-        began_at = float(store.read("began_at"))
+        self._history_settings: dict[str, Any] = {
+            "seed": seed,
+            "began_at": float(store.read("began_at")),
+            "every_seconds": every_seconds,
+            "local": noise == "local",
+        }
         self.histories = {
-            name: CharacterizationHistory(
-                machine, seed=seed, began_at=began_at, every_seconds=every_seconds, local=noise == "local"
-            )
-            for name, machine in MACHINES.items()
-            if machine.average_fidelity is not None
+            name: self.history_of(machine) for name, machine in MACHINES.items() if machine.average_fidelity is not None
         }
         self.job_request = lru_cache(maxsize=512)(lambda body_seq: read_job_request(store.body(body_seq), None))
+
+    def history_of(self, machine: Machine) -> CharacterizationHistory:
+        """Return all characterizations of a noisy machine."""
+        return CharacterizationHistory(machine, **self._history_settings)
 
     # taking orders
 

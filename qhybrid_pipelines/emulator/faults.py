@@ -3,7 +3,8 @@
 A rule is a JSON object::
 
     route        for example "POST /jobs"; see ROUTES; "*" is every route
-    backend      only requests about this backend (POST /jobs, GET /jobs/estimate, GET /backends/..., POST /problems, GET /solvers/...)
+    backend      only requests about this backend (POST /jobs, GET /jobs/estimate, GET /backends/..., POST /problems, GET /solvers/...,
+                 POST /quantum-task, GET /device/...)
     nth          fires from the nth matching request on, counted from 1; or
     probability  fires on each matching request with this probability, drawn from the emulator's seed; or
                  neither: fires on every matching request
@@ -55,11 +56,19 @@ ROUTES = frozenset(
         "GET /problems/{id}/messages",
         "GET /solvers",
         "GET /solvers/{backend}",
+        # of Braket, and of the bucket where its results are
+        "POST /quantum-task",
+        "GET /quantum-task/{id}",
+        "PUT /quantum-task/{id}/cancel",
+        "POST /quantum-tasks",
+        "GET /device/{backend}",
+        "POST /devices",
+        "GET /s3/{object}",
     }
 )
 """Names of the routes; all results of a job, its variants' too, are one route."""
 
-_ACCEPTING_ROUTES = ("POST /jobs", "POST /problems")
+_ACCEPTING_ROUTES = ("POST /jobs", "POST /problems", "POST /quantum-task")
 """Where jobs are accepted, which then have a fate."""
 
 Stage = Literal["request", "job", "standing"]
@@ -200,7 +209,9 @@ class _RuleReader:
             raise self.invalid(f"{route!r} is not a route", f"Known are {', '.join(sorted(ROUTES))}.", "route")
         if stage == "job" and route not in _ACCEPTING_ROUTES:
             raise self.invalid(
-                f"{fault} is the fate of a job", 'Its route is "POST /jobs", or "POST /problems".', "route"
+                f"{fault} is the fate of a job",
+                'Its route is "POST /jobs", "POST /problems" or "POST /quantum-task".',
+                "route",
             )
         given = [name for name in ("nth", "probability", "times") if self._entry.get(name) is not None]
         if stage == "standing" and given:

@@ -18,6 +18,11 @@ class ApiKeys:
         self._key = key
         self._revoked: set[str] = set()
 
+    @property
+    def in_force(self) -> str:
+        """The key in force, to check signatures with."""
+        return self._key
+
     def rotate(self, key: str) -> None:
         """Put another key into force; the one before is revoked."""
         self._revoked.add(self._key)

@@ -16,6 +16,7 @@ from asyncio import Transport
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,6 +27,8 @@ from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 PREFIX = "/v0.4"
 SAPI_PREFIX = "/sapi/v2"
 """Of the annealing face."""
+BRAKET_PREFIX, STORAGE_PREFIX = "/braket", "/s3"
+"""Of Braket's face, and of the bucket where its results are."""
 
 _LARGEST_UNPACKED_BYTES = 64 * 2**20
 """A body that unpacks to more is refused."""
@@ -62,6 +65,26 @@ _SAPI_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 
+_BRAKET_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"/quantum-task", "/quantum-task"),
+        (r"/quantum-task/.+/cancel", "/quantum-task/{id}/cancel"),
+        (r"/quantum-task/.+", "/quantum-task/{id}"),
+        (r"/quantum-tasks", "/quantum-tasks"),
+        (r"/device/.+", "/device/{backend}"),
+        (r"/devices", "/devices"),
+    )
+)
+_STORAGE_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = ((re.compile(r"/.+"), "/s3/{object}"),)
+_FACES = (
+    (SAPI_PREFIX, _SAPI_PATTERNS),
+    (BRAKET_PREFIX, _BRAKET_PATTERNS),
+    (STORAGE_PREFIX, _STORAGE_PATTERNS),
+    (PREFIX, _PATTERNS),
+)
+_PREFIXES = tuple(prefix for prefix, _ in _FACES)
+
 _MAINTENANCE = b"<!DOCTYPE html><html><body><h1>Scheduled maintenance</h1><p>We will be back soon.</p></body></html>"
 
 
@@ -83,9 +106,8 @@ class TrackedProtocol(HttpToolsProtocol):
 
 def route_name(method: str, path: str) -> str:
     """Return the name of a route for the fault plan and the counts, for example ``GET /jobs/{id}``."""
-    sapi = path.startswith(SAPI_PREFIX)
-    inner = path.removeprefix(SAPI_PREFIX if sapi else PREFIX)
-    patterns = _SAPI_PATTERNS if sapi else _PATTERNS
+    prefix, patterns = next((face for face in _FACES if path.startswith(face[0])), _FACES[-1])
+    inner = path.removeprefix(prefix)
     name = next((name for pattern, name in patterns if pattern.fullmatch(inner)), "(unknown)")
     return f"{method} {name}"
 
@@ -107,7 +129,7 @@ class FaultMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, well or as the plan has it."""
-        if scope["type"] != "http" or not scope["path"].startswith((PREFIX, SAPI_PREFIX)):
+        if scope["type"] != "http" or not scope["path"].startswith(_PREFIXES):
             await self._inner(scope, receive, send)
             return
         body = _unpacked(scope, await _whole_body(receive))
@@ -138,8 +160,12 @@ class FaultedRequest:
 
     def error(self, status: int, message: str) -> CapturedResponse:
         """Return an error in the shape of the face that was asked."""
-        sapi = self._scope["path"].startswith(SAPI_PREFIX)
-        content = {"error_code": status, "error_msg": message} if sapi else error_body(status, message)
+        path = self._scope["path"]
+        content: dict[str, Any] = error_body(status, message)
+        if path.startswith(SAPI_PREFIX):
+            content = {"error_code": status, "error_msg": message}
+        elif path.startswith((BRAKET_PREFIX, STORAGE_PREFIX)):
+            content = {"message": message}
         headers = [(b"content-type", b"application/json")]
         return CapturedResponse(status=status, headers=headers, body=json.dumps(content).encode())
 
@@ -321,15 +347,13 @@ _NAMES: Mapping[int, str] = {
 
 def _requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
     """Return which backend a request is about, where it says so."""
-    if route == "POST /jobs":
+    if route in _BACKEND_IN_BODY:
         try:
-            found = read_json(body)
+            return _BACKEND_IN_BODY[route](read_json(body))
         except NotJsonError:
             return None
-        backend = found.get("backend") if isinstance(found, dict) else None
-        return backend if isinstance(backend, str) else None
-    if route == "POST /problems":
-        return _first_solver(body)
+    if route == "GET /device/{backend}":
+        return device_name(unquote(scope["path"]).partition("/device/")[2])
     if route == "GET /solvers/{backend}":
         return str(scope["path"].rstrip("/").rpartition("/")[2])
     if "{backend}" in route:
@@ -338,16 +362,35 @@ def _requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
     return next((value for name, _, value in pairs if name == "backend"), None)
 
 
-def _first_solver(body: bytes) -> str | None:
+def _named(found: Any, field: str) -> str | None:
+    """Return a text of an object; None where there is none."""
+    name = found.get(field) if isinstance(found, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _requested_device(found: Any) -> str | None:
+    """Return which device a task is for."""
+    arn = _named(found, "deviceArn")
+    return None if arn is None else device_name(arn)
+
+
+def device_name(arn: str) -> str:
+    """Return a device's vendor and name with a dot between them, as the book knows it."""
+    return ".".join(arn.split("/")[-2:])
+
+
+def _first_solver(found: Any) -> str | None:
     """Return which solver the first problem of a submission is for."""
-    try:
-        found = read_json(body)
-    except NotJsonError:
-        return None
     first = found[0] if isinstance(found, list) and found else found
     solver = first.get("solver") if isinstance(first, dict) else None
-    name = solver.get("name") if isinstance(solver, dict) else solver
-    return name if isinstance(name, str) else None
+    return _named(solver, "name") if isinstance(solver, dict) else solver if isinstance(solver, str) else None
+
+
+_BACKEND_IN_BODY: Mapping[str, Callable[[Any], str | None]] = {
+    "POST /jobs": lambda found: _named(found, "backend"),
+    "POST /problems": _first_solver,
+    "POST /quantum-task": _requested_device,
+}
 
 
 def _unpacked(scope: Scope, body: bytes) -> bytes:

@@ -46,6 +46,20 @@ class Emulator:
         return self.url.rpartition("/")[0] + "/sapi/v2/"
 
     @property
+    def braket_environment(self) -> dict[str, str]:
+        """The environment variables that lead a client of Braket and its S3 here, and nowhere else."""
+        address = self.url.rpartition("/")[0]
+        return {
+            "BRAKET_ENDPOINT": f"{address}/braket",
+            "AWS_ENDPOINT_URL_S3": f"{address}/s3",
+            "AWS_ACCESS_KEY_ID": "AKIDLOOPBACK",
+            "AWS_SECRET_ACCESS_KEY": self.key,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AMZN_BRAKET_OUT_S3_BUCKET": "amazon-braket-results",
+            "BRAKET_ACCEPTANCE_SECONDS": "0",
+        }
+
+    @property
     def pid(self) -> int:
         """Process id."""
         return self._process.pid

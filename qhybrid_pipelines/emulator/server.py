@@ -18,13 +18,24 @@ from filelock import FileLock, Timeout
 from starlette.exceptions import HTTPException
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.emulator.braket.routes import application as braket_application
+from qhybrid_pipelines.emulator.braket.routes import storage_application
+from qhybrid_pipelines.emulator.braket.task_cloud import TaskCloud
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import Clock, Stretch
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
 from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.interface_versions import APRIL, INTERFACES
 from qhybrid_pipelines.emulator.keys import ApiKeys
-from qhybrid_pipelines.emulator.middleware import PREFIX, SAPI_PREFIX, FaultMiddleware, TrackedProtocol, error_body
+from qhybrid_pipelines.emulator.middleware import (
+    BRAKET_PREFIX,
+    PREFIX,
+    SAPI_PREFIX,
+    STORAGE_PREFIX,
+    FaultMiddleware,
+    TrackedProtocol,
+    error_body,
+)
 from qhybrid_pipelines.emulator.routes.admin import AdminPages
 from qhybrid_pipelines.emulator.routes.jobs import JobPages
 from qhybrid_pipelines.emulator.routes.machines import MachinePages
@@ -158,6 +169,9 @@ def application(cloud: Cloud, keys: ApiKeys) -> FaultMiddleware:
     api.include_router(machines.public(), prefix=PREFIX)
     api.include_router(keyed)
     api.mount(SAPI_PREFIX, sapi_application(AnnealingCloud(cloud), keys))
+    tasks = TaskCloud(cloud)
+    api.mount(BRAKET_PREFIX, braket_application(tasks, keys))
+    api.mount(STORAGE_PREFIX, storage_application(tasks, keys))
     api.include_router(AdminPages(cloud, keys, lambda: middleware.requests).router(), prefix="/_admin")
     _explain_errors(api)
     return middleware

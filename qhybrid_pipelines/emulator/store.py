@@ -29,6 +29,7 @@ create table if not exists jobs (
     starts_at real not null, ends_at real not null, outcome text, canceled_at real, deleted integer not null default 0,
     result_polls integer not null default 0);
 create index if not exists jobs_by_end on jobs (backend, ends_at) where canceled_at is null;
+create index if not exists jobs_by_name on jobs (name);
 create table if not exists rules (place integer primary key, rule text not null, seen integer not null,
     fired integer not null);
 create table if not exists backends (name text primary key, changes text not null) without rowid;
@@ -144,6 +145,12 @@ class EmulatorStore:
         found = self._jobs("where id = ?", (identifier,))
         return found[0] if found else None
 
+    def named(self, name: str, backends: Sequence[str]) -> Job | None:
+        """Return the first job of some backends with a name."""
+        marks = ", ".join("?" for _ in backends)
+        found = self._jobs(f"where name = ? and backend in ({marks}) order by seq limit 1", (name, *backends))
+        return found[0] if found else None
+
     def job_log(self) -> list[Job]:
         """Return every job ever accepted, in order."""
         return self._jobs("order by seq", ())
@@ -174,6 +181,13 @@ class EmulatorStore:
             "select coalesce(max(ends_at), 0) from jobs where backend = ? and canceled_at is null", (backend,)
         ).fetchone()
         return float(found)
+
+    def waiting(self, backend: str, now: float) -> int:
+        """Return how many jobs of a machine have not started yet."""
+        (found,) = self._database.execute(
+            "select count(*) from jobs where backend = ? and canceled_at is null and starts_at > ?", (backend, now)
+        ).fetchone()
+        return int(found)
 
     def jobs_ahead(self, job: Job, now: float) -> int:
         """Return how many jobs of the same machine start before this one and have not started yet."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.bits import U64, WORD
+from qhybrid_pipelines.core.bits import U64, WORD, high_bits, low_word, pack
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
@@ -57,6 +58,21 @@ def counts_batch(
         ],
         schema=COUNTS_SCHEMA,
     )
+
+
+def counts_of_one_circuit(rows: npt.NDArray[np.integer[Any]], occurrences: npt.NDArray[np.integer[Any]]) -> pa.Table:
+    """Return the counts of a batch of one circuit, of any width.
+
+    Args:
+        rows: shape ``(m, n)`` of 0 and 1, bit ``i`` of an outcome in column ``i``; equal rows may occur.
+        occurrences: how often each row came, shape ``(m,)``.
+    """
+    distinct, place = np.unique(rows[:, ::-1], axis=0, return_inverse=True)
+    bits = pack(np.ascontiguousarray(distinct[:, ::-1]))
+    count = np.bincount(place.ravel(), weights=occurrences, minlength=len(distinct)).astype(np.int64)
+    zeros = np.zeros(len(distinct), dtype=np.int32)
+    columns = [zeros, zeros, low_word(bits), pa.array(high_bits(bits), pa.binary()), count]
+    return pa.table([pa.array(column) for column in columns], schema=COUNTS_SCHEMA)
 
 
 def counts_table(points: Iterable[pa.RecordBatch]) -> pa.Table:

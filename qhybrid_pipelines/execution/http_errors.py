@@ -58,10 +58,14 @@ class HttpErrors:
     Attributes:
         credentials: whose remedy is named where a key is not accepted.
         replaceable_key: statuses of a poll, search or download that another key may mend.
+        job_id_field: of the answer that accepts a job.
+        job_id_form: of what it holds.
     """
 
     credentials: CredentialSource
     replaceable_key: tuple[int, ...]
+    job_id_field: str = "id"
+    job_id_form: re.Pattern[str] = _JOB_ID
 
     def accepted_job_id(self, answer: HttpResponse) -> str:
         """Return the id of the job that a submission was answered with.
@@ -72,8 +76,8 @@ class HttpErrors:
         if answer.status not in (200, 201):
             raise self._submission_refused(answer)
         found = parse_json(answer.body)
-        job_id = found.get("id") if isinstance(found, dict) else None
-        if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id):
+        job_id = found.get(self.job_id_field) if isinstance(found, dict) else None
+        if isinstance(job_id, str) and self.job_id_form.fullmatch(job_id):
             return job_id
         raise self._ambiguous(f"the answer names no job: {error_text(answer)}")
 

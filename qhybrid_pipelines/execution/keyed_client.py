@@ -62,6 +62,19 @@ class KeyedClient(ABC):
     def key_headers(self, key: Secret) -> Mapping[str, str]:
         """Return the headers that carry a key."""
 
+    def with_key(
+        self,
+        key: Secret,
+        method: str,  # noqa: ARG002 - a key that signs requests depends on them
+        url: str,  # noqa: ARG002
+        *,
+        headers: Mapping[str, str],
+        params: Params | None,  # noqa: ARG002
+        body: bytes | None,  # noqa: ARG002
+    ) -> Mapping[str, str]:
+        """Return the headers of a request with those that carry the key."""
+        return {**self.key_headers(key), **headers}
+
     def submit(
         self,
         path: str,
@@ -100,6 +113,7 @@ class KeyedClient(ABC):
         *,
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         public: bool = False,
     ) -> HttpResponse:
         """Make a request that may be repeated, and return the answer, whatever its status.
@@ -109,6 +123,7 @@ class KeyedClient(ABC):
             path: below the base address.
             params: of the query.
             headers: beside those of every request.
+            body: JSON that says what is asked for; nothing is changed by it.
             public: no key is needed, so none is sent.
 
         Raises:
@@ -118,7 +133,7 @@ class KeyedClient(ABC):
         try:
             if public:
                 return self._send(method, path, None, params=params, headers=headers)
-            return self._send_authorised(method, path, params=params, headers=headers)
+            return self._send_authorised(method, path, params=params, headers=headers, body=body, repeatable=True)
         except InvalidInput as error:
             raise ProviderError(str(error)) from None
         except (NotSent, ConnectionBroken) as error:
@@ -132,14 +147,15 @@ class KeyedClient(ABC):
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        repeatable: bool = False,
     ) -> HttpResponse:
         key = self._key()
         answer = self._send(method, path, key, params=params, headers=headers, body=body)
         # The key may have been replaced since it was read. What submits is never sent twice, whoever refuses the key.
-        if answer.status in _KEY_REFUSED and body is None:
+        if answer.status in _KEY_REFUSED and repeatable:
             fresh = self._key()
             if not fresh.equals(key):
-                answer = self._send(method, path, fresh, params=params, headers=headers)
+                answer = self._send(method, path, fresh, params=params, headers=headers, body=body)
         return answer
 
     def _key(self) -> Secret:
@@ -160,9 +176,7 @@ class KeyedClient(ABC):
     ) -> HttpResponse:
         with self._lock:
             self.requests += 1
-        sent = {
-            **({} if key is None else self.key_headers(key)),
-            **({} if body is None else {"Content-Type": "application/json"}),
-            **(headers or {}),
-        }
-        return send(method, self.url + path, headers=sent, params=params, body=body, limits=self._limits)
+        url = self.url + path
+        sent = {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})}
+        authorised = sent if key is None else self.with_key(key, method, url, headers=sent, params=params, body=body)
+        return send(method, url, headers=authorised, params=params, body=body, limits=self._limits)

@@ -149,7 +149,7 @@ class SubmissionProtocol:
         Raises:
             Ambiguous: it may still be accepted; the job stays SUBMITTING.
         """
-        settled = self._settle_from_listing(job, wait_for_listing=True)
+        settled = self._settle_from_listing(job)
         return self._context.advance(job, Event.CONFIRM_ABSENT) if settled is None else settled
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
@@ -238,23 +238,23 @@ class SubmissionProtocol:
                 continues here.
             Throttled: the provider has asked to come back later, and does not have the job.
         """
-        # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for.
         job = self._context.ledger.job(job.job_id)
         dedupe = self._context.capabilities(job.backend).dedupe
-        settled = self._settle_from_listing(job, wait_for_listing=dedupe == "tag_lookup")
+        refusal = doubted_refusal(self._context.ledger.events(job.job_id))
+        # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for. A refusal would be believed.
+        settled = self._settle_from_listing(job, is_merged_when_sent_again=dedupe == "token" and refusal is None)
         if settled is not None:
             return settled
-        refusal = doubted_refusal(self._context.ledger.events(job.job_id))
         if refusal is not None:
             return self._believe(job, refusal)
         if dedupe == "tag_lookup":
             job = self._record_resubmission(job)
         return self._send(job, batch, provider)
 
-    def _settle_from_listing(self, job: JobRecord, *, wait_for_listing: bool) -> JobRecord | None:
+    def _settle_from_listing(self, job: JobRecord, *, is_merged_when_sent_again: bool = False) -> JobRecord | None:
         """Return the job as SUBMITTED or SUBMIT_UNKNOWN; None where its provider is known not to have it, and not to get it.
 
-        With ``wait_for_listing``, wait first until even a job that was accepted this very moment has to be listed.
+        Unless it is merged when it is sent again, wait first until even a job that was accepted this very moment has to be listed.
 
         Raises:
             Ambiguous: it may still be accepted.
@@ -262,8 +262,9 @@ class SubmissionProtocol:
         capabilities = self._context.capabilities(job.backend)
         if capabilities.dedupe == "none":
             return self._context.advance(job, Event.MARK_UNKNOWN)
-        if wait_for_listing:
-            self._context.clock.sleep(LISTING_LAG_FACTOR * capabilities.listing_lag_seconds)
+        lag_seconds = LISTING_LAG_FACTOR * capabilities.listing_lag_seconds
+        if lag_seconds and not is_merged_when_sent_again:
+            self._context.clock.sleep(lag_seconds)
         failpoint("recover.before_look_up")
         found = self._search.in_doubt(job)
         failpoint("recover.looked_up")
@@ -272,10 +273,11 @@ class SubmissionProtocol:
         if found.other is not None:
             problem = other_home_problem(job, found)
             return self._context.advance(job, Event.MARK_UNKNOWN, detail=other_home_detail(found), error=problem)
-        if capabilities.dedupe == "token":
+        merges_tokens = capabilities.dedupe == "token"
+        if is_merged_when_sent_again or (merges_tokens and not capabilities.acceptance_seconds):
             return None
         job = self._check_acceptance_over(job)
-        if found.shows_known_job:
+        if merges_tokens or found.shows_known_job:
             return None
         problem = (
             f"its provider lists no job with token {job.token}, and none of those either that it has accepted before on "

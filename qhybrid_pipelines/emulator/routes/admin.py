@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.emulator.braket.devices import DEVICES
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import Cloud
@@ -31,6 +32,7 @@ _CHANGEABLE: Mapping[str, tuple[type, ...]] = MappingProxyType(
         "extra_wait_seconds": (int, float),
         "max_circuits_per_job": (int,),
         "graph_version": (int,),
+        "spending_limit_usd": (int, float),
     }
 )
 
@@ -116,8 +118,8 @@ class AdminPages:
         return JSONResponse(_clock(self._cloud))
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:
-        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, or its graph."""
-        if backend not in self._cloud.interface.machines and backend not in SOLVERS:
+        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, its graph, or a limit of spending."""
+        if backend not in (*self._cloud.interface.machines, *SOLVERS, *DEVICES):
             raise BadRequest(f"Unknown backend {backend!r}.", "backend")
         given = await _object(request)
         for name, value in given.items():
@@ -128,7 +130,7 @@ class AdminPages:
                 raise BadRequest(f"{name} is not a number from 0.", name)
         store = self._cloud.store
         store.change_backend(backend, {**store.backend_changes(backend), **given})
-        if backend in SOLVERS:
+        if backend in SOLVERS or backend in DEVICES:
             return JSONResponse({"backend": backend, **store.backend_changes(backend)})
         return JSONResponse(backend_view(self._cloud, MACHINES[backend]))
 

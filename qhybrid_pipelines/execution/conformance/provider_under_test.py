@@ -45,6 +45,7 @@ class ProviderUnderTest:
             declared.
         limits: what the provider's side states, by the names of `Capabilities`; they must be read, not guessed.
         plane: which kind of work the backend takes; its canaries are of that kind.
+        one_circuit_per_job: jobs of a gate backend take one circuit, as problems of an annealer are one each.
     """
 
     connect: Callable[[], Provider]
@@ -59,11 +60,12 @@ class ProviderUnderTest:
     with_wrong_key: Callable[[], Provider] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     plane: Plane = "gate"
+    one_circuit_per_job: bool = False
 
     def batch(self, shape: Shape | None = None, *, qubit: int = 1, shots: int = 64) -> Batch:
-        """Return a canary batch that one job takes: with two repetitions, or of an annealer a single problem."""
+        """Return a canary batch that one job takes: with two repetitions, or a single circuit or problem."""
         whole = self.canary(shape or self.shapes[0], qubit=qubit, shots=shots)[0]
-        if self.plane == "gate":
+        if self.plane == "gate" and not self.one_circuit_per_job:
             return whole
         return make_sub_batch(whole, first_point=0, points=1, first_repetition=0, repetitions=1).batch
 

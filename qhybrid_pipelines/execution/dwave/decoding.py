@@ -16,13 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.bits import high_bits, low_word, pack
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult
 from qhybrid_pipelines.core.jobs import RawResult
-from qhybrid_pipelines.execution.counts import verify_counts
+from qhybrid_pipelines.execution.counts import counts_of_one_circuit, verify_counts
 from qhybrid_pipelines.execution.dwave.payload import PROBLEM_TYPE, read_label
-from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 from qhybrid_pipelines.quantum.annealing.programming import random_gauge
 from qhybrid_pipelines.quantum.annealing.unembedding import Unembedded, majority_vote
 
@@ -56,12 +54,7 @@ def decode(raw: RawResult, batch: AnnealBatch) -> pa.Table:
         CorruptResult: cut off, not of this problem or batch, or qubits, reads or rows are not those of the batch.
     """
     samples, unembedded = _read(raw, batch)
-    rows, place = np.unique(unembedded.assignments[:, ::-1], axis=0, return_inverse=True)
-    bits = pack(np.ascontiguousarray(rows[:, ::-1]))
-    count = np.bincount(place.ravel(), weights=samples.occurrences, minlength=len(rows)).astype(np.int64)
-    zeros = np.zeros(len(rows), dtype=np.int32)
-    columns = [zeros, zeros, low_word(bits), pa.array(high_bits(bits), pa.binary()), count]
-    counts = pa.table([pa.array(column) for column in columns], schema=COUNTS_SCHEMA)
+    counts = counts_of_one_circuit(unembedded.assignments, samples.occurrences)
     verify_counts(counts, batch)
     return counts
 

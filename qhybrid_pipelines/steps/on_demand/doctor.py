@@ -388,4 +388,5 @@ def _status(dispatcher: Dispatcher, backend: str) -> CheckResult:
     status = dispatcher.status(backend)
     queue = "" if status.queued_jobs is None else f", {status.queued_jobs} jobs wait"
     queue += "" if status.queue_seconds is None else f", about {status.queue_seconds:.0f} s"
-    return status.online, ("takes jobs" if status.online else "takes no jobs now") + queue
+    why = f" ({status.reason})" if status.reason else ""
+    return status.online, ("takes jobs" if status.online else f"takes no jobs now{why}") + queue

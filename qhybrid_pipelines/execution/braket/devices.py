@@ -1,0 +1,280 @@
+"""Devices of Amazon Braket: their names, and what the service says of their limits, windows, gates and prices."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.core.canonical import content_hash
+from qhybrid_pipelines.core.errors import InvalidInput, Rejected, Unavailable
+from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
+from qhybrid_pipelines.execution.braket import NAME
+from qhybrid_pipelines.execution.braket.client import BraketClient
+from qhybrid_pipelines.execution.braket.declarations import DEVICES
+from qhybrid_pipelines.execution.braket.programs import GATES
+from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+
+ARNS_VARIABLE = "BRAKET_DEVICE_ARNS"
+#: Gate devices that are not retired, as amazon-braket-sdk 1.127.5 names them.
+USUAL_ARNS = (
+    "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1",
+    "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-Enterprise-1",
+    "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet",
+    "arn:aws:braket:eu-north-1::device/qpu/iqm/Emerald",
+    "arn:aws:braket:us-west-1::device/qpu/rigetti/Cepheus-1-108Q",
+    "arn:aws:braket:us-west-1::device/qpu/rigetti/Ankaa-3",
+    "arn:aws:braket:eu-north-1::device/qpu/aqt/Ibex-Q1",
+)
+ACTION = "braket.ir.openqasm.program"
+
+_ARN = re.compile(r"arn:aws[a-z-]*:braket:([a-z0-9-]+)::device/qpu/([a-z0-9-]{1,40})/([A-Za-z0-9_-]{1,60})")
+_REMEMBERED_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What the service says of a device.
+
+    Attributes:
+        arn: its name at AWS.
+        qubits: how many it has.
+        shots: fewest and most of a task.
+        gates: those of ours that it takes, by our compiler's names.
+        price: in USD, and of what it is the price; None where nothing is said.
+        windows: when it runs tasks, in words.
+        updated_at: when its figures were measured, else when they were published.
+        quality: what it says about its qubits and gates.
+    """
+
+    arn: str
+    qubits: int
+    shots: tuple[int, int]
+    gates: tuple[str, ...]
+    price: tuple[float, str] | None
+    windows: str
+    updated_at: datetime | None
+    quality: dict[str, Any]
+
+
+class Devices:
+    """The devices behind the port, each asked for in its own region and remembered for some minutes."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, BraketClient] = {}
+        self._known: dict[tuple[str, str], tuple[float, Device]] = {}
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made to the service so far."""
+        return sum(client.requests for client in self._clients.values())
+
+    def client(self, region: str) -> BraketClient:
+        """Return the client of a region."""
+        return self._clients.setdefault(region, BraketClient(region))
+
+    def device(self, backend: str) -> Device:
+        """Return what a device is.
+
+        Raises:
+            Rejected: there is no such device.
+            ProviderError: no usable answer.
+        """
+        arn = device_arn(backend)
+        key = (self.client(region_of(arn)).url, arn)
+        then, known = self._known.get(key, (0.0, None))
+        if known is None or time.monotonic() - then > _REMEMBERED_SECONDS:
+            known = read_device(arn, self._ask(arn))
+            self._known[key] = (time.monotonic(), known)
+        return known
+
+    def capabilities(self, backend: str, *, listing_lag_seconds: float, acceptance_seconds: float) -> Capabilities:
+        """Return limits and abilities as the service states them. Raises as `device`."""
+        found = self.device(backend)
+        region = region_of(found.arn)
+        local = self.client(region).on_this_machine
+        fields = DEVICES.capability_fields()
+        return Capabilities(
+            backend=backend,
+            max_qubits=found.qubits,
+            min_shots=found.shots[0],
+            max_shots=found.shots[1],
+            max_circuits_per_job=1,
+            native_gates=tuple(sorted(GATES[name] for name in found.gates)),
+            parametric=False,
+            simulator=False,
+            noisy=True,
+            listing_lag_seconds=listing_lag_seconds,
+            acceptance_seconds=acceptance_seconds,
+            mode="emulator" if local else "hardware",
+            region=THIS_MACHINE if local else region,
+            **fields | {"queue": f"{fields['queue']}; {found.windows}"},
+        )
+
+    def status(self, backend: str) -> BackendStatus:
+        """Return whether a device takes tasks, how many wait, and why it does not run them, with one request."""
+        said = self._ask(device_arn(backend))
+        word = said.get("deviceStatus")
+        if not isinstance(word, str):
+            raise Unavailable(f"the answer does not say whether {backend} is there")
+        queues = said.get("deviceQueueInfo")
+        waiting = [one for one in queues if isinstance(one, dict)] if isinstance(queues, list) else []
+        sizes = [
+            int(one["queueSize"])
+            for one in waiting
+            if one.get("queue") == "QUANTUM_TASKS_QUEUE" and str(one.get("queueSize", "")).isdigit()
+        ]
+        return BackendStatus(
+            online=word == "ONLINE",
+            queued_jobs=sum(sizes) if sizes else None,
+            reason=None if word == "ONLINE" else _why(word, said.get("deviceStatusReason")),
+        )
+
+    def calibration(self, backend: str) -> Calibration | None:
+        """Return what a device says about its quality; None where it does not say when that was measured."""
+        found = self.device(backend)
+        if found.updated_at is None:
+            return None
+        return Calibration(
+            calibration_id=content_hash({"device": found.arn, "quality": found.quality})[:32],
+            measured_at=found.updated_at,
+            fetched_at=datetime.now(UTC),
+            payload=found.quality,
+        )
+
+    def _ask(self, arn: str) -> dict[str, Any]:
+        try:
+            return self.client(region_of(arn)).device(arn)
+        except ResourceNotFound:
+            raise Rejected(f"the service has no device {arn}; {ARNS_VARIABLE} names further ones") from None
+
+
+def device_arns() -> dict[str, str]:
+    """Return the ARN of every device by the full name of its backend, without asking.
+
+    Raises:
+        InvalidInput: an ARN in BRAKET_DEVICE_ARNS is not that of a quantum device.
+    """
+    named = [arn.strip() for arn in os.environ.get(ARNS_VARIABLE, "").split(",") if arn.strip()]
+    arns: dict[str, str] = {}
+    for arn in (*USUAL_ARNS, *named):
+        parts = _ARN.fullmatch(arn)
+        if parts is None:
+            raise InvalidInput(
+                f"{ARNS_VARIABLE} has {arn!r}, which is not the ARN of a quantum device",
+                remedy=f"Write ARNs such as {USUAL_ARNS[0]}, with commas between them.",
+            )
+        arns[f"{NAME}:{parts[2]}.{parts[3]}"] = arn
+    return arns
+
+
+def device_arn(backend: str) -> str:
+    """Return the ARN of a backend, without asking. Raises `Rejected` for a name that stands for none."""
+    known = device_arns()
+    if backend not in known:
+        raise Rejected(f"no backend {backend!r}; there are {', '.join(known)}. {ARNS_VARIABLE} names further devices")
+    return known[backend]
+
+
+def region_of(arn: str) -> str:
+    """Return the region of a device or task."""
+    return arn.split(":")[3]
+
+
+def read_device(arn: str, said: dict[str, Any]) -> Device:
+    """Read what the service says. Raises `Unavailable` naming what is lacking."""
+    text = said.get("deviceCapabilities")
+    try:
+        stated: dict[str, Any] = json.loads(text) if isinstance(text, str) else {}
+        service, paradigm = stated["service"], stated["paradigm"]
+        fewest, most = (int(number) for number in service["shotsRange"])
+        operations = stated["action"][ACTION]["supportedOperations"]
+        cost = service.get("deviceCost")
+        standard = stated.get("standardized") or {}
+        measured = standard.get("updatedAt") or service.get("updatedAt")
+        return Device(
+            arn=arn,
+            qubits=int(paradigm["qubitCount"]),
+            shots=(fewest, most),
+            gates=tuple(ours for ours, theirs in GATES.items() if theirs in operations),
+            price=None if cost is None else (float(cost["price"]), str(cost["unit"])),
+            windows=_windows(service.get("executionWindows") or []),
+            updated_at=None if measured is None else read_time(measured),
+            quality=_quality(int(paradigm["qubitCount"]), standard, stated.get("provider") or {}),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unavailable(f"the capabilities of {arn} cannot be read: {type(error).__name__} {error}") from None
+
+
+def _quality(qubits: int, standard: dict[str, Any], provider: dict[str, Any]) -> dict[str, Any]:
+    """Return a payload that comparisons of calibrations can read, with the vendor's own words beside it."""
+    ones = standard.get("oneQubitProperties") or {}
+    twos = standard.get("twoQubitProperties") or {}
+    found: dict[str, Any] = {"qubits": qubits, "standardized": standard, "provider": provider}
+    fidelity = {
+        name: {"median": value}
+        for name, value in (
+            ("1q", _median(_fidelities(ones.values(), "oneQubitFidelity", "RANDOMIZED_BENCHMARKING"))),
+            ("spam", _median(_fidelities(ones.values(), "oneQubitFidelity", "READOUT"))),
+            (
+                "2q",
+                _median([one["fidelity"] for pair in twos.values() for one in pair.get("twoQubitGateFidelity", [])]),
+            ),
+        )
+        if value is not None
+    }
+    timing = {
+        short: _median([one[name]["value"] for one in ones.values() if name in one])
+        for short, name in (("t1", "T1"), ("t2", "T2"))
+    }
+    if fidelity or isinstance(provider.get("fidelity"), dict):
+        found["fidelity"] = fidelity or _of_provider(provider["fidelity"])
+    if any(value is not None for value in timing.values()):
+        found["timing"] = {name: value for name, value in timing.items() if value is not None}
+    return found
+
+
+def _of_provider(fidelity: dict[str, Any]) -> dict[str, Any]:
+    """Return the names of IonQ's own section in lower case."""
+    return {name.lower(): value for name, value in fidelity.items()}
+
+
+def _fidelities(qubits: Any, name: str, kind: str) -> list[float]:
+    return [
+        float(one["fidelity"])
+        for qubit in qubits
+        for one in qubit.get(name, [])
+        if kind in str((one.get("fidelityType") or {}).get("name", "")).upper()
+    ]
+
+
+def _median(values: list[float]) -> float | None:
+    from statistics import median
+
+    return float(median(values)) if values else None
+
+
+def _windows(windows: list[dict[str, Any]]) -> str:
+    said = [f"{one['executionDay']} {one['windowStartHour']}-{one['windowEndHour']} UTC" for one in windows]
+    return f"runs tasks {', '.join(said)}" if said else "says no times at which it runs tasks"
+
+
+def _why(word: str, reason: Any) -> str:
+    """Return why a device runs nothing, in the vendor's words."""
+    if not isinstance(reason, dict) or not reason.get("reason"):
+        return word
+    until = reason.get("estimatedEndAt")
+    return f"{word}: {reason['reason']}" + (f", until about {read_time(until):%Y-%m-%d %H:%M} UTC" if until else "")
+
+
+def read_time(value: Any) -> datetime:
+    """Return a time of the service, seconds or text; one without a zone is UTC."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    moment = datetime.fromisoformat(value)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

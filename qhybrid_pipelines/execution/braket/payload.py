@@ -1,0 +1,96 @@
+"""What leaves this machine: one circuit with numbers, shots, the device, an opaque token and a digest. Nothing else.
+
+No name of a problem, variable, experiment or person is in it. The digest says which circuit of which batch it is; by it a
+result that belongs to another one is found out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import numpy as np
+
+from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.core.errors import InvalidInput, Rejected
+from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
+
+BUCKET_VARIABLE, PREFIX_VARIABLE = "AMZN_BRAKET_OUT_S3_BUCKET", "AMZN_BRAKET_OUT_S3_PREFIX"
+USUAL_PREFIX = "qhybrid"
+TOKEN_TAG = "qhybrid_token"  # noqa: S105 - the name of a tag
+CIRCUIT_TAG = "qhybrid_circuit"
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def circuit_digest(batch: CircuitBatch) -> str:
+    """Return what names the only circuit of a batch, its numbers, shots and seed: 32 hex digits."""
+    head = f"{batch.template.template_id}|{batch.shots}|".encode()
+    numbers = np.ascontiguousarray(batch.bindings, dtype="<f8").tobytes()
+    return sha256_hex(head + numbers + np.ascontiguousarray(batch.seeds, dtype="<u8").tobytes())[:32]
+
+
+def task_body(batch: CircuitBatch, source: str, token: str, *, device_arn: str, region: str) -> bytes:
+    """Return the body of the request that submits a batch of one circuit.
+
+    Args:
+        batch: says shots.
+        source: its program.
+        token: opaque; the service merges submissions with the same one.
+        device_arn: where it runs.
+        region: of the device, which the bucket's name may contain.
+    """
+    header = {"name": "braket.ir.openqasm.program", "version": "1"}
+    body = {
+        "clientToken": token,
+        "deviceArn": device_arn,
+        "shots": batch.shots,
+        "outputS3Bucket": bucket_name(region),
+        "outputS3KeyPrefix": os.environ.get(PREFIX_VARIABLE) or USUAL_PREFIX,
+        "action": json.dumps({"braketSchemaHeader": header, "source": source}, separators=(",", ":")),
+        "tags": {TOKEN_TAG: token, CIRCUIT_TAG: circuit_digest(batch)},
+    }
+    return json.dumps(body, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+
+
+def bucket_name(region: str) -> str:
+    """Return the bucket for results of a region; ``{region}`` in its name stands for that.
+
+    Raises:
+        InvalidInput: there is none, or it is not the name of a bucket.
+    """
+    given = os.environ.get(BUCKET_VARIABLE, "")
+    name = given.replace("{region}", region)
+    if not _BUCKET.fullmatch(name):
+        raise InvalidInput(
+            f"{BUCKET_VARIABLE} is {given!r}, which is not the name of a bucket"
+            if given
+            else f"{BUCKET_VARIABLE} is not set",
+            remedy=f"Set {BUCKET_VARIABLE} to a bucket of yours, for example amazon-braket-results-{{region}}.",
+        )
+    return name
+
+
+def check_batch(batch: CircuitBatch, capabilities: Capabilities) -> None:
+    """Check what would be refused, before anything is sent.
+
+    Raises:
+        Rejected: bindings or seeds have another shape than they should or are not finite, or a limit is exceeded.
+    """
+    circuits = batch.points * batch.repetitions
+    if batch.bindings.ndim != 2 or batch.bindings.shape[1] != len(batch.template.parameters):
+        problem = (
+            f"the bindings have shape {batch.bindings.shape}, the template has {len(batch.template.parameters)} inputs"
+        )
+    elif not np.isfinite(batch.bindings).all():
+        problem = "the bindings are not finite"
+    elif batch.seeds.shape[0] != batch.points or circuits != 1:
+        problem = f"{circuits} circuits; {batch.backend} takes one in a job"
+    elif not capabilities.min_shots <= batch.shots <= capabilities.max_shots:
+        problem = f"{batch.shots} shots; {batch.backend} takes {capabilities.min_shots} to {capabilities.max_shots}"
+    elif batch.template.n_qubits > capabilities.max_qubits:
+        problem = f"{batch.template.n_qubits} qubits; {batch.backend} has {capabilities.max_qubits}"
+    else:
+        return
+    raise Rejected(problem)

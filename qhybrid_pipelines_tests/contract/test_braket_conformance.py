@@ -1,0 +1,271 @@
+"""Braket's adapter passes the contract suite on emulated devices of four vendors, whose listing lags, and reads odd answers as they are meant."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Rejected, Throttled
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.emulator.process import start_emulator
+from qhybrid_pipelines.execution.braket.client import BraketClient
+from qhybrid_pipelines.execution.braket.devices import Devices
+from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
+from qhybrid_pipelines.execution.providers.braket import BraketProvider
+
+LAG_SECONDS = 0.1
+IONQ, IQM, RIGETTI, AQT = "braket:ionq.Forte-1", "braket:iqm.Garnet", "braket:rigetti.Ankaa-3", "braket:aqt.Ibex-Q1"
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("emulator")
+    faults = folder / "faults.json"
+    faults.write_text(json.dumps([{"fault": "listing_lag", "params": {"seconds": LAG_SECONDS}}]))
+    running = start_emulator(folder / "cloud", speed=4000.0, seed=7, faults=faults)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def settings(request, monkeypatch):
+    if "emulator" in request.fixturenames:
+        for name, value in request.getfixturevalue("emulator").braket_environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("BRAKET_LISTING_LAG_SECONDS", str(LAG_SECONDS))
+
+
+class Speaking(BraketClient):
+    """Hears another word for every status."""
+
+    word = ""
+
+    def task(self, arn, **options):
+        content, found = super().task(arn, **options)
+        return content, found | {"status": self.word}
+
+
+class SpeakingDevices(Devices):
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
+
+    def client(self, region):
+        client = Speaking(region)
+        client.word = self.word
+        return client
+
+
+class OfVendor(BraketProvider):
+    """Has tokens of its own for each device, which share a region."""
+
+    def submit(self, batch, token):
+        return super().submit(batch, f"{token}-{batch.backend.partition('.')[2]}")
+
+
+def answers(change: Callable[[dict, dict], object]) -> Callable[[bytes], bytes]:
+    """A forgery: what is said of the task, and its result, are changed."""
+
+    def mutate(content: bytes) -> bytes:
+        texts = json.loads(content)
+        task, result = json.loads(texts["task"]), json.loads(texts["result"])
+        change(task, result)
+        return json.dumps({"task": json.dumps(task), "result": json.dumps(result)}).encode()
+
+    return mutate
+
+
+MUTATIONS = {
+    "another task": answers(lambda task, _: task.update(quantumTaskArn="arn:another")),
+    "a task that failed": answers(lambda task, _: task.update(status="FAILED")),
+    "another circuit": answers(lambda task, _: task["tags"].update(qhybrid_circuit="0" * 32)),
+    "no tags": answers(lambda task, _: task.pop("tags")),
+    "the result of another task": answers(lambda _, result: result["taskMetadata"].update(id="arn:another")),
+    "another device": answers(lambda _, result: result["taskMetadata"].update(deviceId="arn:another")),
+    "other shots": answers(lambda _, result: result["taskMetadata"].update(shots=63)),
+    "another kind": answers(lambda _, result: result["braketSchemaHeader"].update(name="braket.another")),
+    "a qubit too few": answers(lambda _, result: result["measuredQubits"].pop()),
+    "a qubit twice": answers(lambda _, result: result["measuredQubits"].__setitem__(0, 1)),
+    "no JSON": lambda _: b"<html>",
+}
+OF_MEASUREMENTS = {
+    "a shot too few": answers(lambda _, result: result["measurements"].pop()),
+    "rows of unequal length": answers(lambda _, result: result["measurements"][0].pop()),
+    "a row of text": answers(lambda _, result: result["measurements"].__setitem__(0, "0" * 12)),
+    "a two": answers(lambda _, result: result["measurements"][0].__setitem__(0, 2)),
+    "no outcomes": answers(lambda _, result: result.pop("measurements")),
+}
+
+
+def _first_frequency(change: Callable[[float], object]) -> Callable[[bytes], bytes]:
+    def alter(_, result: dict) -> None:
+        frequencies = result["measurementProbabilities"]
+        key = next(iter(frequencies))
+        frequencies[key] = change(frequencies[key])
+
+    return answers(alter)
+
+
+OF_FREQUENCIES = {
+    "a frequency of no shots": _first_frequency(lambda share: share + 0.3 / 64),
+    "a shot too many": _first_frequency(lambda share: share + 1 / 64),
+    "a negative frequency": _first_frequency(lambda _: -0.5),
+    "a text": _first_frequency(lambda _: "much"),
+    "a short outcome": answers(lambda _, result: result["measurementProbabilities"].update({"01": 0.0})),
+    "no outcomes": answers(lambda _, result: result.pop("measurementProbabilities")),
+}
+
+
+def under_test(folder, backend: str = IQM) -> ProviderUnderTest:
+    own = OF_FREQUENCIES if backend == IONQ else OF_MEASUREMENTS
+    limits = {IONQ: (36, 10_000), IQM: (20, 10_000), RIGETTI: (82, 10_000), AQT: (12, 2_000)}[backend]
+    return ProviderUnderTest(
+        connect=lambda: BraketProvider(folder / "braket"),
+        backend=backend,
+        one_circuit_per_job=True,
+        wait_between_polls=lambda: time.sleep(0.01),
+        wait_until_listed=lambda: time.sleep(1.5 * LAG_SECONDS),
+        with_status_word=lambda word: BraketProvider(folder / "speaking", SpeakingDevices(word)),
+        is_noiseless=False,
+        mutations={**MUTATIONS, **own},
+        limits=dict(zip(("max_qubits", "max_shots"), limits, strict=True)) | {"max_circuits_per_job": 1},
+    )
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_braket(check, tmp_path, emulator):
+    check(under_test(tmp_path))
+
+
+BY_RESULTS = ("bit_order", "counts_answer_the_batch", "wrong_results_are_refused", "capabilities")
+
+
+@pytest.mark.parametrize("backend", [IONQ, RIGETTI, AQT])
+def test_devices_of_other_vendors(backend, tmp_path, emulator):
+    for check in CHECKS:
+        if check.__name__.removeprefix("check_") in BY_RESULTS:
+            check(replace(under_test(tmp_path, backend), connect=lambda: OfVendor(tmp_path / "braket")))
+
+
+@pytest.mark.parametrize("backend", [IONQ, IQM, RIGETTI, AQT])
+def test_the_bill_is_what_was_quoted(backend, tmp_path, emulator):
+    subject = under_test(tmp_path, backend)
+    provider, batch = subject.connect(), subject.batch(shots=100)
+    quote = provider.estimate(batch)
+    ref = provider.submit(batch, f"token-money-{backend}")
+    fetch_when_completed(subject, provider, ref)
+    log = httpx.get(f"{emulator.admin_url}/jobs").json()["jobs"]
+    [booked] = [job for job in log if job["id"] == ref.provider_job_id.rpartition("/")[2]]
+    assert quote.low_usd == quote.high_usd == pytest.approx(booked["charged_usd"], rel=0.01)
+
+
+def change_device(emulator, backend: str, **changes) -> None:
+    name = backend.partition(":")[2]
+    assert httpx.put(f"{emulator.admin_url}/backends/{name}", json=changes).status_code == 200
+
+
+@pytest.fixture
+def changed(emulator):
+    """Change a device for one test."""
+    yield lambda **changes: change_device(emulator, RIGETTI, **changes)
+    change_device(emulator, RIGETTI, status="available", spending_limit_usd=1e6)
+
+
+def test_a_device_that_pauses_says_why(tmp_path, emulator, changed):
+    provider = under_test(tmp_path, RIGETTI).connect()
+    assert provider.status(RIGETTI).reason is None
+    changed(status="paused")
+    status = provider.status(RIGETTI)
+    assert not status.online
+    assert status.reason.startswith("PAUSED: MAINTENANCE, until about 20")
+
+
+def test_a_device_that_is_away_is_asked_again_later_and_a_retired_one_never(tmp_path, emulator, changed):
+    subject = under_test(tmp_path, RIGETTI)
+    provider, batch = subject.connect(), subject.batch()
+    changed(status="unavailable")
+    with pytest.raises(Throttled, match="takes no tasks now"):
+        provider.submit(batch, "token-away")
+    changed(status="retired")
+    with pytest.raises(Rejected, match="retired"):
+        provider.submit(batch, "token-away")
+    changed(status="available")
+    assert provider.submit(batch, "token-away") == provider.submit(batch, "token-away")
+
+
+def test_a_limit_of_spending_refuses_in_words(tmp_path, emulator, changed):
+    subject = under_test(tmp_path, RIGETTI)
+    changed(spending_limit_usd=0.01)
+    with pytest.raises(Rejected, match=r"exceeds the spending limit of 0\.01 USD"):
+        subject.connect().submit(subject.batch(), "token-limit")
+
+
+def test_many_tasks_are_polled_together_and_a_failure_has_its_reason(tmp_path, emulator):
+    subject = under_test(tmp_path)
+    provider = subject.connect()
+    rule = {"fault": "failed", "route": "POST /quantum-task", "nth": 3, "params": {"message": "The ions have left."}}
+    faults = httpx.get(f"{emulator.admin_url}/faults").json()["rules"]
+    kept = [{k: v for k, v in one.items() if k not in ("seen", "fired") and v is not None} for one in faults]
+    httpx.put(f"{emulator.admin_url}/faults", json=[*kept, rule]).raise_for_status()
+    try:
+        refs = [provider.submit(subject.batch(shots=50 + n), f"token-five-{n}") for n in range(5)]
+    finally:
+        httpx.put(f"{emulator.admin_url}/faults", json=kept).raise_for_status()
+    subject.wait_until_listed()
+    for _ in range(500):
+        seen = provider.poll(refs)
+        if all(one.state in (JobState.COMPLETED, JobState.FAILED) for one in seen):
+            break
+        time.sleep(0.01)
+    assert [one.state for one in seen] == [JobState.COMPLETED] * 2 + [JobState.FAILED] + [JobState.COMPLETED] * 2
+    assert seen[2].message == "The ions have left."
+    for n in (0, 1, 3, 4):  # one that failed takes no other with it
+        provider.decode(provider.fetch(refs[n]), subject.batch(shots=50 + n))
+    before = provider.requests
+    provider.poll(refs)
+    assert provider.requests - before == 2
+
+
+def test_a_wrong_key_is_refused_by_both_services(tmp_path, emulator, monkeypatch):
+    subject = under_test(tmp_path)
+    provider = subject.connect()
+    ref = provider.submit(subject.batch(), "token-key")
+    fetch_when_completed(subject, provider, ref)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-key")
+    for ask in (lambda: provider.poll([ref]), lambda: provider.fetch(ref)):
+        with pytest.raises(ProviderError, match=r"signature.*Set AWS_ACCESS_KEY_ID"):
+            ask()
+    with pytest.raises(Throttled, match="the key was not accepted"):
+        provider.submit(subject.batch(), "token-key-2")
+
+
+def test_session_tokens_are_signed_too(tmp_path, emulator, monkeypatch):
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-a-role")
+    assert under_test(tmp_path).connect().status(IQM).online
+
+
+def test_without_a_bucket_nothing_is_sent(tmp_path, emulator, monkeypatch):
+    subject = under_test(tmp_path)
+    provider, batch = subject.connect(), subject.batch()
+    monkeypatch.delenv("AMZN_BRAKET_OUT_S3_BUCKET")
+    with pytest.raises(Throttled, match="AMZN_BRAKET_OUT_S3_BUCKET is not set") as refused:
+        provider.submit(batch, "token-bucket")
+    assert not refused.value.request_sent
+    assert "AMZN_BRAKET_OUT_S3_BUCKET" in provider.missing_setting()
+
+
+def test_without_a_price_of_a_shot_nothing_is_quoted(tmp_path, emulator, monkeypatch):
+    subject = under_test(tmp_path)
+    provider, batch = subject.connect(), subject.batch(shots=100)
+    device = provider._devices.device(IQM)
+    monkeypatch.setattr(Devices, "device", lambda *_: replace(device, price=(60.0, "minute")))
+    with pytest.raises(InvalidInput, match="states a price per minute"):
+        provider.estimate(batch)
+    monkeypatch.setenv("BRAKET_USD_PER_SHOT", "0.01")
+    monkeypatch.setenv("BRAKET_USD_PER_TASK", "0.5")
+    assert provider.estimate(batch).high_usd == pytest.approx(1.5)

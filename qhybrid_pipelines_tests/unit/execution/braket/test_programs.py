@@ -1,0 +1,67 @@
+"""Programs mean what their templates mean, whatever gates a device takes; numbers in them are the batch's, digit for digit."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import Statevector
+
+from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.jobs import Template
+from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.emulator.braket.openqasm import Program
+from qhybrid_pipelines.emulator.sampling import exact_probabilities
+from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source
+from qhybrid_pipelines.execution.compile_cache import CompileCache
+
+TEXT = """OPENQASM 3.0;
+include "stdgates.inc";
+gate rzz(a) p, q { cx p, q; rz(a) q; cx p, q; }
+input float[64] beta_0;
+input float[64] gamma_0;
+bit[3] c;
+qubit[3] q;
+h q[0];
+ry(0.3) q[1];
+rzz(gamma_0) q[0], q[1];
+rzz(2 * gamma_0) q[1], q[2];
+sx q[2];
+rx(beta_0) q[0];
+rx(beta_0) q[1];
+cx q[2], q[0];
+c[0] = measure q[0];
+c[1] = measure q[1];
+c[2] = measure q[2];
+"""
+TEMPLATE = Template(text=TEXT, parameters=("beta_0", "gamma_0"), n_qubits=3)
+SETS = {
+    "all": tuple(GATES),
+    "a chip": ("cz", "rx", "rz"),
+    "ions": ("rx", "ry", "rz", "rzz"),
+    "no angle twice": ("h", "cx", "rz"),
+}
+
+
+@pytest.mark.parametrize("gates", SETS.values(), ids=SETS)
+def test_a_program_means_what_its_template_means(gates, tmp_path):
+    compiled = compile_template(CompileCache(tmp_path), TEMPLATE, "braket:x", gates, level=3, seed=7)
+    binding = np.array([0.731, -1.2345678901234567])
+    source = program_source(compiled.native, TEMPLATE.parameters, binding)
+    used = set(re.findall(r"^([a-z]+)[ (]", source, re.MULTILINE)) - {"bit", "qubit"}
+    assert used <= {GATES[name] for name in gates}
+    found = exact_probabilities(Program(source, {}).circuit)
+    circuit = read_circuit(TEXT).assign_parameters(dict(zip(TEMPLATE.parameters, binding, strict=True)))
+    expected = Statevector(circuit.remove_final_measurements(inplace=False)).probabilities()
+    assert np.allclose([found.get(str(state), 0.0) for state in range(8)], expected, atol=1e-12)
+
+
+def test_what_cannot_be_written_is_refused(tmp_path):
+    with pytest.raises(Rejected, match="cannot be written with the gates x"):
+        compile_template(CompileCache(tmp_path), TEMPLATE, "braket:x", ("x",), level=1, seed=7)
+    measured_between = Template(
+        text=TEXT.replace("sx q[2];", "c[1] = measure q[1];\nx q[1];"), parameters=TEMPLATE.parameters, n_qubits=3
+    )
+    with pytest.raises(Rejected, match="one measurement of every qubit"):
+        compile_template(CompileCache(tmp_path), measured_between, "braket:x", tuple(GATES), level=1, seed=7)
