@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.execution.braket.tasks import STATES as BRAKET_STATES
 from qhybrid_pipelines.execution.ibm.service import STATES as IBM_STATES
 from qhybrid_pipelines.execution.ionq.job_queries import STATES as IONQ_STATES
 from qhybrid_pipelines.execution.registry import backend_names, build_providers, declaration_of, declarations
@@ -43,7 +44,12 @@ def test_capabilities_say_what_is_declared(providers, backend):
 
 @pytest.mark.parametrize(
     ("backend", "table"),
-    [("ibm:ibm_torino", IBM_STATES), ("ionq:qpu.forte-1", IONQ_STATES), ("ionq:simulator", IONQ_STATES)],
+    [
+        ("ibm:ibm_torino", IBM_STATES),
+        ("ionq:qpu.forte-1", IONQ_STATES),
+        ("ionq:simulator", IONQ_STATES),
+        ("braket:iqm.Garnet", BRAKET_STATES),
+    ],
 )
 def test_states_are_those_that_the_adapter_translates(backend, table):
     assert set(declaration_of(backend).states) == set(table.values())
