@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
+from qhybrid_pipelines.emulator.braket.quality import header, quality
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.drift import Characterization
-from qhybrid_pipelines.emulator.machines import TIMING, Fidelity, Machine
+from qhybrid_pipelines.emulator.machines import Fidelity, Machine
 
 TASK_USD = 0.30
 """Fee per task."""
@@ -149,9 +149,9 @@ def capabilities(device: Device, day: Characterization) -> str:
     pairs = [(str(a), str(b)) for a, b in _pairs(device)]
     return json.dumps(
         {
-            "braketSchemaHeader": _header(f"{device.kind}.{device.kind}_device_capabilities"),
+            "braketSchemaHeader": header(f"{device.kind}.{device.kind}_device_capabilities"),
             "service": {
-                "braketSchemaHeader": _header("device_service_properties"),
+                "braketSchemaHeader": header("device_service_properties"),
                 "executionWindows": [
                     {"executionDay": "Everyday", "windowStartHour": "00:00:00", "windowEndHour": "23:59:59"}
                 ],
@@ -188,7 +188,7 @@ def capabilities(device: Device, day: Characterization) -> str:
             },
             "deviceParameters": {},
             "paradigm": {
-                "braketSchemaHeader": _header("gate_model_qpu_paradigm_properties"),
+                "braketSchemaHeader": header("gate_model_qpu_paradigm_properties"),
                 "qubitCount": device.machine.qubits,
                 "nativeGateSet": ["cz", "rx", "rz"],
                 "connectivity": {
@@ -196,36 +196,9 @@ def capabilities(device: Device, day: Characterization) -> str:
                     "connectivityGraph": {} if device.gates is _IONS else _graph(pairs),
                 },
             },
-            "standardized": _quality(device, day, pairs, measured),
+            **quality(device.kind, day, pairs, measured),
         }
     )
-
-
-def _quality(device: Device, day: Characterization, pairs: list[tuple[str, str]], measured: str) -> dict[str, Any]:
-    def fidelity(kind: str, value: float) -> dict[str, Any]:
-        return {"fidelityType": {"name": kind, "description": None}, "fidelity": value, "standardError": None}
-
-    one = {
-        "T1": {"value": TIMING["t1"], "standardError": None, "unit": "S"},
-        "T2": {"value": TIMING["t2"], "standardError": None, "unit": "S"},
-        "oneQubitFidelity": [
-            fidelity("RANDOMIZED_BENCHMARKING", day.fidelity.one_qubit),
-            fidelity("READOUT", day.fidelity.spam),
-        ],
-    }
-    two = {
-        "direction": None,
-        "gateName": "ZZ" if device.gates is _IONS else "CZ",
-        "fidelity": day.fidelity.two_qubit,
-        "standardError": None,
-        "fidelityType": {"name": "RANDOMIZED_BENCHMARKING", "description": None},
-    }
-    return {
-        "braketSchemaHeader": _header("standardized_gate_model_qpu_device_properties"),
-        "updatedAt": measured,
-        "oneQubitProperties": {str(qubit): one for qubit in range(device.machine.qubits)},
-        "twoQubitProperties": {f"{a}-{b}": {"twoQubitGateFidelity": [two]} for a, b in pairs},
-    }
 
 
 def _pairs(device: Device) -> list[tuple[int, int]]:
@@ -241,7 +214,3 @@ def _graph(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
     for a, b in pairs:
         graph.setdefault(a, []).append(b)
     return graph
-
-
-def _header(name: str) -> dict[str, str]:
-    return {"name": f"braket.device_schema.{name}", "version": "1"}

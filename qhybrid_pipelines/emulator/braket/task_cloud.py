@@ -242,9 +242,10 @@ class TaskCloud:
             view["numSuccessfulShots"] = job.shots
         if with_queue:
             ahead = self.cloud.store.jobs_ahead(job, self.cloud.clock.now())
-            queued = {"position": str(ahead + 1), "queuePriority": "Normal"}
+            queued = {"position": str(ahead + 1)}
             ran = {"position": "None", "message": f"Task is in {state} status."}
-            view["queueInfo"] = {"queue": "QUANTUM_TASKS_QUEUE"} | (queued if state == "QUEUED" else ran)
+            view["queueInfo"] = {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": "Normal"}
+            view["queueInfo"] |= queued if state == "QUEUED" else ran
         return view
 
     def cancel(self, job: Job) -> str:

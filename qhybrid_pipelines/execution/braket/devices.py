@@ -15,6 +15,7 @@ from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected, Unavailable
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
 from qhybrid_pipelines.execution.braket import NAME
+from qhybrid_pipelines.execution.braket.calibration import quality_payload
 from qhybrid_pipelines.execution.braket.client import BraketClient
 from qhybrid_pipelines.execution.braket.declarations import DEVICES
 from qhybrid_pipelines.execution.braket.programs import GATES
@@ -205,58 +206,10 @@ def read_device(arn: str, said: dict[str, Any]) -> Device:
             price=None if cost is None else (float(cost["price"]), str(cost["unit"])),
             windows=_windows(service.get("executionWindows") or []),
             updated_at=None if measured is None else read_time(measured),
-            quality=_quality(int(paradigm["qubitCount"]), standard, stated.get("provider") or {}),
+            quality=quality_payload(int(paradigm["qubitCount"]), standard, stated.get("provider") or {}),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Unavailable(f"the capabilities of {arn} cannot be read: {type(error).__name__} {error}") from None
-
-
-def _quality(qubits: int, standard: dict[str, Any], provider: dict[str, Any]) -> dict[str, Any]:
-    """Return a payload that comparisons of calibrations can read, with the vendor's own words beside it."""
-    ones = standard.get("oneQubitProperties") or {}
-    twos = standard.get("twoQubitProperties") or {}
-    found: dict[str, Any] = {"qubits": qubits, "standardized": standard, "provider": provider}
-    fidelity = {
-        name: {"median": value}
-        for name, value in (
-            ("1q", _median(_fidelities(ones.values(), "oneQubitFidelity", "RANDOMIZED_BENCHMARKING"))),
-            ("spam", _median(_fidelities(ones.values(), "oneQubitFidelity", "READOUT"))),
-            (
-                "2q",
-                _median([one["fidelity"] for pair in twos.values() for one in pair.get("twoQubitGateFidelity", [])]),
-            ),
-        )
-        if value is not None
-    }
-    timing = {
-        short: _median([one[name]["value"] for one in ones.values() if name in one])
-        for short, name in (("t1", "T1"), ("t2", "T2"))
-    }
-    if fidelity or isinstance(provider.get("fidelity"), dict):
-        found["fidelity"] = fidelity or _of_provider(provider["fidelity"])
-    if any(value is not None for value in timing.values()):
-        found["timing"] = {name: value for name, value in timing.items() if value is not None}
-    return found
-
-
-def _of_provider(fidelity: dict[str, Any]) -> dict[str, Any]:
-    """Return the names of IonQ's own section in lower case."""
-    return {name.lower(): value for name, value in fidelity.items()}
-
-
-def _fidelities(qubits: Any, name: str, kind: str) -> list[float]:
-    return [
-        float(one["fidelity"])
-        for qubit in qubits
-        for one in qubit.get(name, [])
-        if kind in str((one.get("fidelityType") or {}).get("name", "")).upper()
-    ]
-
-
-def _median(values: list[float]) -> float | None:
-    from statistics import median
-
-    return float(median(values)) if values else None
 
 
 def _windows(windows: list[dict[str, Any]]) -> str:
