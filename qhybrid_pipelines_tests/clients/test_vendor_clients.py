@@ -1,7 +1,7 @@
 """Other people's clients live their whole lives against the emulated cloud, each in an environment of its own.
 
 They were written against the real service by people who do not know the emulator: IonQ's generated clients of April and October
-2026, the plug-ins of Cirq, PennyLane, Qiskit and qBraid, and D-Wave's own client for the annealing face. Their requirements
+2026, the plug-ins of Cirq, PennyLane, Qiskit and qBraid, D-Wave's own client for the annealing face, and Amazon's for that of Braket. Their requirements
 exclude ours and each other's, so each environment is made from an exact list in ``constraints/clients/``. What the client asserts about its results stands in
 ``life_*.py``; here the cloud's own book is the judge of what was accepted.
 
@@ -13,17 +13,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from qiskit.quantum_info import Statevector
 
+from qhybrid_pipelines.core.jobs import Template
+from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.emulator.process import start_emulator
+from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source
+from qhybrid_pipelines.execution.compile_cache import CompileCache
 from qhybrid_pipelines_tests.support.client_environments import LISTS, check_list, make_environment
 from qhybrid_pipelines_tests.support.emulator_client import Client
 
-SAPI = "sapi-3"
+SAPI, BRAKET = "sapi-3", "braket"
 LIVES = (
+    ("amazon-braket-sdk", "3.11", "life_amazon_braket_sdk", BRAKET),
     ("cirq-ionq", "3.11", "life_cirq_ionq", "2026-04"),
     ("dwave-system", "3.11", "life_dwave_system", SAPI),
     ("ionq-core-0.1", "3.12", "life_ionq_core", "2026-04"),
@@ -39,13 +47,16 @@ pytestmark = pytest.mark.clients
 @pytest.mark.parametrize(("name", "version", "life", "form"), LIVES, ids=[f"{one[0]}-{one[3]}" for one in LIVES])
 def test_a_client_lives_its_whole_life(name, version, life, form, *, tmp_path):
     python = make_environment(name, version)
-    annealing = form == SAPI
-    speed = 1.0 if annealing else 3600.0  # an annealer's queue is short: a problem is cancelled while it waits
-    emulator = start_emulator(tmp_path / "cloud", speed=speed, seed=7, interface=None if annealing else form)
+    # an annealer's queue is short: a problem is cancelled while it waits
+    speed = {SAPI: 1.0, BRAKET: 600.0}.get(form, 3600.0)
+    interface = None if form in (SAPI, BRAKET) else form
+    emulator = start_emulator(tmp_path / "cloud", speed=speed, seed=7, interface=interface)
+    address = {SAPI: emulator.sapi_url, BRAKET: emulator.url.rpartition("/")[0]}.get(form, emulator.url)
     try:
         script = Path(__file__).with_name(f"{life}.py")
         ended = subprocess.run(
-            [python, "-P", script, emulator.sapi_url if annealing else emulator.url, emulator.key],
+            [python, "-P", script, address, emulator.key],
+            input=program_of_ours() if form == BRAKET else "",
             cwd=tmp_path,
             env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
             capture_output=True,
@@ -64,6 +75,23 @@ def test_a_client_lives_its_whole_life(name, version, life, form, *, tmp_path):
     assert set(accepted) == set(said["ids"]), "every job that was accepted is known to its client"
     assert set(accepted.values()) == {1}
     print(f"{name} on Python {version}, interface {form}: {len(book)} jobs", file=sys.stderr)
+
+
+def program_of_ours() -> str:
+    """Return a program as the adapter writes it, for Amazon's own simulator, and the probabilities of its template."""
+    text = (
+        'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float[64] a;\nbit[4] c;\nqubit[4] q;\nh q[0];\ncx q[0], q[1];\n'
+        "ry(a) q[2];\nrx(2 * a) q[3];\ncx q[2], q[3];\nsx q[1];\nrz(a) q[1];\nsx q[1];\nswap q[0], q[3];\n"
+        + "".join(f"c[{bit}] = measure q[{bit}];\n" for bit in range(4))
+    )
+    template = Template(text=text, parameters=("a",), n_qubits=4)
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = compile_template(CompileCache(Path(folder)), template, "braket:x", tuple(GATES), level=3, seed=7)
+    source = program_source(compiled.native, ("a",), np.array([0.83]))
+    circuit = read_circuit(text).assign_parameters([0.83]).remove_final_measurements(inplace=False)
+    shares = Statevector(circuit).probabilities_dict()  # qubit 0 is the rightmost there, and the leftmost at Amazon
+    wanted = {state[::-1]: float(share) for state, share in shares.items()}
+    return json.dumps({"source": source, "shots": 20_000, "probabilities": wanted})
 
 
 def test_every_list_is_exact_and_has_a_life():
