@@ -25,7 +25,7 @@ import numpy as np
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import QaoaStructure
 from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.quantum.exact_state import Mixer, QaoaState
+from qhybrid_pipelines.quantum.exact_state import NARROW_OUTCOMES, Mixer, QaoaState
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.low_discrepancy import spread_evenly
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
@@ -47,8 +47,8 @@ SCATTERED_NARROW, SCATTERED_WIDE = (512, 12), (64, 3)
 #: and in one of so many times its gammas, because costs with few distinct sizes return there. With more than
 #: two layers fewer are improved, as each takes longer.
 SCATTERED_OPTIMUM, FAR_SCATTERED, FAR = (1024, 16), (2048, 24), 6.5
-#: Most outcomes of a narrow model.
-NARROW_OUTCOMES = 1 << 12
+#: Neighbours in the order of the energies that are looked at one by one for the tail of a wide model.
+PART = 1 << 10
 #: Largest gamma of both, times the cost's scale. The sign of all angles together is free, so the first gamma is not negative.
 GAMMA_LIMIT = 3.0
 #: Starts of one layer that are improved, and optima of a depth that are stretched to the next.
@@ -109,32 +109,52 @@ class TailObjective:
     def __init__(self, energies: F64, fraction: float) -> None:
         self._energies, self._fraction = energies, fraction
         self._order = np.argsort(energies, kind="stable")
+        self._part = np.empty(len(energies) if len(energies) > NARROW_OUTCOMES else 0, dtype=np.intp)
+        if len(self._part):
+            self._part[self._order] = np.arange(len(energies)) // PART
 
     def __call__(self, probabilities: F64) -> tuple[float, F64]:
         """Return the objective and its observable, shape ``(outcomes,)``."""
         if self._fraction == 1:
             return float(np.sum(probabilities * self._energies)), self._energies
-        cumulated = np.cumsum(probabilities[self._order])
-        last = min(int(np.searchsorted(cumulated, self._fraction * cumulated[-1])), len(cumulated) - 1)
-        threshold = float(self._energies[self._order[last]])
-        observable = threshold + np.minimum(self._energies - threshold, 0.0) / self._fraction
+        threshold = self._threshold(probabilities)
+        observable = self._energies - threshold
+        np.minimum(observable, 0.0, out=observable)
+        observable /= self._fraction
+        observable += threshold
         return float(np.sum(probabilities * observable)), observable
+
+    def _threshold(self, probabilities: F64) -> float:
+        """Return the energy of the outcome at which the best ones have the fraction."""
+        if not len(self._part):
+            cumulated = np.cumsum(probabilities[self._order])
+            last = min(int(np.searchsorted(cumulated, self._fraction * cumulated[-1])), len(cumulated) - 1)
+            return float(self._energies[self._order[last]])
+        # Looking up all outcomes of a wide model in their order misses the cache each time; of one part it does not.
+        before = np.pad(np.cumsum(np.bincount(self._part, probabilities)), (1, 0))
+        wanted = self._fraction * before[-1]
+        part = min(int(np.searchsorted(before[1:], wanted)), len(before) - 2)
+        outcomes = self._order[part * PART : (part + 1) * PART]
+        cumulated = before[part] + np.cumsum(probabilities[outcomes])
+        return float(self._energies[outcomes[min(int(np.searchsorted(cumulated, wanted)), len(outcomes) - 1)]])
 
 
 class OptimumObjective:
     """Minus the logarithm of the probability of the lowest energy, and the observable with the same gradient."""
 
     def __init__(self, energies: F64) -> None:
-        self._lowest = energies <= energies.min() + SAME * (np.ptp(energies) or 1.0)
+        self._lowest = np.flatnonzero(energies <= energies.min() + SAME * (np.ptp(energies) or 1.0))
+        self._observable = np.zeros(len(energies))
 
     def probability(self, probabilities: F64) -> float:
         """Return the probability of all outcomes with the lowest energy."""
         return float(np.sum(probabilities[self._lowest]))
 
     def __call__(self, probabilities: F64) -> tuple[float, F64]:
-        """Return the objective and its observable, shape ``(outcomes,)``."""
+        """Return the objective and its observable, shape ``(outcomes,)``, which the next call writes over."""
         probability = max(self.probability(probabilities), np.finfo(np.float64).tiny)
-        return -float(np.log(probability)), np.where(self._lowest, -1 / probability, 0.0)
+        self._observable[self._lowest] = -1 / probability
+        return -float(np.log(probability)), self._observable
 
 
 class AngleSearch:
@@ -240,6 +260,8 @@ class AngleSearch:
 
     def _values(self, points: F64) -> F64:
         """Return the objective of every point, shape ``(points,)``."""
+        if len(self._energies) > NARROW_OUTCOMES:
+            return np.array([self._objective(self._gradient.probabilities(point))[0] for point in points])
         structure = QaoaStructure(
             model=self._model.model, mixer=self._mixer, cardinality=self._cardinality, angles=points
         )

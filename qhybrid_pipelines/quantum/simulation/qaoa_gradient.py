@@ -108,14 +108,24 @@ class QaoaGradient:
         energies: shape ``(outcomes,)``, of the outcomes that ``mixer`` works on.
         mixer: its generator.
         objective: see :data:`Objective`; it is given the probabilities of the outcomes in the order of ``energies``.
+        write_phases: given a gamma and an array, writes ``exp(-i gamma (E - mean))`` there; by sines and cosines if not given.
     """
 
-    def __init__(self, energies: F64, mixer: Generator, objective: Objective) -> None:
+    def __init__(
+        self,
+        energies: F64,
+        mixer: Generator,
+        objective: Objective,
+        *,
+        write_phases: Callable[[float, C128], None] | None = None,
+    ) -> None:
         # A constant is a global phase; around zero the phases are smallest, and rounding with them.
         self._energies = energies - energies.mean()
         self._mixer, self._objective = mixer, objective
+        self._write_phases = write_phases or self._write_sines
         self._states = np.empty((2, len(energies)), dtype=np.complex128)
         self._phases: list[C128] = []
+        self._gammas: list[float] = []
 
     def __call__(self, angles: F64) -> tuple[float, F64]:
         """Return the objective and its gradient, shape ``(2 p,)``, for angles with gammas first, in radians."""
@@ -128,22 +138,30 @@ class QaoaGradient:
             slopes[layer] = _imaginary_overlap(self._states, self._energies)
             if layer:
                 self._states *= np.conjugate(self._phases[layer], out=self._phases[layer])
+                self._gammas[layer] = -self._gammas[layer]
         return value, 2 * slopes
 
     def probabilities(self, angles: F64) -> F64:
         """Return the probabilities of the outcomes, in the order of the energies, for angles with gammas first, in radians."""
         layers = len(angles) // 2
         while len(self._phases) < layers:
-            self._phases.append(np.empty(len(self._energies), dtype=np.complex128))
+            self._phases.append(np.ones(len(self._energies), dtype=np.complex128))
+            self._gammas.append(0.0)
         forward = self._states[:1]
         forward[:] = 1 / np.sqrt(len(self._energies))
         for layer in range(layers):
-            turned = angles[layer] * self._energies
-            np.cos(turned, out=self._phases[layer].real)
-            np.sin(-turned, out=self._phases[layer].imag)
+            # Points of a grid share their gammas.
+            if self._gammas[layer] != angles[layer]:
+                self._gammas[layer] = float(angles[layer])
+                self._write_phases(self._gammas[layer], self._phases[layer])
             forward *= self._phases[layer]
             self._mixer.apply(forward, angles[layers + layer])
         return np.asarray(np.square(forward[0].real) + np.square(forward[0].imag), dtype=np.float64)
+
+    def _write_sines(self, gamma: float, out: C128) -> None:
+        turned = gamma * self._energies
+        np.cos(turned, out=out.real)
+        np.sin(-turned, out=out.imag)
 
 
 def _imaginary_overlap(states: C128, diagonal: F64) -> float:

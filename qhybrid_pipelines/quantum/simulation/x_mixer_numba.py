@@ -49,7 +49,8 @@ def _rotate_one_qubit(x0: F64, x1: F64, c: float, s: float) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _rotate_lowest_three(x: F64, c: float, s: float) -> None:
+def rotate_lowest_three(x: F64, c: float, s: float) -> None:
+    """Turn the lowest three qubits."""
     for g in range(x.shape[0] // 8):
         k = 8 * g
         a0, a1, a2, a3 = x[k], x[k + 1], x[k + 2], x[k + 3]
@@ -87,13 +88,13 @@ def _rotate_block(x: F64, c: float, s: float) -> None:
     size = x.shape[0]
     stride = 1
     if size >= 8:
-        _rotate_lowest_three(x, c, s)
+        rotate_lowest_three(x, c, s)
         stride = 8
     _rotate(x, stride, size, 0, size, c, s)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _sine_and_cosine(angle: float, quarters: int) -> tuple[float, float]:
+def sine_and_cosine(angle: float, quarters: int) -> tuple[float, float]:
     """Return sine and cosine of ``angle`` plus some quarter turns; without branches, so that loops are vectorised.
 
     The polynomials are those of fdlibm's k_sin.c and k_cos.c, for up to an eighth of a turn.
@@ -134,7 +135,7 @@ def _sine_and_cosine(angle: float, quarters: int) -> tuple[float, float]:
 def _initial_phases(re: F64, im: F64, scale: float, gamma: float, energies: F64, quarters: U8) -> None:
     """Apply the first layer's phases to the uniform superposition, outcome by outcome."""
     for k in range(re.shape[0]):
-        sine, cosine = _sine_and_cosine(-gamma * energies[k], -quarters[k])
+        sine, cosine = sine_and_cosine(-gamma * energies[k], -quarters[k])
         re[k], im[k] = scale * cosine, scale * sine
 
 
@@ -142,7 +143,7 @@ def _initial_phases(re: F64, im: F64, scale: float, gamma: float, energies: F64,
 def _multiply_phases(re: F64, im: F64, gamma: float, energies: F64, quarters: U8) -> None:
     """Apply a later layer's phases, outcome by outcome."""
     for k in range(re.shape[0]):
-        sine, cosine = _sine_and_cosine(-gamma * energies[k], 2 * quarters[k])
+        sine, cosine = sine_and_cosine(-gamma * energies[k], 2 * quarters[k])
         a, b = re[k], im[k]
         re[k], im[k] = a * cosine - b * sine, a * sine + b * cosine
 
@@ -161,16 +162,16 @@ def _multiply_phases_by_table(re: F64, im: F64, cosines: F64, sines: F64, index:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill_phase_table(table: F64, levels: F64, gamma: float, scale: float, turn: int) -> None:
+def fill_phase_table(table: F64, levels: F64, gamma: float, scale: float, turn: int) -> None:
     """Fill the table of a layer; ``turn`` is how many quarter turns every one of an outcome adds."""
     for level in range(levels.shape[0]):
         for quarter in range(4):
-            sine, cosine = _sine_and_cosine(-gamma * levels[level], turn * quarter)
+            sine, cosine = sine_and_cosine(-gamma * levels[level], turn * quarter)
             table[0, 4 * level + quarter], table[1, 4 * level + quarter] = scale * cosine, scale * sine
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _rotate_mirrored_qubit(
+def rotate_mirrored_qubit(
     re: F64, im: F64, re2: F64, im2: F64, c: float, s: complex, quarters: U8, quarters2: U8
 ) -> None:
     """Turn the last qubit of a mirrored state: each outcome of a stretch with its complement, which ends the other."""
@@ -213,14 +214,14 @@ def _apply_phases(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _apply_layer(state: F64, table: F64, tables: PhaseTables, gamma: float, beta: float, scale: float) -> None:
+def apply_layer(state: F64, table: F64, tables: PhaseTables, gamma: float, beta: float, scale: float) -> None:
     """Apply one layer, block by block, then the upper qubits. A mirrored state has two blocks in hand, end to end."""
     size = state.shape[1]
     c, s = cos(beta), sin(beta)
     if scale > 0:
-        _fill_phase_table(table, tables.levels, gamma, scale, -1)
+        fill_phase_table(table, tables.levels, gamma, scale, -1)
     else:
-        _fill_phase_table(table, tables.levels, gamma, 1.0, 2)
+        fill_phase_table(table, tables.levels, gamma, 1.0, 2)
     mirrored = tables.mirror_turn != 0
     half = size // 2 if mirrored else size
     width = min(half, BLOCK)
@@ -229,7 +230,7 @@ def _apply_layer(state: F64, table: F64, tables: PhaseTables, gamma: float, beta
         _apply_phases(state, table, tables, begin, end, gamma, scale)
         if mirrored:
             _apply_phases(state, table, tables, begin2, end2, gamma, scale)
-            _rotate_mirrored_qubit(
+            rotate_mirrored_qubit(
                 state[0, begin:end],
                 state[1, begin:end],
                 state[0, begin2:end2],
@@ -259,11 +260,17 @@ def _probabilities(state: F64, table: F64, tables: PhaseTables, angles: F64, out
     for point in range(points):
         for layer in range(layers):
             scale = 1 / sqrt(outcomes) if layer == 0 else 0.0
-            _apply_layer(state, table, tables, angles[point, layer], angles[point, layers + layer], scale)
+            apply_layer(state, table, tables, angles[point, layer], angles[point, layers + layer], scale)
         for k in range(size):
             out[point, k] = re[k] * re[k] + im[k] * im[k]
         for k in range(size, outcomes):
             out[point, k] = out[point, outcomes - 1 - k]
+
+
+def phase_tables(phases: Phases) -> PhaseTables:
+    """Return what the loops need of the phases of a model."""
+    mirror_turn = phases.mirror_turn if phases.mirrored else 0j
+    return PhaseTables(phases.levels, phases.index, phases.energies, phases.ones_mod_four, mirror_turn)
 
 
 class CompiledXMixer:
@@ -274,13 +281,7 @@ class CompiledXMixer:
         self._outcomes = phases.outcomes
         self._state = np.empty((2, phases.size))
         self._table = np.empty((2, 4 * len(phases.levels)))
-        self._tables = PhaseTables(
-            phases.levels,
-            phases.index,
-            phases.energies,
-            phases.ones_mod_four,
-            phases.mirror_turn if phases.mirrored else 0j,
-        )
+        self._tables = phase_tables(phases)
 
     def __call__(self, angles: F64) -> F64:
         """Return the ``(points, 2**n)`` probabilities of some points, given their ``(points, 2 p)`` angles."""
