@@ -127,7 +127,7 @@ def compare_with_random_starts(qubits: int, layers: int, starts: int, models: in
         )
         gap = (own - crowd) / (np.ptp(state.energies) or 1.0)
         excess.append(gap)
-        better, worse = better + (gap > 1e-6), worse + (gap < -1e-6)
+        better, worse = better + int(gap > 1e-6), worse + int(gap < -1e-6)
     return {
         "models": models,
         "qubits": qubits,

@@ -39,6 +39,9 @@ BaselineName = Literal["logistic_regression", "rbf_svm", "gradient_boosting", "m
 #: give experiments that are there another key.
 DEFAULT_MODELS = ("variational", "separable", "kernel")
 
+#: Folds of rows in the order of time, where a specification says nothing else; a claim needs ten.
+TIME_FOLDS = {"k": 10, "repeats": 1}
+
 #: Prefix of the data sets that come with scikit-learn.
 BUNDLED = "sklearn:"
 
@@ -115,6 +118,10 @@ class DatasetSpec(StrictModel):
         default=None,
         description="A column, for example patient, whose rows stay together: none is trained on and tested in one fold.",
     )
+    time: str | None = Field(
+        default=None,
+        description="A column of dates or numbers: every fold is trained on earlier rows than it is tested on.",
+    )
     header: bool = Field(
         default=True,
         description="false: a CSV file without names in its first line; its columns are column_1, column_2, …",
@@ -165,10 +172,17 @@ class DatasetSpec(StrictModel):
                 "list the columns that are features or those that are not, not both",
                 {"field": "exclude"},
             )
-        if self.target is not None and self.target in {*(self.exclude or ()), *(self.categorical or ()), self.group}:
+        apart = {"group": self.group, "time": self.time}
+        if self.target is not None and self.target in {
+            *(self.exclude or ()),
+            *(self.categorical or ()),
+            *apart.values(),
+        }:
             field = (
                 "group"
                 if self.target == self.group
+                else "time"
+                if self.target == self.time
                 else "exclude"
                 if self.target in (self.exclude or ())
                 else "categorical"
@@ -185,8 +199,21 @@ class DatasetSpec(StrictModel):
                 "the column of the groups cannot be a feature: it would name the rows",
                 {"field": "group"},
             )
-        if self.bundled is not None and (self.categorical or self.group or not self.header):
-            field = "categorical" if self.categorical else "group" if self.group else "header"
+        if self.time is not None and self.time in {*(self.features or ()), *(self.categorical or ())}:
+            raise PydanticCustomError(
+                "time_is_feature",
+                "the column of the time cannot be a feature: tested rows lie outside of what was trained on",
+                {"field": "time"},
+            )
+        if self.time is not None and self.group is not None:
+            raise PydanticCustomError(
+                "time_and_group",
+                "folds follow the time or keep groups together, not both; remove one of the two",
+                {"field": "time"},
+            )
+        if self.bundled is not None and (self.categorical or self.group or self.time or not self.header):
+            named = {"categorical": self.categorical, "group": self.group, "time": self.time}
+            field = next((name for name, value in named.items() if value), "header")
             raise PydanticCustomError("only_of_files", "only a file has this", {"field": field})
         return self
 
@@ -197,7 +224,7 @@ class DatasetSpec(StrictModel):
         return {
             name: value
             for name, value in written.items()
-            if name not in {"exclude", "categorical", "group", "header"}
+            if name not in {"exclude", "categorical", "group", "time", "header"}
             or value != DatasetSpec.model_fields[name].default
         }
 
@@ -229,10 +256,20 @@ class TrainingSpec(StrictModel):
 
 
 class FoldsSpec(StrictModel):
-    """Repeated stratified k-fold, the same folds for every model."""
+    """Repeated stratified k-fold, the same folds for every model; with ``dataset.time`` folds that go forward in time."""
 
-    k: int = Field(default=5, ge=2, le=20, description="Folds; each row is tested once per repeat.")
-    repeats: int = Field(default=2, ge=1, le=50, description="Repeats; a claim needs 10 folds in all.")
+    k: int = Field(
+        default=5,
+        ge=2,
+        le=20,
+        description="Folds; each row is tested once per repeat. With dataset.time, if not given, 10, one after the other.",
+    )
+    repeats: int = Field(
+        default=2,
+        ge=1,
+        le=50,
+        description="Repeats; a claim needs 10 folds in all. With dataset.time always 1.",
+    )
 
 
 class TuningSpec(StrictModel):
@@ -327,6 +364,27 @@ class LearningSpec(StrictModel):
         if isinstance(value, tuple) and len(set(value)) != len(value):
             raise ValueError("each entry may be named once")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _folds_in_time_are_not_repeated(cls, value: Any) -> Any:
+        """Set the usual folds of rows in the order of time: what is drawn at random elsewhere is given there."""
+        if not isinstance(value, Mapping):
+            return value
+        dataset, folds = value.get("dataset"), value.get("folds", {})
+        if isinstance(dataset, Mapping) and dataset.get("time") is not None and isinstance(folds, Mapping):
+            return {**value, "folds": {**TIME_FOLDS, **folds}}
+        return value
+
+    @model_validator(mode="after")
+    def _time_has_one_order(self) -> LearningSpec:
+        if self.dataset.time is not None and self.folds.repeats != 1:
+            raise PydanticCustomError(
+                "repeated_time",
+                "folds in the order of dataset.time are the same in every repeat; use 1, and more folds",
+                {"field": "folds.repeats"},
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_is_evaluated(self) -> LearningSpec:

@@ -73,6 +73,28 @@ CASES = {
         "dataset.group",
         "Did you mean 'weight'",
     ),
+    "unknown time": (
+        GOOD,
+        {"dataset": {"source": "mine.csv", "target": "label", "time": "weigth"}},
+        "dataset.time",
+        "Did you mean 'weight'",
+    ),
+    "too few times": (
+        GOOD,
+        {
+            "dataset": {"source": "mine.csv", "target": "label", "time": "height"},
+            "features": {"pca": 1},
+            "folds": {"k": 5},
+        },
+        "dataset.time",
+        "7 different times",
+    ),
+    "repeats in the order of time": (
+        GOOD,
+        {"dataset": {"source": "mine.csv", "target": "label", "time": "height"}, "folds": {"repeats": 2}},
+        "folds.repeats",
+        "the same in every repeat",
+    ),
     "too few groups": (
         GOOD,
         {

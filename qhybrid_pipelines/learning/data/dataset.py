@@ -36,6 +36,7 @@ class Dataset:
         licence: under which terms, as far as known.
         notes: what was done on the way in, one sentence each.
         groups: number of the group of each row, shape ``(rows,)``; None where rows are on their own.
+        times: number of the instant of each row from the earliest on, shape ``(rows,)``; None where they have no order.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Dataset:
     licence: str
     notes: tuple[str, ...] = field(default=())
     groups: I64 | None = None
+    times: I64 | None = None
 
     @property
     def rows(self) -> int:
@@ -114,5 +116,9 @@ def _limits(dataset: Dataset) -> list[str]:
     if len(dataset.feature_names) > dataset.rows:
         limits.append("There are more columns than rows.")
     limits += suspicions(dataset.features, dataset.labels, dataset.feature_names, groups=dataset.groups)
-    limits.append("Cross-validation tells about rows like these, not about data from elsewhere or from another time.")
+    limits.append(
+        "Cross-validation tells about rows like these, not about data from elsewhere or from another time."
+        if dataset.times is None
+        else "Every fold is tested on later rows than it is trained on; that tells nothing about data from elsewhere."
+    )
     return limits

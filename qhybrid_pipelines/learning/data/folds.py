@@ -1,6 +1,7 @@
 """Repeated stratified k-fold: the same folds for every model, each with an inner split for tuning.
 
-Both splits are scikit-learn's. Folds differ by at most one row, in all and in each class.
+Both splits are scikit-learn's. Folds differ by at most one row, in all and in each class. Rows in the order of time are not
+drawn: every fold is tested on what follows the rows that it is trained on, and tuned on the latest of these.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ INNER_FOLDS = 4
 FOLD_ALGORITHM = "sklearn-repeated-stratified/1"
 #: The same where rows of a group stay together.
 GROUPED_FOLD_ALGORITHM = "sklearn-stratified-group/1"
+#: The same where every fold goes forward in time; the earliest rows are tested in none.
+TIME_FOLD_ALGORITHM = "sklearn-time-series/1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,7 @@ class Split:
 
 
 def check_folds(dataset: Dataset, k: int) -> None:
-    """Check that every class has rows in every part of every fold.
+    """Check that every class has rows in every part of every fold, as far as it does not depend on which rows they are.
 
     Raises:
         InvalidInput: a class has fewer rows than folds, or too few to be split once more inside.
@@ -68,6 +71,14 @@ def check_folds(dataset: Dataset, k: int) -> None:
             remedy="Use fewer folds, or a column with more groups.",
             field="dataset.group",
         )
+    if dataset.times is not None and (present := int(dataset.times.max()) + 1) < 2 * (k + 1):
+        raise InvalidInput(
+            f"{present} different times cannot be split into {k} folds with rows for validation inside",
+            remedy=f"Use at most {present // 2 - 1} folds, or a column with more of them."
+            if present >= 6
+            else "Name a column with more of them as dataset.time.",
+            field="dataset.time",
+        )
     counts = dataset.class_counts
     rarest = int(np.argmin(counts))
     count = int(counts[rarest])
@@ -81,7 +92,9 @@ def check_folds(dataset: Dataset, k: int) -> None:
         )
 
 
-def make_splits(labels: I64, *, k: int, repeats: int, seed: int, groups: I64 | None = None) -> Iterator[Split]:
+def make_splits(
+    labels: I64, *, k: int, repeats: int, seed: int, groups: I64 | None = None, times: I64 | None = None
+) -> Iterator[Split]:
     """Yield the ``k * repeats`` splits of the rows with these labels, in order of repeat and fold.
 
     Args:
@@ -90,10 +103,16 @@ def make_splits(labels: I64, *, k: int, repeats: int, seed: int, groups: I64 | N
         repeats: of all of them.
         seed: of the experiment.
         groups: number of the group of each row; the rows of one stay together.
+        times: number of the instant of each row; every fold is tested on later ones than it is trained on, and the folds are
+            the same in every repeat.
 
     Raises:
-        InvalidInput: the groups leave a part of a fold without rows of some class.
+        InvalidInput: the groups or the times leave a part of a fold without rows of some class.
     """
+    if times is not None:
+        for repeat in range(repeats):
+            yield from _make_time_splits(labels, times, k=k, repeat=repeat)
+        return
     if groups is not None:
         yield from _make_grouped_splits(labels, groups, k=k, repeats=repeats, seed=seed)
         return
@@ -147,14 +166,42 @@ def _make_grouped_splits(labels: I64, groups: I64, *, k: int, repeats: int, seed
             yield Split(repeat=repeat, fold=fold, train=train, validation=validation, test=test.astype(np.int64))
 
 
+def _make_time_splits(labels: I64, times: I64, *, k: int, repeat: int) -> Iterator[Split]:
+    """Yield the folds of one repeat; they have equally many instants to test on, and rows of one instant stay together."""
+    from sklearn.model_selection import TimeSeriesSplit
+
+    n_classes, instants = len(np.unique(labels)), np.unique(times)
+    for fold, (earlier, tested) in enumerate(TimeSeriesSplit(n_splits=k).split(instants)):
+        cut = len(earlier) - max(1, len(earlier) // INNER_FOLDS)
+        train, validation, test = (
+            np.flatnonzero(np.isin(times, instants[part])).astype(np.int64)
+            for part in (earlier[:cut], earlier[cut:], tested)
+        )
+        for name, rows in (("training", train), ("validation", validation), ("test", test)):
+            if len(np.unique(labels[rows])) < n_classes:
+                raise InvalidInput(
+                    f"in the order of time the {name} rows of fold {fold + 1} are without some class",
+                    remedy="Use fewer folds, or leave dataset.time out if classes were recorded one after the other.",
+                    field="dataset.time",
+                )
+        yield Split(repeat=repeat, fold=fold, train=train, validation=validation, test=test)
+
+
 def inner_fold_count(labels: I64) -> int:
     """Return into how many parts outer training rows with these labels are split, of which one is for validation."""
     return min(INNER_FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
 
 
-def fold_algorithm(*, grouped: bool = False) -> str:
+def algorithm_for(dataset: Dataset) -> str:
+    """Return what makes the folds of a data set."""
+    if dataset.times is not None:
+        return TIME_FOLD_ALGORITHM
+    return FOLD_ALGORITHM if dataset.groups is None else GROUPED_FOLD_ALGORITHM
+
+
+def fold_algorithm(algorithm: str = FOLD_ALGORITHM) -> str:
     """Return what makes the folds, with its version and scikit-learn's."""
-    return f"{GROUPED_FOLD_ALGORITHM if grouped else FOLD_ALGORITHM} scikit-learn {version('scikit-learn')}"
+    return f"{algorithm} scikit-learn {version('scikit-learn')}"
 
 
 def training_subset(labels: I64, rows: I64, size: int, *, seed: int) -> I64:
@@ -179,9 +226,9 @@ def training_subset(labels: I64, rows: I64, size: int, *, seed: int) -> I64:
     return np.sort(shuffled[np.argsort(place, kind="stable")[:size]])
 
 
-def fold_rows(experiment: str, splits: Sequence[Split], *, grouped: bool = False) -> list[FoldRow]:
-    """Return the table of the folds: one row per repeat, fold and row of the data set."""
-    algorithm = fold_algorithm(grouped=grouped)
+def fold_rows(experiment: str, splits: Sequence[Split], algorithm: str = FOLD_ALGORITHM) -> list[FoldRow]:
+    """Return the table of the folds: one row per repeat, fold and row of the data set that has a part in it."""
+    made_by = fold_algorithm(algorithm)
     return [
         FoldRow(
             experiment=experiment,
@@ -189,7 +236,7 @@ def fold_rows(experiment: str, splits: Sequence[Split], *, grouped: bool = False
             fold=split.fold,
             row=int(row),
             role=role,
-            algorithm=algorithm,
+            algorithm=made_by,
         )
         for split in splits
         for role, part in (("train", split.train), ("validation", split.validation), ("test", split.test))

@@ -15,7 +15,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.learning.data.dataset import Dataset
+from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.table_cells import DIGIT_FOR_BOOLEAN
 
 #: More classes than this are a quantity to be predicted, not classes.
@@ -41,6 +41,7 @@ class RawDataset:
         class_order: the classes in the order of their indices, where the source states one.
         drop_constant: drop constant columns instead of refusing them: nobody can edit a bundled set.
         groups: what the rows belong to, one text per row; None where each is on its own.
+        times: number of the instant of each row, shape ``(rows,)``; None where they have no order.
     """
 
     name: str
@@ -55,6 +56,7 @@ class RawDataset:
     class_order: tuple[str, ...] | None = None
     drop_constant: bool = False
     groups: tuple[str, ...] | None = None
+    times: I64 | None = None
 
 
 def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: Sequence[int | str] | None) -> Dataset:
@@ -102,6 +104,7 @@ def build_dataset(raw: RawDataset, *, features: Sequence[str] | None, classes: S
         licence=raw.licence,
         notes=tuple(notes),
         groups=None if raw.groups is None else np.unique(raw.groups, return_inverse=True)[1][selected].astype(np.int64),
+        times=None if raw.times is None else np.unique(raw.times[selected], return_inverse=True)[1].astype(np.int64),
     )
 
 

@@ -32,6 +32,7 @@ class TableColumns:
         exclude: columns that are not features.
         categorical: features that hold names.
         group: the column of the groups, or None.
+        time: the column that orders the rows, or None.
         header: the first line of a CSV file names the columns.
     """
 
@@ -40,6 +41,7 @@ class TableColumns:
     exclude: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     group: str | None = None
+    time: str | None = None
     header: bool = True
 
     @classmethod
@@ -57,12 +59,23 @@ class TableColumns:
             exclude=spec.exclude or (),
             categorical=spec.categorical or (),
             group=spec.group,
+            time=spec.time,
             header=spec.header,
         )
 
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """The columns that say which rows belong to which fold."""
+        return tuple(filter(None, (self.group, self.time)))
+
     def field_of(self, name: str) -> str:
         """Return the field of the specification that a column has to do with."""
-        for field, names in (("target", (self.target,)), ("group", (self.group,)), ("categorical", self.categorical)):
+        for field, names in (
+            ("target", (self.target,)),
+            ("group", (self.group,)),
+            ("time", (self.time,)),
+            ("categorical", self.categorical),
+        ):
             if name in names:
                 return f"dataset.{field}"
         return "dataset.features"
@@ -86,7 +99,7 @@ def feature_columns(
     repeated = next((name for at, name in enumerate(header) if name in header[:at]), None)
     if repeated is not None:
         raise InvalidInput(f"two columns are called {repeated!r}", remedy="Rename one.", file=file, line=line)
-    others = {columns.target, columns.group, *columns.exclude, *index}
+    others = {columns.target, *columns.apart, *columns.exclude, *index}
     if columns.features is None and "" in header:
         raise InvalidInput(
             f"column {list(header).index('') + 1} has no name",
@@ -110,6 +123,7 @@ def feature_columns(
         ("exclude", columns.exclude),
         ("categorical", columns.categorical),
         ("group", (columns.group,) if columns.group else ()),
+        ("time", (columns.time,) if columns.time else ()),
     ):
         for name in names:
             if name not in header:

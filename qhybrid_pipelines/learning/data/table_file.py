@@ -14,9 +14,11 @@ import numpy as np
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.names import composed
+from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.data.row_selection import RawDataset, normalise_label
 from qhybrid_pipelines.learning.data.table_cells import first_missing_index, is_number, parse_number, replace_booleans
 from qhybrid_pipelines.learning.data.table_columns import TableColumns, feature_columns, indicator_columns
+from qhybrid_pipelines.learning.data.time_order import time_ranks
 
 MAX_BYTES = 50_000_000
 #: Every model is trained many times over all rows; the kernel methods take time with their square.
@@ -65,7 +67,7 @@ def _read_csv(content: bytes, *, file: str, columns: TableColumns) -> RawDataset
     wanted = feature_columns(header, columns, file, line=header_line)
     _check_size(len(rows), len(wanted), file)
     cells = dict(zip(header, zip(*rows, strict=True), strict=True))
-    used = (*wanted, columns.target, *filter(None, [columns.group]))
+    used = (*wanted, columns.target, *columns.apart)
     for name in used:
         empty = first_missing_index(cells[name])
         if empty is not None:
@@ -84,6 +86,7 @@ def _read_csv(content: bytes, *, file: str, columns: TableColumns) -> RawDataset
         columns=columns,
         lines=tuple(lines),
         groups=cells[columns.group] if columns.group else None,
+        times=time_ranks(cells[columns.time], columns.time, file=file, lines=lines) if columns.time else None,
     )
 
 
@@ -174,7 +177,7 @@ def _read_parquet(content: bytes, *, file: str, columns: TableColumns) -> RawDat
                 file=file,
             )
         spelt = dict(zip(header, stored, strict=True))
-        used = [*wanted, columns.target, *filter(None, [columns.group])]
+        used = [*wanted, columns.target, *columns.apart]
         table = opened.read(columns=[spelt[name] for name in used])
         table = table.select([spelt[name] for name in used]).rename_columns(used)
     except (pa.ArrowException, OSError) as error:
@@ -199,6 +202,9 @@ def _read_parquet(content: bytes, *, file: str, columns: TableColumns) -> RawDat
         columns=columns,
         groups=_parquet_labels(table[columns.group], columns.group, file=file, columns=columns)
         if columns.group
+        else None,
+        times=time_ranks([str(value) for value in table[columns.time].to_pylist()], columns.time, file=file)
+        if columns.time
         else None,
     )
 
@@ -279,6 +285,7 @@ def _raw_dataset(
     columns: TableColumns,
     lines: tuple[int, ...] | None = None,
     groups: Sequence[str] | None = None,
+    times: I64 | None = None,
 ) -> RawDataset:
     plain = {label: normalise_label(label) for label in set(labels)}
     return RawDataset(
@@ -292,6 +299,7 @@ def _raw_dataset(
         file=file,
         lines=lines,
         groups=None if groups is None else tuple(groups),
+        times=times,
     )
 
 

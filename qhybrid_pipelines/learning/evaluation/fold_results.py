@@ -47,13 +47,27 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
                 field="models",
             )
     check_folds(dataset, spec.folds.k)
-    if dataset.groups is not None:  # whether every part has every class depends on the draw
-        for _ in make_splits(
-            dataset.labels, k=spec.folds.k, repeats=spec.folds.repeats, seed=spec.seed, groups=dataset.groups
-        ):
-            pass
-    check_features(dataset, spec.features.pca)
     fewest = dataset.rows - -(-dataset.rows // spec.folds.k)
+    # A class has the fewest rows to train on where the most of its rows are tested.
+    rarest = int(dataset.class_counts.min())
+    smallest = fewest - math.ceil(fewest / min(INNER_FOLDS, rarest - math.ceil(rarest / spec.folds.k)))
+    if (
+        dataset.groups is not None or dataset.times is not None
+    ):  # whether every part has every class depends on the rows
+        splits = list(
+            make_splits(
+                dataset.labels,
+                k=spec.folds.k,
+                repeats=spec.folds.repeats,
+                seed=spec.seed,
+                groups=dataset.groups,
+                times=dataset.times,
+            )
+        )
+        if dataset.times is not None:  # the first fold in time is trained on a small part of the rows
+            fewest = min(len(split.outer_train) for split in splits)
+            smallest = min(len(split.train) for split in splits)
+    check_features(dataset, spec.features.pca)
     for number, size in enumerate(spec.evaluation.curve):
         if not max(len(dataset.class_names), spec.features.pca or 1) <= size <= fewest:
             raise InvalidInput(
@@ -62,9 +76,6 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
                 field=f"evaluation.curve.{number}",
             )
     components = spec.features.pca
-    # A class has the fewest rows to train on where the most of its rows are tested.
-    rarest = int(dataset.class_counts.min())
-    smallest = fewest - math.ceil(fewest / min(INNER_FOLDS, rarest - math.ceil(rarest / spec.folds.k)))
     if components is not None and components > smallest:
         raise InvalidInput(
             f"the {smallest} rows that are certain to be available for tuning have no {components} principal components",

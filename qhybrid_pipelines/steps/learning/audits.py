@@ -7,13 +7,17 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from qhybrid_pipelines.learning.data.folds import TIME_FOLD_ALGORITHM
 from qhybrid_pipelines.steps.values_from_rows import Row
 
 
 def audit_folds(qml_folds: pa.Table) -> Iterator[str]:
-    """Every row has one role in a fold, and is tested exactly once in every repeat."""
+    """Every row has one role in a fold, and is tested exactly once in every repeat; in the order of time at most once."""
     roles: dict[tuple[str, int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    in_time: set[str] = set()
     for row in qml_folds.to_pylist():
+        if row["algorithm"].startswith(TIME_FOLD_ALGORITHM):
+            in_time.add(row["experiment"])
         roles[row["experiment"], row["repeat"], row["fold"]][row["row"]].append(row["role"])
     tested: dict[tuple[str, int], list[int]] = defaultdict(list)
     rows: dict[str, set[int]] = defaultdict(set)
@@ -24,7 +28,10 @@ def audit_folds(qml_folds: pa.Table) -> Iterator[str]:
             if len(roles_in_fold) != 1:
                 yield f"{experiment}: row {row} is {' and '.join(sorted(roles_in_fold))} in repeat {repeat}, fold {fold}"
     for (experiment, repeat), seen in tested.items():
-        if sorted(seen) != sorted(rows[experiment]):
+        if experiment in in_time:
+            if len(seen) != len(set(seen)):
+                yield f"{experiment}: in repeat {repeat} some row is tested more than once"
+        elif sorted(seen) != sorted(rows[experiment]):
             yield f"{experiment}: in repeat {repeat} not every row is tested exactly once"
 
 

@@ -8,7 +8,7 @@ from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specification import FileSource
 from qhybrid_pipelines.learning.data.dataset import Dataset
-from qhybrid_pipelines.learning.data.folds import Split, fold_rows, make_splits, splits_from_rows
+from qhybrid_pipelines.learning.data.folds import Split, algorithm_for, fold_rows, make_splits, splits_from_rows
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment, dataset_row
 from qhybrid_pipelines.steps.values_from_rows import get_row, read_learning_experiments, select_rows
@@ -36,14 +36,21 @@ def qml_folds(experiments: pa.Table, qml_datasets: pa.Table, specifications: Spe
     rows = []
     for key, spec in read_learning_experiments(experiments):
         dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
-        rows += fold_rows(key, make_folds(spec, dataset), grouped=dataset.groups is not None)
+        rows += fold_rows(key, make_folds(spec, dataset), algorithm_for(dataset))
     return from_rows(schemas.QML_FOLDS, rows)
 
 
 def make_folds(spec: LearningSpec, dataset: Dataset) -> list[Split]:
     """Return the folds that an experiment asks for."""
     return list(
-        make_splits(dataset.labels, k=spec.folds.k, repeats=spec.folds.repeats, seed=spec.seed, groups=dataset.groups)
+        make_splits(
+            dataset.labels,
+            k=spec.folds.k,
+            repeats=spec.folds.repeats,
+            seed=spec.seed,
+            groups=dataset.groups,
+            times=dataset.times,
+        )
     )
 
 

@@ -84,9 +84,11 @@ def _training_sentence(spec: LearningSpec, card: Row) -> str:
 
 
 def _comparison_sentence(spec: LearningSpec) -> str:
-    folds = spec.folds.k * spec.folds.repeats
+    folds = f"{spec.folds.k} folds, {spec.folds.repeats} repeats, {spec.folds.k * spec.folds.repeats} test folds in all"
+    if spec.dataset.time is not None:
+        folds = f"{spec.folds.k} folds in the order of {spec.dataset.time}, each tested on later rows than it was trained on"
     return (
-        f"{spec.folds.k} folds, {spec.folds.repeats} repeats, {folds} test folds in all, the same for every model; "
+        f"{folds}, the same for every model; "
         f"{spec.tuning.trials} settings tried per model and fold on inner validation rows; intervals corrected after "
         f"Nadeau and Bengio; margin {spec.evaluation.margin:g}."
     )

@@ -7,6 +7,7 @@ import pytest
 import sklearn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import DatasetSpec, LearningSpec
@@ -198,3 +199,52 @@ def test_groups_of_one_class_each_may_be_refused():
     with pytest.raises(InvalidInput, match="without some class") as error:
         list(make_splits(labels, k=3, repeats=1, seed=1, groups=groups))
     assert error.value.field == "dataset.group"
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**31 - 1), st.integers(2, 10))
+def test_in_the_order_of_time_every_fold_is_tested_on_later_rows(seed, k):
+    """Rows of one instant are never divided, so that no row is tested on by what was known at its own moment."""
+    rng = np.random.default_rng(seed)
+    times = rng.permutation(np.repeat(np.arange(3 * (k + 1)), rng.integers(6, 9, 3 * (k + 1))))
+    labels = np.empty(len(times), dtype=np.int64)
+    for instant in np.unique(times):  # both classes at every instant, or a draw may leave a part without one
+        labels[times == instant] = np.arange(np.sum(times == instant)) % 2
+    splits = list(make_splits(labels, k=k, repeats=1, seed=seed, times=times))
+    assert [(s.repeat, s.fold) for s in splits] == [(0, f) for f in range(k)]
+    for split in splits:
+        assert times[split.train].max() < times[split.validation].min()
+        assert times[split.validation].max() < times[split.test].min()
+        known = np.sum(times < times[split.test].min())
+        assert len(split.outer_train) == known  # everything that is earlier
+    tested = np.concatenate([split.test for split in splits])
+    assert len(set(tested.tolist())) == len(tested)
+    assert times[tested].max() == times.max()
+
+
+def test_what_time_leaves_without_a_class_or_instants_is_refused():
+    with pytest.raises(InvalidInput, match="training rows of fold 1 are without some class") as error:
+        list(make_splits(np.repeat([0, 1], 20), k=3, repeats=1, seed=1, times=np.arange(40)))
+    assert error.value.field == "dataset.time"
+    text = "t,a,y\n" + "".join(f"{n // 4},{n},{n % 2}\n" for n in range(40))
+    for folds, words in (({}, "Use at most 4 folds"), ({"k": 3, "repeats": 2}, "")):
+        fields = {"name": "x", "dataset": {"source": "r.csv", "target": "y", "time": "t"}, "folds": folds}
+        if not words:
+            with pytest.raises(ValidationError, match="same in every repeat"):
+                LearningSpec.model_validate(fields)
+            continue
+        spec = LearningSpec.model_validate(fields)
+        assert (spec.folds.k, spec.folds.repeats) == (10, 1)
+        with pytest.raises(InvalidInput) as error:
+            check_experiment(spec, load_dataset(spec.dataset, text.encode()))
+        assert words in error.value.remedy
+
+
+def test_components_are_counted_on_the_first_rows_in_time():
+    """Of 66 rows the first of ten folds is tuned on four, however many the last one has."""
+    rng = np.random.default_rng(1)
+    rows = "".join(f"{n // 2},{','.join(map(str, rng.random(6)))},{n % 2}\n" for n in range(66))
+    fields = {"name": "x", "dataset": {"source": "r.csv", "target": "y", "time": "t"}, "features": {"pca": 6}}
+    spec = LearningSpec.model_validate(fields)
+    with pytest.raises(InvalidInput, match="no 6 principal components"):
+        check_experiment(spec, load_dataset(spec.dataset, f"t,a,b,c,d,e,f,y\n{rows}".encode()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -263,6 +264,7 @@ def test_a_file_without_header_has_numbered_columns():
         ({"exclude": ("color",)}, "dataset.exclude", "Did you mean 'colour'"),
         ({"categorical": ("color",)}, "dataset.categorical", "Did you mean 'colour'"),
         ({"group": "patients"}, "dataset.group", "Did you mean 'patient'"),
+        ({"time": "siz"}, "dataset.time", "Did you mean 'size'"),
         ({}, "dataset.features", "dataset.categorical"),
         ({"features": ("size",), "categorical": ("colour",)}, "dataset.categorical", "Add it to dataset.features"),
     ],
@@ -289,6 +291,10 @@ def test_too_many_names_are_no_categories():
         ({"categorical": ("y",)}, "categorical"),
         ({"group": "y"}, "group"),
         ({"group": "a", "features": ("a", "b")}, "group"),
+        ({"time": "y"}, "time"),
+        ({"time": "a", "features": ("a", "b")}, "time"),
+        ({"time": "a", "group": "b"}, "time"),
+        ({"source": "sklearn:iris", "target": None, "time": "a"}, "time"),
         ({"exclude": ("a",), "categorical": ("a",)}, "categorical"),
         ({"source": "sklearn:iris", "target": None, "header": False}, "header"),
     ],
@@ -307,3 +313,43 @@ def test_a_specification_that_sets_none_of_the_later_fields_is_written_as_before
         "classes",
     }
     assert DatasetSpec(source="rows.csv", target="y", group="p").model_dump(mode="json")["group"] == "p"
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        ["2026-03-01", "2025-12-24", "2026-01-31", "2025-12-24"],
+        ["2026-03-01T00:00:01", "2025-12-24T10:00", "2025-12-24T10:01:00", "2025-12-24 10:00:00"],
+        ["2026-03-01T01:00+01:00", "2026-02-28T23:00Z", "2026-02-28T23:30Z", "2026-03-01T00:00+01:00"],
+        ["10", "-2", "9.5", "-2.0"],
+    ],
+)
+def test_rows_are_ordered_by_time_and_not_by_spelling(days):
+    text = "day,size,y\n" + "".join(f"{days[n % 4]},{n},{n // 4 % 2}\n" for n in range(16))
+    found = from_csv(text, time="day")
+    assert found.feature_names == ("size",)
+    assert found.times[:4].tolist() == [2, 0, 1, 0]
+
+
+def test_times_of_a_parquet_file_are_those_of_the_same_text():
+    days = [datetime.fromisoformat("2026-01-01") + timedelta(days=n * n % 7) for n in range(12)]
+    numbers = {"size": [float(n) for n in range(12)], "y": [n % 2 for n in range(12)]}
+    text = "day,size,y\n" + "".join(f"{day.isoformat()},{n},{n % 2}\n" for n, day in enumerate(days))
+    in_text = from_csv(text, time="day")
+    assert from_columns({"day": days, **numbers}, time="day").times.tolist() == in_text.times.tolist()
+    assert (
+        from_columns({"day": [day.date() for day in days], **numbers}, time="day").times.tolist()
+        == in_text.times.tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "words", "line"),
+    [("30.11.2026", "neither a number nor a date", 4), ("2026-01-01T00:00Z", "have a time zone", None)],
+)
+def test_a_time_that_cannot_be_ordered_is_named(cell, words, line):
+    rows = [f"2026-01-{n + 1:02},{n},{n % 2}" for n in range(8)]
+    rows[2] = f"{cell},2,0"
+    with pytest.raises(InvalidInput, match=words) as error:
+        from_csv("day,size,y\n" + "\n".join(rows), time="day")
+    assert (error.value.line, error.value.field) == (line, "dataset.time")
