@@ -3,8 +3,9 @@
 What this package writes itself holds no secret. A vendor's answer may repeat a header, a URL or a whole request, so
 what comes from outside goes through here: keys that this process has used, secrets of its environment that it never
 used, and whatever looks like a credential beside them. A secret is found in the spellings that programs echo it in:
-as it is, in any case, cut off at its end or at its beginning, with characters escaped as JSON, HTML or a URL escapes them (each by itself,
-also twice), in hexadecimal, as numbers of its bytes, and in Base64 at any place of a longer text, of UTF-8 and UTF-16.
+as it is, in any case, backwards, with characters escaped as JSON, HTML or a URL escapes them (each by itself, also twice),
+in hexadecimal, as numbers of its bytes, and in Base64 at any place of a longer text, of UTF-8 and UTF-16; also half of it,
+wherever it was cut; and in base32, or in up to three encodings, one around the other.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from qhybrid_pipelines.core.encoded_runs import RUN, decoded_texts
 from qhybrid_pipelines.core.printable import one_line
 
 HIDDEN = "[hidden]"
@@ -28,8 +30,8 @@ _known_secrets: set[str] = set()
 _SECRET_NAME = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_FILE)?$", re.IGNORECASE)
 #: Shorter values are words that may be in any sentence; of what was used as a key a shorter one counts.
 _SHORTEST, _SHORTEST_USED = 6, 4
-#: A beginning of this many characters, and of half the secret, is hidden as well: somebody may have cut it before us.
-_SHORTEST_BEGINNING = 8
+#: A part of this many characters, and of half the secret, is hidden as well: somebody may have cut it before us.
+_SHORTEST_PART = 8
 #: Encoded forms shorter than this might be in any text.
 _SHORTEST_ENCODED = 8
 #: Shorter than any secret, and of letters that steer nothing: most texts of a vendor's facts.
@@ -48,6 +50,10 @@ _CREDENTIALS = (
 )
 #: A long line may be folded between any two characters.
 _FOLD = r"(?:=?(?:\r?\n|\\r|\\n)[ \t]*|\x00)?"
+#: Without them, a content escapes nothing for JSON, or for a URL.
+_MARKS = ("", "\\u00", "%")
+#: So many encodings are taken off, one after the other.
+_DEEPEST = 3
 #: No way to write one character is longer, with a fold before it.
 _LONGEST_ESCAPE = 80
 _ENTITY_NAMES = {chr(point): name for point, name in html.entities.codepoint2name.items() if point < 128}
@@ -106,13 +112,8 @@ def redact_content(content: bytes, environment: Mapping[str, str] | None = None)
 
     Only secrets that are known count here: a result may hold words that look like a credential's.
     """
-    secrets = _secrets(environment)
-    if len(content) > _LARGE_BYTES:
-        lowered = content.lower()
-        if not any(spelling in lowered for secret in secrets for spelling in _common_spellings(secret)):
-            return content
     text = content.decode("latin-1")  # each byte is one character, so that what is not text stays as it is
-    redacted = _hide_secrets(text, secrets)
+    redacted = _hide_in_content(text, _secrets(environment))
     return content if redacted == text else redacted.encode("latin-1")
 
 
@@ -138,45 +139,61 @@ def _content(path: str) -> str:
         return ""
 
 
-def _hide_secrets(text: str, secrets: list[str]) -> str:
+def _hide_in_content(text: str, secrets: list[str], depth: int = _DEEPEST) -> str:
+    """Hide secrets in a text that may be a large one: it is read closely only where a first search found something."""
+    if len(text) > _LARGE_BYTES and not _looks_suspect(text.lower(), secrets):
+        return _hide_encoded(text, secrets, depth)
+    return _hide_secrets(text, secrets, depth)
+
+
+def _hide_secrets(text: str, secrets: list[str], depth: int = _DEEPEST) -> str:
     for secret in secrets:
         for encoded in _encoded_forms(secret):
             text = _hide_value(text, encoded, "encoded")
         if not _is_path(secret):
             for form in ("02x", "d"):
                 text = _hide_value(text, secret, form)
+            text = _hide_value(text, secret[::-1])
         text = _hide_value(text, secret)
-    return text
+    return _hide_encoded(text, secrets, depth)
+
+
+def _hide_encoded(text: str, secrets: list[str], depth: int) -> str:
+    """Hide runs of letters that hold a secret once they are decoded."""
+    if not depth or not secrets:
+        return text
+
+    def hide(run: re.Match[str]) -> str:
+        inner = decoded_texts(run[0])
+        return HIDDEN if any(_hide_in_content(text, secrets, depth - 1) != text for text in inner) else run[0]
+
+    return RUN.sub(hide, text)
 
 
 def _hide_value(text: str, value: str, form: str = "") -> str:
-    """Hide a value, its long beginnings and its long ends, whichever of its characters are escaped."""
-    beginning, rest = _beginning_patterns(value, form)
-    parts, done = [], 0
-    while (found := beginning.search(text, done)) is not None:
-        end = found.end()
-        for pattern in rest:
-            if (more := _compiled(pattern).match(text, end)) is None:
-                break
-            end = more.end()
-        parts += [text[done : found.start()], HIDDEN]
-        done = end
-    return _hide_endings("".join([*parts, text[done:]]), value, form)
-
-
-def _hide_endings(text: str, value: str, form: str) -> str:
-    """Hide what is left of a value where somebody cut off its beginning."""
-    ending, before = _ending_patterns(value, form)
-    parts, done = [], 0
-    while (found := ending.search(text, done)) is not None:
-        start = found.start()
-        for pattern in before:
-            if (more := _compiled(pattern).search(text, max(done, start - _LONGEST_ESCAPE), start)) is None:
-                break
-            start = more.start()
-        parts += [text[done:start], HIDDEN]
-        done = found.end()
-    return "".join([*parts, text[done:]])
+    """Hide a value and every part of it that gives it away, whichever of its characters are escaped."""
+    patterns = _part_patterns(value, form)
+    for first, block in patterns.blocks:
+        parts, done, at = [], 0, 0
+        while (found := block.search(text, at)) is not None:
+            start, end, last = found.start(), found.end(), first + patterns.block_length
+            for pattern in patterns.after[last:]:
+                if (more := _compiled(pattern).match(text, end)) is None:
+                    break
+                end, last = more.end(), last + 1
+            begin = first
+            while begin > 0:
+                before, earliest = _compiled(patterns.before[begin - 1]), max(done, start - _LONGEST_ESCAPE)
+                if (more := before.search(text, earliest, start)) is None:
+                    break
+                start, begin = more.start(), begin - 1
+            at = found.start() + 1
+            if last - begin >= patterns.telling_length:
+                parts += [text[done:start], HIDDEN]
+                done = at = end
+        if parts:
+            text = "".join([*parts, text[done:]])
+    return text
 
 
 def _is_path(value: str) -> bool:
@@ -196,31 +213,37 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-@lru_cache(maxsize=1024)
-def _beginning_patterns(value: str, form: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """Return what finds the beginning of a value that gives it away, and what matches each character after it."""
-    between, characters = _character_patterns(value, form)
-    length = _telling_length(value)
-    return (
-        re.compile(between.join(characters[:length]), re.IGNORECASE),
-        tuple(between + character for character in characters[length:]),
-    )
+class _PartPatterns(NamedTuple):
+    """What finds parts of a value: blocks at certain places of it, and what goes before and after each of its characters."""
+
+    telling_length: int
+    block_length: int
+    blocks: tuple[tuple[int, re.Pattern[str]], ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
 
 
 @lru_cache(maxsize=1024)
-def _ending_patterns(value: str, form: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """Return what finds the end of a value that gives it away, and what matches each character before it, the last one first."""
+def _part_patterns(value: str, form: str) -> _PartPatterns:
     between, characters = _character_patterns(value, form)
-    first = len(characters) - _telling_length(value)
-    return (
-        re.compile(between.join(characters[first:]), re.IGNORECASE),
-        tuple(rf"{character}{between}\Z" for character in reversed(characters[:first])),
+    telling, length = _telling_lengths(value)
+    return _PartPatterns(
+        telling_length=telling,
+        block_length=length,
+        blocks=tuple(
+            (first, re.compile(between.join(characters[first : first + length]), re.IGNORECASE))
+            for first in range(0, len(characters) - length + 1, length)
+        ),
+        before=tuple(rf"{character}{between}\Z" for character in characters),
+        after=tuple(between + character for character in characters),
     )
 
 
-def _telling_length(value: str) -> int:
-    """Return how many characters of a value give it away."""
-    return len(value) if _is_path(value) else min(len(value), max(_SHORTEST_BEGINNING, (len(value) + 1) // 2))
+def _telling_lengths(value: str) -> tuple[int, int]:
+    """Return how many characters of a value give it away, and the length of blocks of which so many always hold a whole one."""
+    length = len(value)
+    telling = length if _is_path(value) else min(length, max(_SHORTEST_PART, (length + 1) // 2))
+    return telling, length if telling == length else (telling + 1) // 2
 
 
 def _character_patterns(value: str, form: str) -> tuple[str, list[str]]:
@@ -267,13 +290,35 @@ def _encoded_forms(secret: str) -> tuple[str, ...]:
     return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_ENCODED), key=len, reverse=True))
 
 
-def _common_spellings(secret: str) -> Iterator[bytes]:
-    """Yield parts, in lower case, that betray a secret in a large content without reading it closely."""
-    for part in {secret[:_SHORTEST_BEGINNING], secret[-_SHORTEST_BEGINNING:]}:
-        yield part.lower().encode()
-        for backslashes in (1, 2, 4, 8):  # JSON, and JSON as a text in JSON
-            yield "".join("\\" * backslashes + f"u{ord(character):04x}" for character in part).encode()
-        yield "".join(f"%{byte:02x}" for byte in part.encode()).encode()
+def _looks_suspect(lowered: str, secrets: list[str]) -> bool:
+    """Tell whether a large content in lower case has a block that betrays a secret, without reading it closely."""
+    absent = {mark for mark in _MARKS if mark not in lowered}
+    return any(
+        spelling in lowered
+        for secret in secrets
+        for mark, spellings in _common_spellings(secret).items()
+        if mark not in absent
+        for spelling in spellings
+    )
+
+
+@lru_cache(maxsize=256)
+def _common_spellings(secret: str) -> dict[str, tuple[str, ...]]:
+    """Return blocks, in lower case, that betray a secret, by the mark that is in all of them."""
+    plain, escaped, quoted = [], [], []
+    for part in _blocks(secret):
+        plain += [part, part[::-1]]
+        quoted.append("".join(f"%{byte:02x}" for byte in part.encode()))
+        # JSON, and JSON as a text in JSON
+        escaped += ["".join("\\" * count + f"u{ord(character):04x}" for character in part) for count in (1, 2, 4, 8)]
     for form in _encoded_forms(secret):
-        yield form[:_SHORTEST_ENCODED].lower().encode()
-        yield form[-_SHORTEST_ENCODED:].lower().encode()
+        plain += _blocks(form)
+    return {
+        mark: tuple({spelling.lower() for spelling in spellings})
+        for mark, spellings in zip(_MARKS, (plain, escaped, quoted), strict=True)
+    }
+
+
+def _blocks(value: str) -> list[str]:
+    _, length = _telling_lengths(value)
+    return [value[first : first + length] for first in range(0, len(value) - length + 1, length)]
