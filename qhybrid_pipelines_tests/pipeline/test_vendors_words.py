@@ -21,7 +21,7 @@ from qhybrid_pipelines_tests.support.emulator_client import client_in_environmen
 from qhybrid_pipelines_tests.support.leak_scan import files_containing
 from qhybrid_pipelines_tests.support.recording_proxy import proxy
 
-pytestmark = [pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.long, experiment_homes.RUNS_IN_PROCESS]
 
 KEY = "planted-Key-2c91f7e0a4zz"
 SPELLINGS = [
