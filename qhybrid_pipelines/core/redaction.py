@@ -52,6 +52,8 @@ _CREDENTIALS = (
 _FOLD = r"(?:=?(?:\r?\n|\\r|\\n)[ \t]*|\x00)?"
 #: Without them, a content escapes nothing for JSON, or for a URL.
 _MARKS = ("", "\\u00", "%")
+#: What begins an escape; a value that has such a character may be read in several ways.
+_ESCAPES = frozenset("%&\\")
 #: So many encodings are taken off, one after the other.
 _DEEPEST = 3
 #: No way to write one character is longer, with a fold before it.
@@ -188,12 +190,23 @@ def _hide_value(text: str, value: str, form: str = "") -> str:
                     break
                 start, begin = more.start(), begin - 1
             at = found.start() + 1
+            if last - begin < patterns.telling_length and (more := _whole_part(text, done, found.span(), patterns)):
+                (start, end), begin, last = more.span(), 0, patterns.telling_length
             if last - begin >= patterns.telling_length:
                 parts += [text[done:start], HIDDEN]
                 done = at = end
         if parts:
             text = "".join([*parts, text[done:]])
     return text
+
+
+def _whole_part(text: str, done: int, span: tuple[int, int], patterns: _PartPatterns) -> re.Match[str] | None:
+    """Match a whole part around a block, where a value that holds escapes of its own can be read in several ways."""
+    reach = _LONGEST_ESCAPE * patterns.telling_length
+    for pattern in patterns.whole_parts:
+        if found := _compiled(pattern).search(text, max(done, span[0] - reach), span[1] + reach):
+            return found
+    return None
 
 
 def _is_path(value: str) -> bool:
@@ -221,6 +234,7 @@ class _PartPatterns(NamedTuple):
     blocks: tuple[tuple[int, re.Pattern[str]], ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
+    whole_parts: tuple[str, ...]
 
 
 @lru_cache(maxsize=1024)
@@ -236,6 +250,11 @@ def _part_patterns(value: str, form: str) -> _PartPatterns:
         ),
         before=tuple(rf"{character}{between}\Z" for character in characters),
         after=tuple(between + character for character in characters),
+        whole_parts=tuple(
+            between.join(characters[first : first + telling]) for first in range(len(characters) - telling + 1)
+        )
+        if form == "" and _ESCAPES & set(value)
+        else (),
     )
 
 

@@ -112,6 +112,9 @@ def test_every_spelling_is_hidden(spelling):
 @example("/000000000000000", "without its last character")
 @example("~00000000000000a", "without its last character")
 @example(".00000000000000a", "without its last character")
+@example("%25%25%25%25%25%25", "plain")
+@example("a%25b%25%25c%2525&amp;&amp;", "its middle")
+@example("%25%25%25%25%25%25", "backwards")
 @given(
     st.text(string.ascii_letters + string.digits + "+/=-_.~&%", min_size=16, max_size=60).filter(
         lambda key: not key.startswith(("~/", "./", "../", *TOP_FOLDERS))  # these are paths
