@@ -143,7 +143,7 @@ def _content(path: str) -> str:
 
 def _hide_in_content(text: str, secrets: list[str], depth: int = _DEEPEST) -> str:
     """Hide secrets in a text that may be a large one: it is read closely only where a first search found something."""
-    if len(text) > _LARGE_BYTES and not _looks_suspect(text.lower(), secrets):
+    if len(text) > _LARGE_BYTES and not _is_suspect(text.lower(), secrets):
         return _hide_encoded(text, secrets, depth)
     return _hide_secrets(text, secrets, depth)
 
@@ -309,7 +309,7 @@ def _encoded_forms(secret: str) -> tuple[str, ...]:
     return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_ENCODED), key=len, reverse=True))
 
 
-def _looks_suspect(lowered: str, secrets: list[str]) -> bool:
+def _is_suspect(lowered: str, secrets: list[str]) -> bool:
     """Tell whether a large content in lower case has a block that betrays a secret, without reading it closely."""
     absent = {mark for mark in _MARKS if mark not in lowered}
     return any(
