@@ -15,14 +15,18 @@ from pydantic import (
     Discriminator,
     Field,
     GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
     Tag,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.mitigation_specification import MitigationSpec
+from qhybrid_pipelines.core.observables import parse_observable
 from qhybrid_pipelines.core.specification import (
     BACKEND_PATTERN,
     NAME_PATTERN,
@@ -39,6 +43,8 @@ MAX_CIRCUITS = 200
 MAX_WIDTH = 128
 MAX_DEPTH = 1000
 MAX_FILES = 50
+#: Most observables of one series.
+MAX_OBSERVABLES = 100
 #: An outcome, classical bit 0 rightmost.
 OUTCOME_PATTERN = r"^[01]{1,1024}$"
 
@@ -50,6 +56,13 @@ def _family_names() -> tuple[str, ...]:
     registry = importlib.import_module("qhybrid_pipelines.sampling.registry")
     names: tuple[str, ...] = registry.family_names()
     return names
+
+
+def _named_observable(text: str) -> str:
+    try:
+        return parse_observable(text).name
+    except ValueError as error:
+        raise PydanticCustomError("no_observable", "{problem}", {"problem": str(error)}) from None
 
 
 def _check_family(name: str) -> str:
@@ -209,13 +222,45 @@ class SamplingSpec(StrictModel):
         le=1000,
         description="Independent runs of every circuit; whether they agree enters the intervals.",
     )
+    observables: tuple[Annotated[str, AfterValidator(_named_observable)], ...] = Field(
+        default=(),
+        max_length=MAX_OBSERVABLES,
+        description="Products of X, Y and Z whose expectation each circuit is measured for, for example [Z0 Z1, X0].",
+    )
+    mitigation: MitigationSpec | None = Field(
+        default=None, description="What is done about errors of a device in observables: {estimation: two_body}."
+    )
     backends: tuple[Annotated[str, Field(pattern=BACKEND_PATTERN)], ...] = Field(
         default=("local:auto",), min_length=1, description="provider:backend, each gets its own verdict."
     )
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
     data_class: DataClass = Field(default="internal", description="public | internal | confidential")
 
-    @field_validator("backends", mode="before")
+    @field_validator("observables")
+    @classmethod
+    def _observables_are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each observable may be named once")
+        return value
+
+    @model_validator(mode="after")
+    def _mitigation_needs_observables(self) -> SamplingSpec:
+        if self.mitigation is not None and not self.observables:
+            raise PydanticCustomError(
+                "nothing_to_mitigate",
+                "mitigation is about expectation values, and no observables are named; scores are those of the samples",
+                {"field": "mitigation"},
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave away what is absent, so that experiments keep the keys they had before it existed."""
+        fields: dict[str, Any] = serialise(self)
+        absent = {name for name in ("observables", "mitigation") if not getattr(self, name)}
+        return {name: value for name, value in fields.items() if name not in absent}
+
+    @field_validator("backends", "observables", mode="before")
     @classmethod
     def _lists_are_tuples(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value

@@ -13,6 +13,7 @@ from qhybrid_pipelines.control.experiments.due_stages import (
     COLLECT,
     DESCRIBE,
     DESCRIBE_RESULTS,
+    ESTIMATE,
     EVALUATE,
     EXECUTE,
     INFER,
@@ -91,11 +92,13 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
         ),
         "sample": StageJob(
             "sample_2_sample",
-            (*SAMPLE, SAMPLING_REPORT),
+            (*SAMPLE, *ESTIMATE, SAMPLING_REPORT),
             "Sampling: from circuits to scores and verdicts, on a backend that answers at once.",
         ),
         "score": StageJob(
-            "sample_3_score", (*SCORE, SAMPLING_REPORT), "Sampling: from settled jobs to scores and verdicts."
+            "sample_3_score",
+            (*SCORE, *ESTIMATE, SAMPLING_REPORT),
+            "Sampling: from settled jobs to scores and verdicts.",
         ),
     }
 )

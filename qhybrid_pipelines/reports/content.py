@@ -327,6 +327,7 @@ class SamplingContent(ExperimentContent):
         verdicts: rows of `sampling_verdicts`, by backend.
         scores: rows of `sampling_scores`, by backend.
         baselines: rows of `sampling_baselines`.
+        estimates: rows of `estimates`, by backend.
         drawing: of the first circuit as text; empty before it is built, and where it is too wide.
     """
 
@@ -334,6 +335,7 @@ class SamplingContent(ExperimentContent):
     verdicts: Sequence[Row] = ()
     scores: Sequence[Row] = ()
     baselines: Sequence[Row] = ()
+    estimates: Sequence[Row] = ()
     drawing: str = ""
 
 

@@ -31,7 +31,7 @@ def loop_section(content: OptimisationContent) -> Section | None:
 
 
 def estimates_section(estimates: Iterable[Row]) -> Section | None:
-    """Return expectation values with and without mitigation, side by side; None where nothing was mitigated.
+    """Return expectation values with and without mitigation, side by side; None where there are plain energies only.
 
     Args:
         estimates: rows of the table `estimates`.
@@ -40,7 +40,7 @@ def estimates_section(estimates: Iterable[Row]) -> Section | None:
     for row in estimates:
         by_place.setdefault((row["backend"], row["point"], row["observable"]), {})[row["method"]] = row
     methods = [name for name in METHODS if any(name in found for found in by_place.values())]
-    if methods in ([], ["none"]):
+    if methods in ([], ["none"]) and all(observable == "energy" for _, _, observable in by_place):
         return None
     records = [
         {
@@ -48,27 +48,34 @@ def estimates_section(estimates: Iterable[Row]) -> Section | None:
             "point": point,
             "observable": observable,
             **{name: _value(found.get(name)) for name in methods},
+            "exact": next(iter(found.values()))["exact"],
         }
         for (backend, point, observable), found in by_place.items()
         if point < MAX_POINTS
     ]
     left_out = len(by_place) - len(records)
     more = f" The table `estimates` has {count(left_out, 'row')} more." if left_out else ""
-    columns = [("backend", "Backend"), ("point", "Point"), ("observable", "Expectation of")]
+    columns = [
+        ("backend", "Backend"),
+        ("point", "Point"),
+        ("observable", "Expectation of"),
+        *((name, METHODS[name]) for name in methods),
+        *([("exact", "Exact")] if any(record["exact"] is not None for record in records) else []),
+    ]
     return Section(
         name="estimates",
-        heading="Expectation values, with errors taken out",
+        heading="Expectation values",
         paragraphs=(
             (
-                "From the same shots, and beside them: counts, answers and verdicts are those of the samples as they were measured. The "
-                f"intervals are of the shots alone; the calibration is taken as it is.{more}"
+                "They stand beside the samples: counts, answers and verdicts are those that were measured. The intervals are of the shots "
+                f"alone; a calibration is taken as it is.{more}"
             ),
         ),
         tables=(
             records_table(
                 "estimates",
-                "Mean over all shots of a point; energies in cost units of the model",
-                [*columns, *((name, METHODS[name]) for name in methods)],
+                "Mean over all shots of a point or circuit; energies in cost units of the model",
+                columns,
                 records,
             ),
         ),

@@ -9,6 +9,7 @@ from qhybrid_pipelines.core.verdicts import SamplingVerdict
 from qhybrid_pipelines.reports.blocks import Chapter, CodeBlock, Section, Verdict, records_table
 from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
 from qhybrid_pipelines.reports.content import Row, SamplingContent
+from qhybrid_pipelines.reports.expectation_sections import estimates_section
 from qhybrid_pipelines.reports.figures.series_scores import series_scores
 from qhybrid_pipelines.reports.words import count, show, show_interval, show_seconds, with_interval
 
@@ -24,6 +25,7 @@ def sampling_chapter(content: SamplingContent) -> Chapter:
     sections = [
         _verdict_table(content),
         _scores(content),
+        estimates_section(content.estimates),
         _circuits(content),
         money_and_time(content),
         how_to_reproduce(content),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import Template
@@ -24,6 +25,12 @@ def exact_reference(template: Template, binding: F64, measured: int) -> Referenc
     Raises:
         ValueError: it is too wide.
     """
+    probabilities = np.abs(exact_state(template, binding)) ** 2
+    return reference_from_vector(probabilities.reshape(-1, 2**measured).sum(axis=0))
+
+
+def exact_state(template: Template, binding: F64) -> npt.NDArray[np.complex128]:
+    """Return the state before the measurement, shape ``(2 ** qubits,)``, qubit 0 least significant. Arguments and errors as `exact_reference`."""
     if template.n_qubits > MAX_EXACT_QUBITS:
         raise ValueError(f"{template.n_qubits} qubits are more than {MAX_EXACT_QUBITS}")
     from qiskit.quantum_info import Statevector
@@ -36,5 +43,4 @@ def exact_reference(template: Template, binding: F64, measured: int) -> Referenc
     circuit = circuit.assign_parameters({p: values[p.name] for p in circuit.parameters})
     # Gates on the same pair become one matrix, which passes over the state once.
     fused = PassManager([Collect2qBlocks(), ConsolidateBlocks(force_consolidate=True)]).run(circuit)
-    probabilities = np.abs(np.asarray(Statevector(fused).data)) ** 2
-    return reference_from_vector(probabilities.reshape(-1, 2**measured).sum(axis=0))
+    return np.asarray(Statevector(fused).data, dtype=np.complex128)

@@ -169,6 +169,8 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "effective_shots": float(SHOTS),
                 "calibration_id": "cal-1" if shift else None,
                 "calibration_measured_at": None,
+                "counts_point": p,
+                "exact": None,
                 "overhead_shots": 0,
                 "overhead_usd": 0.0,
             }

@@ -32,7 +32,8 @@ SUBMIT = ("circuit_batches", "qpu_submissions")
 #: Written at the same time, and nothing waits for it: an execution of an earlier release is whole without it.
 DESCRIBE = ("parameter_sensitivity",)
 #: The same, once results are there.
-DESCRIBE_RESULTS = ("chains", "estimates")
+ESTIMATE = ("estimates",)
+DESCRIBE_RESULTS = ("chains", *ESTIMATE)
 #: Written before them, and waited for only where angles are optimised through the backend: the steps of the loop.
 LOOP = ("optimiser_steps",)
 COLLECT = (
@@ -66,8 +67,8 @@ STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "measure": MEASURE,
         "evaluate": EVALUATE,
         "plan": PLAN,
-        "sample": SAMPLE,
-        "score": SCORE,
+        "sample": (*SAMPLE, *ESTIMATE),
+        "score": (*SCORE, *ESTIMATE),
     }
 )
 

@@ -9,6 +9,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import FileSource
 from qhybrid_pipelines.problems.sources import ReadFile, read_file
+from qhybrid_pipelines.sampling.observables import check_observables
 from qhybrid_pipelines.sampling.plan import check_plan, plan_circuits
 
 CIRCUITS, REFERENCE = "circuit.files", "reference.file"
@@ -38,7 +39,8 @@ def register_series(
         read_named: gives the file of a path.
 
     Raises:
-        InvalidInput: a file is not there, or holds no circuit or reference that can be used, or a circuit has no reference.
+        InvalidInput: a file is not there, or holds no circuit or reference that can be used, or a circuit has no
+            reference, or not the qubits of an observable.
     """
     contents: dict[str, bytes] = {}
 
@@ -57,5 +59,7 @@ def register_series(
     if reference.file is not None:
         reference = reference.model_copy(update={"file": taken(reference.file, REFERENCE)})
     spec = spec.model_copy(update={"circuit": circuit, "reference": reference})
-    check_plan(spec, plan_circuits(spec, content), content)
+    circuits = plan_circuits(spec, content)
+    check_plan(spec, circuits, content)
+    check_observables(spec, circuits)
     return spec, contents

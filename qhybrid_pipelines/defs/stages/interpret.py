@@ -60,8 +60,9 @@ def estimates(
     circuit_batches: pa.Table,
     qpu_submissions: pa.Table,
     qpu_result_sets: pa.Table,
+    sampling_circuits: pa.Table,
 ) -> pa.Table:
-    """The mean energy of every point with its standard error, as measured and with readout errors taken out; no verdict rests on it."""
+    """The mean energy of every point, or the observables of every circuit, with its standard error, as measured and with readout errors taken out; no verdict rests on it."""
     table = estimates_step.estimates(
         get_executions(context),
         experiments=experiments,
@@ -69,6 +70,7 @@ def estimates(
         circuit_batches=circuit_batches,
         qpu_submissions=qpu_submissions,
         qpu_result_sets=qpu_result_sets,
+        sampling_circuits=sampling_circuits,
         dispatcher=workspace.open().control_plane.dispatcher,
     )
     context.add_output_metadata(metadata_estimates.estimates(table), output_name=RESULT)

@@ -17,9 +17,12 @@ noise of section III; a term costs a factor of at most :math:`1 / \prod (1 - e_i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U64, unpack
+from qhybrid_pipelines.core.bits import U8, U64, unpack
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.readout_errors import ReadoutErrors
 
@@ -46,8 +49,37 @@ def corrected_spins(outcomes: U64, errors: ReadoutErrors) -> F64:
         outcomes: packed, shape ``(m,)`` or ``(m, w)``; bits above those of ``errors`` do not count.
         errors: of each bit.
     """
-    spins = 1.0 - 2.0 * unpack(outcomes, len(errors.zero_as_one))
-    return np.asarray((spins - (errors.one_as_zero - errors.zero_as_one)) / contrast(errors))
+    return _spins(unpack(outcomes, len(errors.zero_as_one)), errors)
+
+
+def _spins(bits: U8, errors: ReadoutErrors) -> F64:
+    """Return the same of a matrix of 0 and 1, shape ``(m, bits)``."""
+    return np.asarray((1.0 - 2.0 * bits - (errors.one_as_zero - errors.zero_as_one)) / contrast(errors))
+
+
+def of_bits(errors: ReadoutErrors, bits: Sequence[int]) -> ReadoutErrors:
+    """Return the errors of some bits, in their order."""
+    chosen = list(bits)
+    return replace(errors, zero_as_one=errors.zero_as_one[chosen], one_as_zero=errors.one_as_zero[chosen])
+
+
+def corrected_product(bits: U8, errors: ReadoutErrors) -> F64:
+    """Return the number that stands for the product of the spins of each row, shape ``(m,)``: its mean is that before reading.
+
+    Args:
+        bits: that were read, 0 and 1, shape ``(m, bits)``.
+        errors: of these bits; `correctable`.
+    """
+    return np.asarray(_spins(bits, errors).prod(axis=1))
+
+
+def largest_product(errors: ReadoutErrors) -> float:
+    """Return the largest number, in magnitude, that may stand for a product of spins; 1 without errors."""
+    return float(_largest(errors).prod())
+
+
+def _largest(errors: ReadoutErrors) -> F64:
+    return np.asarray((1.0 + np.abs(errors.one_as_zero - errors.zero_as_one)) / contrast(errors))
 
 
 def corrected_energies(model: IsingModel, outcomes: U64, errors: ReadoutErrors) -> F64:
@@ -69,8 +101,6 @@ def corrected_energies(model: IsingModel, outcomes: U64, errors: ReadoutErrors) 
 
 def widest_difference(model: IsingModel, errors: ReadoutErrors | None = None) -> float:
     """Return a bound on the difference between the numbers of any two outcomes, in cost units; without errors, of their energies."""
-    largest = np.ones(model.size)
-    if errors is not None:
-        largest = (1.0 + np.abs(errors.one_as_zero - errors.zero_as_one)) / contrast(errors)
+    largest = np.ones(model.size) if errors is None else _largest(errors)
     terms = np.abs(model.linear) @ largest + np.abs(model.couplings) @ largest[model.pairs].prod(axis=1)
     return 2.0 * float(terms)

@@ -17,6 +17,7 @@ from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.annealing.anneal_batches import anneal_batch_to_row, build_anneal_batch
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
+from qhybrid_pipelines.sampling.observables import basis_circuits
 from qhybrid_pipelines.sampling.plan import series_batch
 from qhybrid_pipelines.steps.execute.mitigation_checks import check_mitigation
 from qhybrid_pipelines.steps.prepare.user_circuits import load_arranged_circuit
@@ -49,7 +50,7 @@ def circuit_batches(
     embed: Embed | None = None,
     capabilities: Callable[[str], Capabilities] | None = None,
 ) -> pa.Table:
-    """Return the table `circuit_batches`; an experiment that reduction solved has no row, a series one for each circuit.
+    """Return the table `circuit_batches`; an experiment that reduction solved has no row, a series one for each circuit and basis.
 
     A loop has a row for every step that was planned so far; without `optimiser_steps` it has its first one, at the start. An
     annealer is asked for its qubit graph by ``embed``, and ``capabilities`` tells whether a backend allows what is asked about its errors.
@@ -67,7 +68,9 @@ def circuit_batches(
             check_mitigation(spec, backend, capabilities)
         if isinstance(spec, SamplingSpec):
             assert sampling_circuits is not None
-            for circuit in map(circuit_from_row, select_rows(sampling_circuits, key).to_pylist()):
+            series = list(map(circuit_from_row, select_rows(sampling_circuits, key).sort_by("point").to_pylist()))
+            turned = [basis.circuit for basis in basis_circuits(spec, series) if basis.circuit.point >= len(series)]
+            for circuit in series + turned:
                 planned = series_batch(circuit, spec, experiment=key, backend=backend)
                 rows.append(batch_to_row(planned, first_point=circuit.point))
             continue

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs import Capabilities
 from qhybrid_pipelines.core.sampling_specification import CircuitsSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
 
 
 def check_mitigation(spec: CircuitsSpec, backend: str, capabilities: Callable[[str], Capabilities]) -> None:
@@ -22,7 +21,7 @@ def check_mitigation(spec: CircuitsSpec, backend: str, capabilities: Callable[[s
         InvalidInput: its calibration does not say what is needed.
         ProviderError: it did not answer.
     """
-    if not isinstance(spec, ExperimentSpec) or spec.mitigation is None or spec.mitigation.estimation == "none":
+    if spec.mitigation is None or spec.mitigation.estimation == "none":
         return
     found = capabilities(backend)
     if found.noisy and not found.readout_calibrated:

@@ -1,11 +1,9 @@
-"""Step 9, beside the scores: the expectation of the cost at each point, as measured and with readout errors taken out."""
+"""Step 9, beside the scores: expectations of the cost or of observables, as measured and with readout errors taken out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from operator import itemgetter
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +14,19 @@ from qhybrid_pipelines.classical.shot_means import ShotMean, mean_over_shots
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.core.bits import WORD
 from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.measured_counts import I64, Labels, MeasuredCounts, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
-from qhybrid_pipelines.quantum.circuits import batch_from_row
-from qhybrid_pipelines.quantum.mitigation.readout_inverse import correctable, corrected_energies, widest_difference
-from qhybrid_pipelines.steps.execute.qpu_result_sets import get_current_jobs, sub_batch_for
+from qhybrid_pipelines.quantum.mitigation.readout_inverse import (
+    correctable,
+    corrected_energies,
+    of_bits,
+    widest_difference,
+)
+from qhybrid_pipelines.steps.interpret.estimate_rows import errors_by_job, estimate_row
+from qhybrid_pipelines.steps.sampling.observable_estimates import observable_rows
 from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
     Row,
@@ -36,7 +39,6 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 
 ENERGY = "energy"
-Rows: TypeAlias = Sequence[Row]
 
 
 def estimates(
@@ -48,8 +50,9 @@ def estimates(
     qpu_submissions: pa.Table,
     qpu_result_sets: pa.Table,
     dispatcher: Dispatcher,
+    sampling_circuits: pa.Table | None = None,
 ) -> pa.Table:
-    """Return the table `estimates`: the plain mean of every point, and what the specification's ``mitigation`` asks for.
+    """Return the table `estimates`: the plain mean of every point or observable, and what the specification's ``mitigation`` asks for.
 
     Raises:
         CorruptFile: a kept result is gone or changed.
@@ -58,27 +61,33 @@ def estimates(
     for backend, key in executions:
         spec = get_circuits_specification(experiments, key)
         measured = select_rows(qpu_result_sets, key, backend)
-        if not isinstance(spec, ExperimentSpec) or not measured.num_rows:
+        if not measured.num_rows:
+            continue
+        corrects = spec.mitigation is not None and spec.mitigation.estimation == "two_body"
+        errors: dict[str, ReadoutErrors | None] = {}
+        if corrects:
+            batches = select_rows(circuit_batches, key, backend).to_pylist()
+            errors = errors_by_job(batches, select_rows(qpu_submissions, key, backend).to_pylist(), dispatcher)
+        if isinstance(spec, SamplingSpec):
+            assert sampling_circuits is not None
+            circuits = select_rows(sampling_circuits, key).sort_by("point").to_pylist()
+            place = {"experiment": key, "backend": backend}
+            rows += observable_rows(place, spec, circuits, measured, errors if corrects else None)
             continue
         model_row = get_row(reduced_models, key)
         model, width = reduced_model_from_row(model_row).model, int(model_row["n_qubits"])
         labels = {"experiment": key, "backend": backend, "observable": ENERGY}
         counts = _read_counts(measured, spec, width)
         plain = _means(counts, model.energies(counts.distinct_outcomes)[counts.outcome], widest_difference(model))
-        rows += [_row(labels | {"point": point, "method": "none"}, mean) for point, mean in plain.items()]
-        if spec.mitigation is not None and spec.mitigation.estimation == "two_body":
-            batches = select_rows(circuit_batches, key, backend).to_pylist()
-            parts = select_rows(qpu_submissions, key, backend).to_pylist()
-            errors = {
-                job_id: _of_variables(found, width)
-                for job_id, found in _errors_by_job(batches, parts, dispatcher).items()
-            }
+        rows += [estimate_row(labels | {"point": point, "method": "none"}, mean) for point, mean in plain.items()]
+        if corrects:
             job_ids = measured.column("job_id")
             counts_by_job = {
                 job_id: _read_counts(measured.filter(pc.equal(job_ids, job_id)), spec, width)
                 for job_id in job_ids.unique().to_pylist()
             }
-            rows += _two_body_rows(labels, model, counts_by_job, errors)
+            own = {job_id: _of_variables(found, width) for job_id, found in errors.items()}
+            rows += _two_body_rows(labels, model, counts_by_job, own)
     return from_rows(schemas.ESTIMATES, rows)
 
 
@@ -107,10 +116,12 @@ def _two_body_rows(
     for one in np.unique(point).tolist():
         here, place = point == one, labels | {"point": one, "method": "two_body"}
         if one in unknown:
-            rows.append(_row(place, None, shots=int(shots[here].sum())))
+            rows.append(estimate_row(place, None, shots=int(shots[here].sum())))
             continue
         widest = max(widest_difference(model, own) for own in used[one])
-        rows.append(_row(place, mean_over_shots(values[here], shots[here], runs[here], widest=widest), used[one]))
+        rows.append(
+            estimate_row(place, mean_over_shots(values[here], shots[here], runs[here], widest=widest), used[one])
+        )
     return rows
 
 
@@ -118,12 +129,7 @@ def _of_variables(errors: ReadoutErrors | None, width: int) -> ReadoutErrors | N
     """Return the errors of the bits that are variables; None where they are not known or cannot be taken out."""
     if errors is None or len(errors.zero_as_one) < width:
         return None
-    own = ReadoutErrors(
-        zero_as_one=errors.zero_as_one[:width],
-        one_as_zero=errors.one_as_zero[:width],
-        calibration_id=errors.calibration_id,
-        measured_at=errors.measured_at,
-    )
+    own = of_bits(errors, range(width))
     return own if correctable(own) else None
 
 
@@ -144,36 +150,4 @@ def _means(counts: MeasuredCounts, values: F64, widest: float) -> dict[int, Shot
     return {
         int(point): mean_over_shots(values[a:b], counts.count[a:b], counts.repetition[a:b], widest=widest)
         for point, a, b in zip(points.tolist(), bounds[:-1], bounds[1:], strict=True)
-    }
-
-
-def _errors_by_job(batches: Rows, parts: Rows, dispatcher: Dispatcher) -> dict[str, ReadoutErrors | None]:
-    """Return the readout errors behind the result of each job of an execution, by the job's id."""
-    planned = sorted(((row["first_point"] or 0, batch_from_row(row)) for row in batches), key=itemgetter(0))
-    found: dict[str, ReadoutErrors | None] = {}
-    for part, job in zip(parts, get_current_jobs(parts, dispatcher), strict=True):
-        if job.state is JobState.VERIFIED:
-            first_point, batch = next(item for item in reversed(planned) if item[0] <= part["first_point"])
-            sub_batch = sub_batch_for(batch, part, first_point).batch
-            found[job.job_id] = dispatcher.collect(job.job_id, sub_batch).readout_errors()
-    return found
-
-
-def _row(place: Row, mean: ShotMean | None, errors: Sequence[ReadoutErrors] = (), *, shots: int = 0) -> Row:
-    """Return a row; without a mean it says how many ``shots`` there were."""
-    names = dict.fromkeys(one.calibration_id for one in errors if one.calibration_id is not None)
-    said: Row = {"expectation": None, "standard_error": None, "low": None, "high": None, "effective_shots": None}
-    if mean is not None:
-        said = {**asdict(mean), "expectation": mean.mean}
-        del said["mean"]
-    return {
-        **place,
-        "shots": shots,
-        **said,
-        "calibration_id": ", ".join(names) or None,
-        "calibration_measured_at": min(
-            (one.measured_at for one in errors if one.measured_at is not None), default=None
-        ),
-        "overhead_shots": 0,
-        "overhead_usd": 0.0,
     }

@@ -26,6 +26,7 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.sampling.observables import basis_circuits
 from qhybrid_pipelines.sampling.plan import plan_circuits, series_batch
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.execute.embeddings import embed_with
@@ -255,7 +256,8 @@ def _sensitivity_rows(key: str, backends: Sequence[str], rows: Sequence[Row]) ->
 
 
 def _plan_series(key: str, spec: SamplingSpec, registered: Specifications) -> Iterator[PlannedBatch]:
-    for circuit in plan_circuits(spec, registered.read_source_file):
+    series = plan_circuits(spec, registered.read_source_file)
+    for circuit in series + [one.circuit for one in basis_circuits(spec, series) if one.circuit.point >= len(series)]:
         for backend in spec.backends:
             planned = series_batch(circuit, spec, experiment=key, backend=backend)
             yield backend, circuit.name, circuit.template.n_qubits, planned.batch

@@ -38,6 +38,7 @@ def sampling_content(spec: SamplingSpec, lake: Lake, common: dict[str, Any]) -> 
         ],
         verdicts=[row for backend in spec.backends for row in _rows(lake, schemas.SAMPLING_VERDICTS, key, backend)],
         scores=[row for backend in spec.backends for row in _rows(lake, schemas.SAMPLING_SCORES, key, backend)],
+        estimates=[row for backend in spec.backends for row in _rows(lake, schemas.ESTIMATES, key, backend)],
         baselines=_rows(lake, schemas.SAMPLING_BASELINES, key),
         drawing="" if drawn is None else first_lines(draw_circuit(drawn["template"])),
     )

@@ -16,23 +16,27 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
 
 ESTIMATES = Table(
     name="estimates",
-    meaning="Expectation values of each point, plain and mitigated, one row per method; verdicts come from samples and never from these",
+    meaning="Expectation values of each point or circuit, plain and mitigated, one row per method; verdicts come from samples and never from these",
     key=("experiment", "backend", "point", "observable", "method"),
     columns=(
         EXPERIMENT,
         BACKEND,
-        column("point", I32, "Index of the parameter point, from 0", minimum=0),
-        column("observable", TEXT, "What the expectation is of: energy, the cost of the reduced model"),
+        column("point", I32, "Index of the parameter point, or number of the circuit in its series, from 0", minimum=0),
+        column(
+            "observable",
+            TEXT,
+            "What the expectation is of: energy, the cost of the reduced model; of a sampling experiment a product such as Z0 Z1",
+        ),
         column(
             "method",
             TEXT,
-            "none, the mean over shots as measured; two_body, readout errors taken out of every one- and two-qubit term",
+            "none, the mean over shots as measured; two_body, readout errors taken out of every term, of one or two qubits in a cost, of all its qubits in a product",
             words=("none", "two_body"),
         ),
         column(
             "expectation",
             F64,
-            "Mean over the shots of all runs, in cost units; null where readout errors are not known, or too large to be taken out",
+            "Mean over the shots of all runs, energies in cost units; null where readout errors are not known, or too large to be taken out",
             nullable=True,
         ),
         column("standard_error", F64, "Of the expectation, from its shots alone", nullable=True),
@@ -59,6 +63,18 @@ ESTIMATES = Table(
             "When that was measured, the oldest of several",
             nullable=True,
             measured=True,
+        ),
+        column(
+            "counts_point",
+            I32,
+            "Point of the counts in `qpu_result_sets`: of a circuit that is measured in another basis its own",
+            minimum=0,
+        ),
+        column(
+            "exact",
+            F64,
+            "What the circuit's state has without errors; null where it was not computed: of energies, and above 20 qubits",
+            nullable=True,
         ),
         column("overhead_shots", I64, "Shots that only this method needed", "shots", minimum=0),
         column("overhead_usd", F64, "What they cost, as quoted", "USD", minimum=0),

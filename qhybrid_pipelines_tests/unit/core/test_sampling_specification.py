@@ -35,6 +35,16 @@ def test_a_range_and_its_list_are_the_same_experiment():
     assert experiment_key(one) == experiment_key(other)
 
 
+def test_experiments_without_observables_keep_their_key():
+    page = f"{HEAD}circuit: {{family: ghz, widths: 3}}\n"
+    plain = read(page)
+    assert not {"observables", "mitigation"} & plain.model_dump(mode="json").keys()
+    assert experiment_key(plain) == "s-bd1e0a7b8c3f5a21"
+    one, other = (read(f"{page}observables: {names}\n") for names in ("[Z1 Z0]", "[Z0Z1]"))
+    assert one.observables == ("Z0 Z1",)
+    assert experiment_key(one) == experiment_key(other) != experiment_key(plain)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "field", "says"),
     [
@@ -47,6 +57,27 @@ def test_a_range_and_its_list_are_the_same_experiment():
         (f"{HEAD}circuit:\n  family: ghz\n  widths: {{form: 3, to: 5}}\n", 5, "circuit.widths", "from: 3, to: 12"),
         (f"{HEAD}circuit:\n  family: ghz\n  widths: 300\n", 5, "circuit.widths", "at most 128"),
         (f"{HEAD}circuit:\n  family: ghz\n  widths: 3\n  wdths: 3\n", 6, "circuit.wdths", "Did you mean widths?"),
+        (
+            f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0, Q1]\n",
+            4,
+            "observables",
+            "no product of X, Y and Z",
+        ),
+        (f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0 X0]\n", 4, "observables", "names a qubit twice"),
+        (f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0 Z1, Z1 Z0]\n", 4, "observables", "named once"),
+        (f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: Z0\n", 4, "observables", "brackets"),
+        (
+            f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservabels: [Z0]\n",
+            4,
+            "observabels",
+            "Did you mean observables?",
+        ),
+        (
+            f"{HEAD}circuit: {{family: ghz, widths: 3}}\nmitigation: {{estimation: two_body}}\n",
+            4,
+            "mitigation",
+            "no observables are named",
+        ),
         (f"{HEAD}circuit: {{}}\n", 3, "circuit", "name a family, or files"),
         (f"{HEAD}circuit:\n  family: ghz\n  widths: 3\n  files: [a.qasm]\n", 4, "circuit.family", "one of the two"),
         (f"{HEAD}circuit:\n  files: [a.qasm]\n  widths: 3\n", 5, "circuit.widths", "that of the file"),

@@ -1,0 +1,75 @@
+"""Rows of the table `estimates`, and the readout errors that they take out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from operator import itemgetter
+
+from qhybrid_pipelines.classical.shot_means import ShotMean
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
+from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.quantum.circuits import batch_from_row
+from qhybrid_pipelines.steps.execute.qpu_result_sets import get_current_jobs, sub_batch_for
+from qhybrid_pipelines.steps.values_from_rows import Row
+
+
+def errors_by_job(
+    batches: Sequence[Row], parts: Sequence[Row], dispatcher: Dispatcher
+) -> dict[str, ReadoutErrors | None]:
+    """Return the readout errors behind the result of each job of an execution, by the job's id.
+
+    Args:
+        batches: its rows of `circuit_batches`.
+        parts: its rows of `qpu_submissions`.
+        dispatcher: has the results.
+
+    Raises:
+        CorruptFile: a kept result is gone or changed.
+    """
+    planned = sorted(((row["first_point"] or 0, batch_from_row(row)) for row in batches), key=itemgetter(0))
+    found: dict[str, ReadoutErrors | None] = {}
+    for part, job in zip(parts, get_current_jobs(parts, dispatcher), strict=True):
+        if job.state is JobState.VERIFIED:
+            first_point, batch = next(item for item in reversed(planned) if item[0] <= part["first_point"])
+            sub_batch = sub_batch_for(batch, part, first_point).batch
+            found[job.job_id] = dispatcher.collect(job.job_id, sub_batch).readout_errors()
+    return found
+
+
+def estimate_row(
+    place: Row,
+    mean: ShotMean | None,
+    errors: Sequence[ReadoutErrors] = (),
+    *,
+    shots: int = 0,
+    exact: float | None = None,
+) -> Row:
+    """Return a row.
+
+    Args:
+        place: its other columns.
+        mean: the estimate; None where there is none.
+        errors: that were taken out.
+        shots: where there is no estimate, how many there were.
+        exact: what it should be, where that was computed.
+    """
+    names = dict.fromkeys(one.calibration_id for one in errors if one.calibration_id is not None)
+    said: Row = {"expectation": None, "standard_error": None, "low": None, "high": None, "effective_shots": None}
+    if mean is not None:
+        said = {**asdict(mean), "expectation": mean.mean}
+        del said["mean"]
+    return {
+        "counts_point": place["point"],
+        **place,
+        "shots": shots,
+        **said,
+        "exact": exact,
+        "calibration_id": ", ".join(names) or None,
+        "calibration_measured_at": min(
+            (one.measured_at for one in errors if one.measured_at is not None), default=None
+        ),
+        "overhead_shots": 0,
+        "overhead_usd": 0.0,
+    }
