@@ -232,6 +232,7 @@ class Capabilities:
         engines: for simulators, the engines behind this backend in order of preference; they compile within their run.
         region: where jobs are processed, for example ``eu-de``; None where neither provider nor operator says so.
         graph_id: of the qubit graph that an annealer has now; None for backends that run circuits.
+        runs_as_compiled: circuits run gate by gate as they were compiled here, so that a gate and its inverse are not taken out.
         readout_calibrated: of a noisy backend, its calibration says how often each bit of a result is read wrongly.
         declared: what the adapter says about the group that this backend belongs to.
     """
@@ -262,6 +263,7 @@ class Capabilities:
     region: str | None = None
     graph_id: str | None = None
     readout_calibrated: bool = False
+    runs_as_compiled: bool = False
     declared: Declaration | None = field(default=None, repr=False)
 
     @property

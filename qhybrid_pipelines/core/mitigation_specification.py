@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from qhybrid_pipelines.core.strict_model import StrictModel
+
+#: Largest noise factor: so many times as many gates as the circuit has.
+MAX_NOISE_FACTOR = 9
+USUAL_NOISE_FACTORS = (1, 3, 5)
 
 
 class MitigationSpec(StrictModel):
     """What is done about errors. Counts, scores and verdicts stay those of the samples; estimates stand beside them."""
 
-    estimation: Literal["none", "two_body"] = Field(
+    estimation: Literal["none", "two_body", "zne"] = Field(
         default="none",
-        description="none | two_body (readout errors of the calibration taken out of every one- and two-qubit term of the cost).",
+        description="none | two_body (readout errors of the calibration taken out of every term) | zne (observables at several strengths "
+        "of the noise, carried on to none).",
     )
+    noise_factors: tuple[Annotated[int, Field(ge=1, le=MAX_NOISE_FACTOR)], ...] = Field(
+        default=USUAL_NOISE_FACTORS,
+        min_length=2,
+        description="For zne: odd numbers, 1 among them; a circuit is run so many times, every second time backwards.",
+    )
+    extrapolation: Literal["linear", "richardson"] = Field(
+        default="linear",
+        description="For zne: linear (least squares) | richardson (the polynomial through all, with larger errors of shots).",
+    )
+
+    @field_validator("noise_factors", mode="before")
+    @classmethod
+    def _list_is_a_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("noise_factors")
+    @classmethod
+    def _factors_can_be_folded(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(factor % 2 == 0 for factor in value):
+            raise ValueError("every factor is odd: a circuit, and then pairs of its inverse and itself")
+        if 1 not in value or len(set(value)) < len(value):
+            raise ValueError("1, the circuit as it is, must be one of the factors, and each may be named once")
+        return tuple(sorted(value))
+
+    @model_validator(mode="after")
+    def _factors_belong_to_zne(self) -> MitigationSpec:
+        if self.estimation != "zne" and (self.noise_factors, self.extrapolation) != (USUAL_NOISE_FACTORS, "linear"):
+            raise ValueError("noise_factors and extrapolation are only used by estimation 'zne'")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _omit_what_is_not_used(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialise(self)
+        return fields if self.estimation == "zne" else {"estimation": self.estimation}

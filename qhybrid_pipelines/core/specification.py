@@ -328,6 +328,16 @@ class ExperimentSpec(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _noise_is_amplified_in_series_only(self) -> ExperimentSpec:
+        if self.mitigation is not None and self.mitigation.estimation == "zne":
+            raise PydanticCustomError(
+                "zne_of_a_cost",
+                "zne is for the observables of a sampling experiment; for a cost write two_body, or none",
+                {"field": "mitigation.estimation"},
+            )
+        return self
+
+    @model_validator(mode="after")
     def _auto_knows_the_angles(self) -> ExperimentSpec:
         if self.sweep.strategy == "auto" and (self.problem.circuit is not None or not self.ansatz.is_qaoa):
             raise PydanticCustomError(

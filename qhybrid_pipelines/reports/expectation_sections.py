@@ -13,7 +13,11 @@ from qhybrid_pipelines.reports.words import NOTHING, count, show, with_interval
 #: Points that are shown of each backend; the table `estimates` has all.
 MAX_POINTS = 12
 #: What each method is called at the head of its column.
-METHODS = {"none": "As measured (95 % interval)", "two_body": "Readout errors taken out (95 % interval)"}
+METHODS = {
+    "none": "As measured (95 % interval)",
+    "two_body": "Readout errors taken out (95 % interval)",
+    "zne": "Carried on to no noise (95 % interval)",
+}
 
 
 def loop_section(content: OptimisationContent) -> Section | None:

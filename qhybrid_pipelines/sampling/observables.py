@@ -17,7 +17,8 @@ from qhybrid_pipelines.core.jobs import Template
 from qhybrid_pipelines.core.observables import Observable, parse_observable
 from qhybrid_pipelines.core.openqasm import read_circuit
 from qhybrid_pipelines.core.sampling_specification import MAX_CIRCUITS, SamplingSpec
-from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates, empty_circuit, make_template
+from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates, empty_circuit
+from qhybrid_pipelines.sampling.built_circuit import template_and_binding
 from qhybrid_pipelines.sampling.exact import exact_state
 from qhybrid_pipelines.sampling.plan import SampledCircuit
 
@@ -30,11 +31,13 @@ class BasisCircuit:
         circuit: what is run; its ``point`` is where its counts are.
         point: number in the series of the circuit that it measures.
         observables: that are read from it.
+        noise_factor: how many times the circuit's gates are in it.
     """
 
     circuit: SampledCircuit
     point: int
     observables: tuple[Observable, ...]
+    noise_factor: int = 1
 
 
 def grouped(observables: Sequence[Observable]) -> list[tuple[Observable, ...]]:
@@ -66,12 +69,20 @@ def basis_circuits(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) -> It
     """
     check_observables(spec, circuits)
     plain, *groups = grouped([parse_observable(text) for text in spec.observables])
+    own = [(group, 1) for group in groups]
+    own += [(group, factor) for factor in noise_factors(spec)[1:] for group in (plain, *groups) if group]
     for number, circuit in enumerate(circuits):
         if plain:
             yield BasisCircuit(circuit=circuit, point=circuit.point, observables=plain)
-        for group, members in enumerate(groups):
-            rotated = _rotated(circuit, members, point=len(circuits) + number * len(groups) + group)
-            yield BasisCircuit(circuit=rotated, point=circuit.point, observables=members)
+        for place, (group, factor) in enumerate(own):
+            made = _measured_in(circuit, group, factor, point=len(circuits) + number * len(own) + place)
+            yield BasisCircuit(circuit=made, point=circuit.point, observables=group, noise_factor=factor)
+
+
+def noise_factors(spec: SamplingSpec) -> tuple[int, ...]:
+    """Return how often the gates of a circuit are run for one value, ascending; 1 alone where noise is not amplified."""
+    amplified = spec.mitigation is not None and spec.mitigation.estimation == "zne"
+    return spec.mitigation.noise_factors if spec.mitigation is not None and amplified else (1,)
 
 
 def check_observables(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) -> None:
@@ -83,10 +94,12 @@ def check_observables(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) ->
     wanted = [parse_observable(text) for text in spec.observables]
     if not wanted:
         return
-    bases = len(grouped(wanted))
-    if len(circuits) * bases > MAX_CIRCUITS:
+    bases, factors = len(grouped(wanted)), len(noise_factors(spec))
+    number = len(circuits) * bases * factors
+    if number > MAX_CIRCUITS:
+        strengths = f" at {factors} strengths of the noise" if factors > 1 else ""
         raise InvalidInput(
-            f"{len(circuits)} circuits in {bases} bases are {len(circuits) * bases}, and at most {MAX_CIRCUITS} are run as one experiment",
+            f"{len(circuits)} circuits in {bases} bases{strengths} are {number}, and at most {MAX_CIRCUITS} are run as one experiment",
             remedy="Name fewer circuits, or observables that are measured together: those whose letters agree on every qubit.",
             field="observables",
         )
@@ -101,16 +114,29 @@ def check_observables(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) ->
             )
 
 
-def _rotated(circuit: SampledCircuit, observables: Sequence[Observable], *, point: int) -> SampledCircuit:
-    """Return a circuit whose qubits are turned before they are measured, so that X or Y is read as Z."""
+def _measured_in(
+    circuit: SampledCircuit, observables: Sequence[Observable], factor: int, *, point: int
+) -> SampledCircuit:
+    """Return a circuit whose qubits are turned before they are measured, so that X or Y is read as Z.
+
+    A factor above 1 repeats it: itself, then pairs of its inverse and itself, with barriers in between, over which no compiler here takes anything out.
+    """
     basis: dict[int, str] = {}
     for one in observables:
         basis |= one.basis
-    written = read_circuit(circuit.template.text)
-    turned = empty_circuit(circuit.template.n_qubits)
-    for step in written.data:
+    template = circuit.template
+    written = read_circuit(template.text)
+    values = dict(zip(template.parameters, circuit.binding.tolist(), strict=True))
+    plain = empty_circuit(template.n_qubits)
+    for step in written.assign_parameters({p: values[p.name] for p in written.parameters}).data:
         if step.operation.name != "measure":
-            turned.append(step.operation, [written.find_bit(qubit).index for qubit in step.qubits])
+            plain.append(step.operation, [written.find_bit(qubit).index for qubit in step.qubits])
+    turned = plain.copy()
+    for repeat in range(1, factor):
+        turned.barrier()
+        turned.compose(plain.inverse() if repeat % 2 else plain, inplace=True)
+    if factor > 1:
+        turned.barrier()
     for qubit, letter in sorted(basis.items()):
         if letter == "Y":
             turned.sdg(qubit)
@@ -118,16 +144,16 @@ def _rotated(circuit: SampledCircuit, observables: Sequence[Observable], *, poin
             turned.h(qubit)
     depth, two_qubit_gates = depth_and_two_qubit_gates(turned)
     letters = " ".join(f"{letter}{qubit}" for qubit, letter in sorted(basis.items()))
-    template = make_template(turned)
-    assert template.parameters == circuit.template.parameters
+    lifted, binding = template_and_binding(turned)
     return replace(
         circuit,
         point=point,
-        name=f"{circuit.name} in {letters}",
-        template=template,
+        name=f"{circuit.name} in {letters}" + (f", noise x {factor}" if factor > 1 else ""),
+        template=lifted,
+        binding=binding,
         depth=depth,
         two_qubit_gates=two_qubit_gates,
-        measured=circuit.template.n_qubits,
+        measured=template.n_qubits,
         known=None,
     )
 

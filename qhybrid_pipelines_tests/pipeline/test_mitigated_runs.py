@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.emulator.process import start_emulator
+from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.reports.page import chapters
 from qhybrid_pipelines.steps.execute.mitigation_checks import check_mitigation
 from qhybrid_pipelines.steps.on_demand.report import report_content
@@ -98,3 +100,32 @@ def test_a_backend_that_does_not_tell_its_readout_errors_is_refused(finished):
     with pytest.raises(InvalidInput, match="does not tell how often") as refused:
         check_mitigation(spec, BACKEND, lambda _: replace(found, readout_calibrated=False))
     assert refused.value.field == "mitigation.estimation"
+
+
+@pytest.mark.slow
+def test_a_machine_of_the_emulated_cloud_is_corrected_by_the_characterization_that_its_job_names(tmp_path, monkeypatch):
+    emulator = start_emulator(tmp_path / "cloud", key="mitigation-test", speed=3600.0, seed=5, drift_hours=0.2)
+    try:
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        launcher = experiment_homes.make_launcher(tmp_path / "home")
+        backend = "ionq:qpu.aria-1"
+        page = {**SPEC, "name": "cloud", "backends": [backend], "budget": {"usd": 1000}, "shots": 1000}
+        [key] = experiment_homes.register(launcher, [{**page, "mitigation": {"estimation": "two_body"}}])
+        _, failures = launcher.run([key], lambda stage, asset: None, wait=True)
+        assert failures == []
+        found = experiment_homes.rows(launcher.workspace.home.path, "SELECT * FROM estimates ORDER BY method")
+        kept = {
+            one.calibration.calibration_id: one.calibration
+            for one in launcher.workspace.control_plane.ledger.calibrations(backend)
+        }
+    finally:
+        emulator.stop()
+    plain, corrected = found
+    spam = kept[corrected["calibration_id"]].payload["fidelity"]["spam"]["median"]
+    model_row = launcher.workspace.lake.read(schemas.REDUCED_MODELS, PartitionKey(experiment=key)).to_pylist()[0]
+    offset = reduced_model_from_row(model_row).model.offset
+    # Every term of a cut has two qubits, and each is read wrongly alike: all of them shrink by one factor.
+    shrunk = (2 * spam - 1) ** 2
+    assert corrected["expectation"] - offset == pytest.approx((plain["expectation"] - offset) / shrunk)
+    assert corrected["calibration_measured_at"] == kept[corrected["calibration_id"]].measured_at

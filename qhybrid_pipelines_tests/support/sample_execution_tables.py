@@ -171,6 +171,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "calibration_measured_at": None,
                 "counts_point": p,
                 "exact": None,
+                "parameters": None,
                 "overhead_shots": 0,
                 "overhead_usd": 0.0,
             }

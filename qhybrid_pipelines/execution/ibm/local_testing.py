@@ -78,6 +78,7 @@ class LocalTesting(StoredJobs):
             simulator=True,
             noisy=True,
             readout_calibrated=True,
+            runs_as_compiled=True,
             listing_lag_seconds=0.0,
             mode="local-testing",
             immediate=True,

@@ -92,6 +92,7 @@ class Service:
             parametric=True,
             simulator=False,
             noisy=True,
+            runs_as_compiled=True,
             listing_lag_seconds=LISTING_LAG_SECONDS,
             acceptance_seconds=ACCEPTANCE_SECONDS,
             mode="emulator" if self.client.on_this_machine else "hardware",

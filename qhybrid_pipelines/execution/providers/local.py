@@ -75,6 +75,7 @@ class LocalProvider(StoredJobs):
             parametric=True,
             simulator=True,
             noisy=False,
+            runs_as_compiled=True,
             listing_lag_seconds=0.0,
             mode="simulator",
             immediate=True,

@@ -24,6 +24,14 @@ def check_mitigation(spec: CircuitsSpec, backend: str, capabilities: Callable[[s
     if spec.mitigation is None or spec.mitigation.estimation == "none":
         return
     found = capabilities(backend)
+    if spec.mitigation.estimation == "zne":
+        if not found.runs_as_compiled:
+            raise InvalidInput(
+                f"'{backend}' compiles circuits once more, and may take out the gates that zne repeats",
+                remedy="Leave mitigation out, or name another backend, for example ibm:fake_torino.",
+                field="mitigation.estimation",
+            )
+        return
     if found.noisy and not found.readout_calibrated:
         raise InvalidInput(
             f"'{backend}' does not tell how often each measured bit is read wrongly, which two_body takes out",

@@ -44,16 +44,14 @@ def estimate_row(
     errors: Sequence[ReadoutErrors] = (),
     *,
     shots: int = 0,
-    exact: float | None = None,
 ) -> Row:
     """Return a row.
 
     Args:
-        place: its other columns.
+        place: its other columns; what is usual is filled in.
         mean: the estimate; None where there is none.
         errors: that were taken out.
         shots: where there is no estimate, how many there were.
-        exact: what it should be, where that was computed.
     """
     names = dict.fromkeys(one.calibration_id for one in errors if one.calibration_id is not None)
     said: Row = {"expectation": None, "standard_error": None, "low": None, "high": None, "effective_shots": None}
@@ -62,14 +60,15 @@ def estimate_row(
         del said["mean"]
     return {
         "counts_point": place["point"],
+        "exact": None,
+        "parameters": None,
+        "overhead_shots": 0,
+        "overhead_usd": 0.0,
         **place,
         "shots": shots,
         **said,
-        "exact": exact,
         "calibration_id": ", ".join(names) or None,
         "calibration_measured_at": min(
             (one.measured_at for one in errors if one.measured_at is not None), default=None
         ),
-        "overhead_shots": 0,
-        "overhead_usd": 0.0,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ from qhybrid_pipelines.quantum.mitigation.readout_inverse import (
     widest_difference,
 )
 from qhybrid_pipelines.steps.interpret.estimate_rows import errors_by_job, estimate_row
-from qhybrid_pipelines.steps.sampling.observable_estimates import observable_rows
+from qhybrid_pipelines.steps.sampling.observable_estimates import Made, observable_rows
 from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
     Row,
@@ -65,14 +66,18 @@ def estimates(
             continue
         corrects = spec.mitigation is not None and spec.mitigation.estimation == "two_body"
         errors: dict[str, ReadoutErrors | None] = {}
+        parts = select_rows(qpu_submissions, key, backend).to_pylist()
         if corrects:
-            batches = select_rows(circuit_batches, key, backend).to_pylist()
-            errors = errors_by_job(batches, select_rows(qpu_submissions, key, backend).to_pylist(), dispatcher)
+            errors = errors_by_job(select_rows(circuit_batches, key, backend).to_pylist(), parts, dispatcher)
         if isinstance(spec, SamplingSpec):
             assert sampling_circuits is not None
             circuits = select_rows(sampling_circuits, key).sort_by("point").to_pylist()
             place = {"experiment": key, "backend": backend}
-            rows += observable_rows(place, spec, circuits, measured, errors if corrects else None)
+            quotes: Counter[int] = Counter()
+            for part in parts:
+                quotes[part["first_point"]] += part["cost_quoted_usd"]
+            made = Made(errors=errors if corrects else None, quotes=quotes)
+            rows += observable_rows(place, spec, circuits, measured, made)
             continue
         model_row = get_row(reduced_models, key)
         model, width = reduced_model_from_row(model_row).model, int(model_row["n_qubits"])

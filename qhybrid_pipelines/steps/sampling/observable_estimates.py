@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.classical.shot_means import mean_over_shots
-from qhybrid_pipelines.core.bits import U64, WORD, unpack
+from qhybrid_pipelines.classical.shot_means import ShotMean, mean_over_shots
+from qhybrid_pipelines.core.bits import U8, U64, WORD, unpack
+from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.energy_tables import as_words
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.mitigation_specification import MitigationSpec
 from qhybrid_pipelines.core.observables import Observable, parse_observable
 from qhybrid_pipelines.core.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.quantum.mitigation.extrapolation import extrapolate
 from qhybrid_pipelines.quantum.mitigation.readout_inverse import (
     correctable,
     corrected_product,
@@ -27,25 +33,40 @@ from qhybrid_pipelines.steps.interpret.estimate_rows import estimate_row
 from qhybrid_pipelines.steps.sampling.circuits import circuit_from_row
 from qhybrid_pipelines.steps.values_from_rows import Row
 
-#: Readout errors by job; None where none are taken out.
-Errors = Mapping[str, ReadoutErrors | None] | None
+#: Readout errors by job; None where they are not known.
+Errors: TypeAlias = Mapping[str, ReadoutErrors | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What is known of the jobs behind the counts of an execution.
+
+    Attributes:
+        errors: readout errors of each job's bits; None where none are taken out.
+        quotes: highest quoted cost in US dollars by the first point of a part, summed over parts.
+    """
+
+    errors: Errors | None
+    quotes: Mapping[int, float]
 
 
 def observable_rows(
-    labels: Row, spec: SamplingSpec, circuit_rows: list[Row], measured: pa.Table, errors: Errors
+    labels: Row, spec: SamplingSpec, circuit_rows: list[Row], measured: pa.Table, made: Made
 ) -> Iterator[Row]:
-    """Yield the rows of one execution: for each observable and circuit the plain mean, and the corrected one if ``errors`` are given.
+    """Yield the rows of one execution: for each observable and circuit the plain mean, and the one of the specification's method.
 
     Args:
         labels: experiment and backend.
         spec: the specification.
         circuit_rows: of `sampling_circuits`.
         measured: rows of `qpu_result_sets`.
-        errors: readout errors of each job's bits.
+        made: what is known of the jobs behind them.
     """
     circuits = [circuit_from_row(row) for row in circuit_rows]
     points = measured.column("point").to_numpy()
     exact: dict[int, dict[str, float]] = {}
+    amplified: dict[tuple[int, str], list[tuple[int, int, ShotMean]]] = {}
+    places: dict[tuple[int, str], Row] = {}
     for basis in basis_circuits(spec, circuits):
         here = measured.filter(pa.array(points == basis.circuit.point))
         if not here.num_rows:
@@ -53,35 +74,68 @@ def observable_rows(
         circuit = circuits[basis.point]
         if basis.point not in exact:
             exact[basis.point] = _exact(circuit, spec)
-        outcomes = _outcomes(here, circuit.template.n_qubits)
-        jobs = np.asarray(here.column("job_id").to_pylist(), dtype=object)
-        counts, runs = here.column("count").to_numpy(), here.column("repetition").to_numpy()
+        outcomes = unpack(_outcomes(here, circuit.template.n_qubits), circuit.template.n_qubits)
         for one in basis.observables:
+            key, bits = (basis.point, one.name), outcomes[:, list(one.qubits)]
+            mean = _mean(here, corrected_product(bits, ReadoutErrors.none(len(one.qubits))), widest=2.0)
+            amplified.setdefault(key, []).append((basis.noise_factor, basis.circuit.point, mean))
+            if basis.noise_factor > 1:
+                continue
             place = labels | {
                 "point": basis.point,
                 "counts_point": basis.circuit.point,
                 "observable": one.name,
-                "method": "none",
+                "exact": exact[basis.point].get(one.name),
             }
-            told = exact[basis.point].get(one.name)
-            plain = ReadoutErrors.none(len(one.qubits))
-            bits = unpack(outcomes, circuit.template.n_qubits)[:, list(one.qubits)]
-            mean = mean_over_shots(corrected_product(bits, plain), counts, runs, widest=2.0)
-            yield estimate_row(place, mean, exact=told)
-            if errors is None:
-                continue
-            place |= {"method": "two_body"}
-            used = {job: _of_qubits(errors.get(job), one) for job in dict.fromkeys(jobs.tolist())}
-            known = [found for found in used.values() if found is not None]
-            if len(known) < len(used):
-                yield estimate_row(place, None, shots=mean.shots, exact=told)
-                continue
-            values: F64 = np.empty(len(counts))
-            for job, found in used.items():
-                assert found is not None
-                values[jobs == job] = corrected_product(bits[jobs == job], found)
-            widest = 2 * max(map(largest_product, known))
-            yield estimate_row(place, mean_over_shots(values, counts, runs, widest=widest), known, exact=told)
+            places[key] = place
+            yield estimate_row(place | {"method": "none"}, mean)
+            if made.errors is not None:
+                yield _corrected_row(place | {"method": "two_body"}, one, bits, here, made.errors)
+    if spec.mitigation is not None and spec.mitigation.estimation == "zne":
+        for key, place in places.items():
+            yield _extrapolated_row(place | {"method": "zne"}, spec.mitigation, amplified[key], made.quotes)
+
+
+def _corrected_row(place: Row, one: Observable, bits: U8, measured: pa.Table, errors: Errors) -> Row:
+    """Return the row of an observable whose bits are corrected by the errors of the job that each was read in."""
+    jobs = np.asarray(measured.column("job_id").to_pylist(), dtype=object)
+    used = {job: _of_qubits(errors.get(job), one) for job in dict.fromkeys(jobs.tolist())}
+    known = {job: found for job, found in used.items() if found is not None}
+    if len(known) < len(used):
+        return estimate_row(place, None, shots=int(measured.column("count").to_numpy().sum()))
+    values: F64 = np.empty(len(jobs))
+    for job, found in known.items():
+        values[jobs == job] = corrected_product(bits[jobs == job], found)
+    widest = 2 * max(map(largest_product, known.values()))
+    return estimate_row(place, _mean(measured, values, widest=widest), list(known.values()))
+
+
+def _extrapolated_row(
+    place: Row, mitigation: MitigationSpec, means: list[tuple[int, int, ShotMean]], quotes: Mapping[int, float]
+) -> Row:
+    """Return the row of an observable without noise, from its means at several strengths; without a value if one is missing."""
+    means = sorted(means, key=itemgetter(0))
+    factors = [factor for factor, _, _ in means]
+    extra = [(point, mean) for factor, point, mean in means if factor > 1]
+    overhead = {
+        "overhead_shots": sum(mean.shots for _, mean in extra),
+        "overhead_usd": sum(quotes.get(point, 0.0) for point, _ in extra),
+        "parameters": canonical_json(
+            {
+                "extrapolation": mitigation.extrapolation,
+                "expectations": {str(factor): mean.mean for factor, _, mean in means},
+            }
+        ),
+    }
+    if factors != list(mitigation.noise_factors):
+        return estimate_row(place | overhead, None, shots=sum(mean.shots for _, _, mean in means))
+    found = extrapolate([mean for _, _, mean in means], factors, mitigation.extrapolation)
+    return estimate_row(place | overhead, found)
+
+
+def _mean(measured: pa.Table, values: F64, *, widest: float) -> ShotMean:
+    counts, runs = (measured.column(name).to_numpy() for name in ("count", "repetition"))
+    return mean_over_shots(values, counts, runs, widest=widest)
 
 
 def _exact(circuit: SampledCircuit, spec: SamplingSpec) -> dict[str, float]:

@@ -30,8 +30,9 @@ ESTIMATES = Table(
         column(
             "method",
             TEXT,
-            "none, the mean over shots as measured; two_body, readout errors taken out of every term, of one or two qubits in a cost, of all its qubits in a product",
-            words=("none", "two_body"),
+            "none, the mean over shots as measured; two_body, readout errors taken out of every term, of one or two qubits in a cost, of all its qubits in a product; "
+            "zne, carried on from several strengths of the noise to none",
+            words=("none", "two_body", "zne"),
         ),
         column(
             "expectation",
@@ -76,7 +77,19 @@ ESTIMATES = Table(
             "What the circuit's state has without errors; null where it was not computed: of energies, and above 20 qubits",
             nullable=True,
         ),
-        column("overhead_shots", I64, "Shots that only this method needed", "shots", minimum=0),
+        column(
+            "parameters",
+            TEXT,
+            "Of zne as canonical JSON: extrapolation, and the expectation at each noise factor",
+            nullable=True,
+        ),
+        column(
+            "overhead_shots",
+            I64,
+            "Shots that only this method needed; observables of one basis share them",
+            "shots",
+            minimum=0,
+        ),
         column("overhead_usd", F64, "What they cost, as quoted", "USD", minimum=0),
     ),
 )

@@ -3,6 +3,7 @@ import pytest
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_key
+from qhybrid_pipelines.core.mitigation_specification import MitigationSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.specification_text import read_experiments
 
@@ -21,6 +22,13 @@ def test_experiments_without_mitigation_keep_their_key():
     assert len({*keys, experiment_key(read(""))}) == 3
 
 
+def test_factors_are_said_by_zne_alone():
+    assert MitigationSpec(estimation="two_body").model_dump(mode="json") == {"estimation": "two_body"}
+    said = MitigationSpec(estimation="zne", noise_factors=(5, 1)).model_dump(mode="json")
+    assert said == {"estimation": "zne", "noise_factors": [1, 5], "extrapolation": "linear"}
+    assert MitigationSpec.model_validate(said).noise_factors == (1, 5)
+
+
 def test_what_is_written_reads_back_as_the_same():
     spec = read("mitigation: {estimation: two_body}")
     assert ExperimentSpec.model_validate_json(canonical_json(spec.model_dump(mode="json"))) == spec
@@ -32,6 +40,17 @@ def test_what_is_written_reads_back_as_the_same():
         ("mitigation: {estimation: two-body}", "mitigation.estimation", "two_body"),
         ("mitigation: {estimaton: two_body}", "mitigation.estimaton", "Did you mean estimation"),
         ("mitigation: two_body", "mitigation", "fields of its own"),
+        ("mitigation: {estimation: zne}", "mitigation.estimation", "observables of a sampling experiment"),
+        ("mitigation: {estimation: zne, noise_factors: [1, 2]}", "mitigation.noise_factors", "odd"),
+        (
+            "mitigation: {estimation: zne, noise_factors: [3, 5]}",
+            "mitigation.noise_factors",
+            "must be one of the factors",
+        ),
+        ("mitigation: {estimation: zne, noise_factors: [1, 3, 3]}", "mitigation.noise_factors", "named once"),
+        ("mitigation: {estimation: zne, noise_factors: [1, 11]}", "mitigation.noise_factors.1", "at most 9"),
+        ("mitigation: {estimation: zne, extrapolation: lineal}", "mitigation.extrapolation", "linear"),
+        ("mitigation: {extrapolation: richardson}", "mitigation", "only used by estimation 'zne'"),
         ("annealing: {}\nmitigation: {estimation: two_body}", "mitigation", "is for circuits"),
     ],
 )

@@ -60,10 +60,15 @@ def test_experiments_without_observables_keep_their_key():
         (
             f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0, Q1]\n",
             4,
-            "observables",
+            "observables.1",
             "no product of X, Y and Z",
         ),
-        (f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0 X0]\n", 4, "observables", "names a qubit twice"),
+        (
+            f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0 X0]\n",
+            4,
+            "observables.0",
+            "names a qubit twice",
+        ),
         (f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0 Z1, Z1 Z0]\n", 4, "observables", "named once"),
         (f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: Z0\n", 4, "observables", "brackets"),
         (

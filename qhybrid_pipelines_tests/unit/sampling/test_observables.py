@@ -106,6 +106,29 @@ def test_circuits_of_other_bases_come_after_the_series_and_those_of_z_need_none(
     assert len({one.circuit.name for one in found}) == 6
 
 
+def test_a_folded_circuit_has_the_same_state_and_so_many_times_the_gates():
+    _, sampled = random_circuit(3)
+    spec = SamplingSpec.model_validate(
+        {
+            "name": "a",
+            "circuit": {"family": "ghz", "widths": [WIDTH]},
+            "observables": ["Z0 Z1", "X0 Y2"],
+            "mitigation": {"estimation": "zne", "noise_factors": [1, 5, 3]},
+        }
+    )
+    found = list(basis_circuits(spec, [sampled]))
+    assert [(one.circuit.point, one.noise_factor) for one in found] == [(0, 1), (1, 1), (2, 3), (3, 3), (4, 5), (5, 5)]
+    references = {}
+    for one in found:
+        assert one.circuit.two_qubit_gates == 3 * one.noise_factor
+        reference = exact_reference(one.circuit.template, one.circuit.binding, WIDTH)
+        first = references.setdefault(one.observables, reference)
+        np.testing.assert_array_equal(reference.outcomes, first.outcomes)
+        np.testing.assert_allclose(reference.probabilities, first.probabilities, atol=1e-9)
+    assert len(references) == 2
+    assert len({one.circuit.template.template_id for one in found}) == 6
+
+
 def test_intervals_cover_the_exact_value_with_and_without_readout_errors():
     circuit, sampled = random_circuit(7)
     texts = ["Z0 Z1", "X0 X2 Y3", "Y1", "Z3"]
