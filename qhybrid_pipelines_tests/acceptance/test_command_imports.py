@@ -34,6 +34,7 @@ SCIENCE = (
     "networkx",
     "matplotlib",
     "pandas",
+    "botocore",
 )
 ARROW = ("numpy", "pyarrow", "duckdb")
 

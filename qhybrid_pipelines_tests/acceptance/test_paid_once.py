@@ -105,6 +105,12 @@ def test_problems_of_an_annealer() -> None:
     assert_paid_once(code, figures, 12)
 
 
+@pytest.mark.long
+def test_tasks_of_braket() -> None:
+    code, figures, _ = run("--kills", "24", "--requests", "6", "--kinds", "braket")
+    assert_paid_once(code, figures, 24)
+
+
 def test_the_naive_protocol_loses_and_pays_twice_under_the_same_judge() -> None:
     code, figures, _ = run(
         "--kills", "60", "--protocol", "naive", *("--kinds", "token", "tag_lookup", "none", "http", "sapi")

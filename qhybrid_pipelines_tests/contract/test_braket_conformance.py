@@ -145,7 +145,9 @@ def test_braket(check, tmp_path, emulator):
 BY_RESULTS = ("bit_order", "counts_answer_the_batch", "wrong_results_are_refused", "capabilities")
 
 
-@pytest.mark.parametrize("backend", [IONQ, RIGETTI, AQT])
+@pytest.mark.parametrize(
+    "backend", [IONQ, pytest.param(RIGETTI, marks=pytest.mark.long), pytest.param(AQT, marks=pytest.mark.long)]
+)
 def test_devices_of_other_vendors(backend, tmp_path, emulator):
     for check in CHECKS:
         if check.__name__.removeprefix("check_") in BY_RESULTS:

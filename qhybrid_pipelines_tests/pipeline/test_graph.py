@@ -18,7 +18,18 @@ from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas
 
 WRITTEN_DOWN = Path(__file__).with_name("graph.json")
-HEAVY = ("pennylane", "qiskit", "qiskit_aer", "mlflow", "ortools", "duckdb", "matplotlib", "pennylane_qiskit", "httpx")
+HEAVY = (
+    "pennylane",
+    "qiskit",
+    "qiskit_aer",
+    "mlflow",
+    "ortools",
+    "duckdb",
+    "matplotlib",
+    "pennylane_qiskit",
+    "httpx",
+    "botocore",
+)
 
 LOAD = f"""
 import sys

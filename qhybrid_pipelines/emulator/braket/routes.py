@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -83,7 +84,7 @@ class BraketPages:
         given = read_object(await self._signed(request))
         filters, most = _filters(given, _TASK_FILTERS), _page_size(given)
         page = given.get("nextToken")
-        if page is not None and (not isinstance(page, str) or not page.isdigit() or len(page) > 15):
+        if page is not None and (not isinstance(page, str) or not re.fullmatch("[0-9]{1,15}", page)):
             raise BraketError(400, "Validation", "nextToken does not begin a page.")
 
         def matches(job: Job) -> bool:

@@ -33,6 +33,6 @@ DEVICES = Declaration(
     sdks="amazon-braket-sdk, boto3, PennyLane, qiskit-braket-provider",
     observability="status, position in the queue, times of submission and end, reason of a failure; no cost",
     integration="an AWS account with Braket enabled, AMZN_BRAKET_OUT_S3_BUCKET, the extra `braket`",
-    evidence="conformance suite against the emulated cloud; never against the live service",
+    evidence="conformance suite against the emulated cloud, on which Amazon's own client runs; never against the live service",
     evidence_on=date(2026, 11, 30),
 )

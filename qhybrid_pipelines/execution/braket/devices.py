@@ -128,7 +128,7 @@ class Devices:
         sizes = [
             int(one["queueSize"])
             for one in waiting
-            if one.get("queue") == "QUANTUM_TASKS_QUEUE" and str(one.get("queueSize", "")).isdigit()
+            if one.get("queue") == "QUANTUM_TASKS_QUEUE" and re.fullmatch("[0-9]{1,15}", str(one.get("queueSize")))
         ]
         return BackendStatus(
             online=word == "ONLINE",
