@@ -21,6 +21,9 @@ from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.status_poller import PollResult
+from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
+from qhybrid_pipelines.control.ledger.port import JobRecord
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
 from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
@@ -35,9 +38,14 @@ TRY_AGAIN = 75
 KNOWN_EXPERIMENT = "known-00000000"
 
 
-def make_vendor(command: dict[str, Any]) -> DurableVendor:
+def make_vendor(command: dict[str, Any], name: str = "vendor") -> DurableVendor:
     facts = {name: value for name, value in command.get("vendor", {}).items() if name != "has_known_job"}
-    return DurableVendor(Path(command["home"]) / "vendor", **facts)
+    return DurableVendor(Path(command["home"]) / name, name=name, **facts)
+
+
+def find_job(ledger: SqlLedger) -> JobRecord:
+    """The job that everything is about, which is not the one that the vendor's list must show."""
+    return next(job for job in ledger.jobs() if job.experiment != KNOWN_EXPERIMENT)
 
 
 def make_dispatcher(command: dict[str, Any]) -> Dispatcher:
@@ -59,8 +67,10 @@ def make_dispatcher(command: dict[str, Any]) -> Dispatcher:
 
 
 def run_one_job(command: dict[str, Any]) -> None:
-    """The whole life of one job, as a pipeline runs it."""
+    """The whole life of one job, as a pipeline runs it; ``knows_no_wishes`` is one that sends whatever anybody wants."""
     dispatcher = make_dispatcher(command)
+    if command.get("knows_no_wishes"):
+        SubmissionProtocol._withdraw = lambda self, job: None  # the negative control
     batch = make_batch()
     job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
     [job] = dispatcher.poll([job])
@@ -87,13 +97,13 @@ def cancel_job(command: dict[str, Any]) -> None:
     ``by`` names the person who asks. ``go on`` is what a daemon does that asks for nothing of that kind itself.
     """
     home, one, how = Path(command["home"]), make_vendor(command), command.get("how")
-    vendors = {"vendor": one, "other": DurableVendor(home / "other", name="other", **command.get("vendor", {}))}
+    vendors = {"vendor": one, "other": make_vendor(command, "other")}
     ledger, raw_store = open_test_ledger(home), RawStore(home / "raw")
     dispatcher, by = Dispatcher(ledger, vendors, raw_store), command.get("by")
     if command.get("forgets_who_asked"):
         Cancellation._record_intent = lambda self, job, end, detail: job  # the negative control
     if how == "go on":
-        first = ledger.jobs()[0]
+        first = find_job(ledger)
         if one.calls("cancel"):  # it did what it was asked for, whether or not anybody heard the answer
             one.show(str(first.provider_job_id), JobState.CANCELLED)
         dispatcher.poll([first])
@@ -117,16 +127,22 @@ def cancel_job(command: dict[str, Any]) -> None:
             dispatcher.poll_due()
 
 
+def want_back(command: dict[str, Any]) -> None:
+    """The command of a person about a job of which nobody knows whether it was accepted; ``by`` names the person."""
+    dispatcher = make_dispatcher(command)
+    dispatcher.decisions.cancel(find_job(dispatcher.ledger).job_id, by=command["by"])
+
+
 def tick(command: dict[str, Any]) -> None:
     """What a daemon does every few seconds: it polls, and ends what is overdue; ``meanwhile`` is what its vendor has come to.
 
     ``knows_no_wishes`` is a daemon of before, which leaves it to persons to ask for what they wanted.
     """
     home, one = Path(command["home"]), make_vendor(command)
-    vendors = {"vendor": one, "other": DurableVendor(home / "other", name="other", **command.get("vendor", {}))}
+    vendors = {"vendor": one, "other": make_vendor(command, "other")}
     ledger = open_test_ledger(home)
     dispatcher = Dispatcher(ledger, vendors, RawStore(home / "raw"))
-    first = ledger.jobs()[0]
+    first = find_job(ledger)
     if one.calls("cancel"):  # it did what it was asked for, whether or not anybody heard the answer
         one.show(str(first.provider_job_id), JobState.CANCELLED)
     elif "meanwhile" in command:
@@ -136,7 +152,8 @@ def tick(command: dict[str, Any]) -> None:
     dispatcher.poll_due()
     dispatcher.expire_due()
     for job in ledger.jobs(states=[JobState.COMPLETED, JobState.FETCHED]):
-        dispatcher.collect(job.job_id, make_batch())
+        if job.experiment != KNOWN_EXPERIMENT:
+            dispatcher.collect(job.job_id, make_batch())
 
 
 def spend_budget(command: dict[str, Any]) -> None:
@@ -172,6 +189,7 @@ def perform(command: dict[str, Any]) -> int:
             "life": run_one_job,
             "many": run_many_jobs,
             "take_back": cancel_job,
+            "want_back": want_back,
             "tick": tick,
             "spender": spend_budget,
             "naive": submit_naively,

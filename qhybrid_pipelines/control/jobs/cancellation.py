@@ -6,7 +6,8 @@ which may lose the race against its completion; then its result counts. So nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,16 +15,17 @@ from typing import Any
 from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls, poll_breaker_name
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
+from qhybrid_pipelines.control.jobs.job_ids import next_job_id
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
 from qhybrid_pipelines.control.jobs.status_changes import open_wish
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol, next_job_id
+from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, UNCANCELLED, Event, next_state
+from qhybrid_pipelines.control.ledger.lifecycle import OPEN, UNCANCELLED, WISH_MAY_WAIT, Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
 from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError
+from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, QHybridError
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CancelOutcome
@@ -76,8 +78,10 @@ class Cancellation:
             ProviderError: the provider could not be reached.
         """
         fields: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
+        if end is Event.CANCEL:
+            job = self._record_wish(job, detail)
         if job.state in NOT_ACKNOWLEDGED:
-            with self._protocol.job_lock(job.job_id):
+            with self._lock_or_wish(job, end, detail):
                 job = self._context.ledger.job(job.job_id)
                 if job.state is JobState.SUBMITTING:
                     job = self._protocol.settle_unacknowledged(job)
@@ -93,12 +97,28 @@ class Cancellation:
                 job = self._record_intent(job, end, detail)
             return self._request_cancel(job, end, **fields) if job.state in OPEN else job
 
+    def _record_wish(self, job: JobRecord, detail: Mapping[str, Any] | None) -> JobRecord:
+        """Write that a person wants a job back of which nobody knows yet whether its provider has it."""
+        return self._record_intent(job, Event.CANCEL, detail) if job.state is JobState.SUBMITTING else job
+
+    @contextmanager
+    def _lock_or_wish(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> Iterator[None]:
+        """Hold the lock of a job; where whoever is submitting it keeps it for too long, a person's wish is written all the same."""
+        try:
+            with self._protocol.job_lock(job.job_id):
+                yield
+        except LockBusy:
+            if end is Event.CANCEL:
+                self._record_wish(self._context.ledger.job(job.job_id), detail)
+            raise
+
     def intend(self, jobs: Sequence[JobRecord], detail: Mapping[str, Any]) -> None:
         """Write in one transaction that jobs are to be cancelled, before the first of their providers is asked.
 
         A process that dies while it asks them one by one leaves no job behind: `carry_out` asks for the others.
         """
-        events = self._context.ledger.histories([job.job_id for job in jobs if job.state in UNCANCELLED])
+        recorded = UNCANCELLED | {JobState.SUBMITTING}
+        events = self._context.ledger.histories([job.job_id for job in jobs if job.state in recorded])
         steps = [
             Transition.single(
                 job, Event.INTEND_CANCEL, self._context.clock.now(), detail={"purpose": Event.CANCEL} | dict(detail)
@@ -112,9 +132,11 @@ class Cancellation:
         """Ask for what somebody wanted cancelled, where the process that was to ask for it has died; each wish once.
 
         The jobs are polled first, so that a result that came meanwhile counts. What goes wrong is a problem of the result, and
-        the next round tries again. Deadlines are left to `expire_all`, because clocks have a say in those.
+        the next round tries again. Deadlines are left to `expire_all`, because clocks have a say in those. A job that was being
+        submitted is looked up first, and ends where its provider does not have it; nothing is sent.
         """
         total = PollResult()
+        self._withdraw_unaccepted(total)
         wanted = self._context.ledger.jobs(states=UNCANCELLED, cancel_intended=True)
         for name, group in group_by_provider(wanted).items():
             if blocks_calls(self._context.ledger.breaker(poll_breaker_name(name)), self._context.time.present()):
@@ -133,6 +155,45 @@ class Cancellation:
                 if job != before:
                     total.jobs[job.job_id] = job
         return total
+
+    def _withdraw_unaccepted(self, total: PollResult) -> None:
+        """Look for jobs that somebody wants back and of which nobody knew whether their provider has them; note what changed."""
+        for before in self._context.ledger.jobs(states=WISH_MAY_WAIT - UNCANCELLED, cancel_intended=True):
+            if blocks_calls(
+                self._context.ledger.breaker(poll_breaker_name(before.provider)), self._context.time.present()
+            ):
+                continue
+            try:
+                job = self._withdraw(before.job_id)
+            except Ambiguous:
+                continue  # it may still be accepted; a later round knows
+            except QHybridError as error:
+                total.problems.append(error)
+                continue
+            if job != before:
+                total.jobs[job.job_id] = job
+
+    def _withdraw(self, job_id: str) -> JobRecord:
+        """End a job that somebody wants back and that its provider does not have, unless it is just being submitted.
+
+        Raises:
+            Ambiguous: nobody can tell yet.
+        """
+        ledger = self._context.ledger
+        try:
+            with ledger.job_lock(job_id, timeout_seconds=0.0):
+                job = ledger.job(job_id)
+                wish = open_wish(ledger.events(job_id)) if job.state in WISH_MAY_WAIT - UNCANCELLED else None
+                if wish is None:
+                    return job
+                if job.state is JobState.SUBMITTING:
+                    job = self._protocol.settle_unacknowledged(job, wait=False)
+                if job.state is not JobState.APPROVED:
+                    return job
+                failpoint("cancel.withdrawn")
+                return self._context.advance_or_reload(job, wish[0], detail=wish[1])
+        except LockBusy:
+            return ledger.job(job_id)
 
     def _carry_out_one(self, job_id: str) -> JobRecord:
         """Ask for one job, unless whoever wanted it is just doing that."""

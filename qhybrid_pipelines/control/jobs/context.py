@@ -162,6 +162,21 @@ class JobContext:
         """
         return self.ledger.advance(Transition.single(job, event, self.clock.now(), **fields))
 
+    def advance_locked(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
+        """Let a job whose lock this process holds take one step, although a wish to cancel it may have been noted meanwhile.
+
+        Raises:
+            StaleJob: something else has changed about the job since it was read; nothing was written.
+        """
+        while True:
+            try:
+                return self.advance(job, event, **fields)
+            except StaleJob:
+                current = self.ledger.job(job.job_id)
+                if (current.state, current.token) != (job.state, job.token) or current.version == job.version:
+                    raise
+                job = current
+
     def advance_or_reload(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
         """Let a job take one step now; where somebody else was quicker, return what they made of it."""
         return self.write_or_reload(Transition.single(job, event, self.clock.now(), **fields))

@@ -18,13 +18,15 @@ token again. Where nobody can tell, the job is left in SUBMIT_UNKNOWN, for a per
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
+from qhybrid_pipelines.control.jobs.job_ids import token_for
+from qhybrid_pipelines.control.jobs.status_changes import open_wish
+from qhybrid_pipelines.control.jobs.submission_events import SENT_AT, doubted_refusal, error_detail, sent_at
 from qhybrid_pipelines.control.jobs.token_search import (
     LISTING_LAG_FACTOR,
     Found,
@@ -33,57 +35,15 @@ from qhybrid_pipelines.control.jobs.token_search import (
     other_home_problem,
     other_homes_jobs,
 )
-from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
-from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, Outcome, Transition
+from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Outcome, StaleJob, Transition
 from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
-from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled
+from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled
 from qhybrid_pipelines.core.failpoints import failpoint
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import JobRef
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
-
-#: In the detail of an intent, and of a doubted answer: when it was really written, where the ledger has a later time for it.
-SENT_AT = "sent_at"
-
-
-def job_id_for(batch: Batch, run_number: int = 1) -> str:
-    """Return the id of a batch's job: ``j`` and 16 hex digits; the same experiment, backend and payload, the same id.
-
-    What counts is the backend that was asked for, wherever the work runs: asking again finds it, and pays nothing.
-    """
-    return _job_id(batch.experiment, batch.backend, batch.payload_sha256, run_number)
-
-
-def token_for(job_id: str, attempt: int, *, tenant: str, backend: str) -> str:
-    """Return the idempotency key of an attempt: opaque, 32 hex digits, which every known provider accepts.
-
-    It follows from tenant, experiment, backend, payload and attempt (the job's id stands for the middle ones), and from
-    nothing of the home: a copy and a restored backup look for what was sent under the same token. Two tenants share none.
-    """
-    return sha256_hex(canonical_json(["token", tenant, backend, job_id, attempt]))[:32]
-
-
-def error_detail(error: ProviderError) -> dict[str, Any]:
-    """Return what the ledger notes about a provider's refusal or failure."""
-    return {"phase": error.phase, "class": type(error).__name__, "retryable": error.retryable}
-
-
-def job_ids_for(batch: Batch) -> Iterator[str]:
-    """Yield the ids of a batch's first, second, third job, without end."""
-    payload = batch.payload_sha256
-    return (_job_id(batch.experiment, batch.backend, payload, run_number) for run_number in itertools.count(1))
-
-
-def next_job_id(job: JobRecord) -> str:
-    """Return the id of the job that takes over the work of ``job``: the next one of the same request."""
-    return _job_id(job.experiment, job.requested_backend, job.payload_sha256, job.run_number + 1)
-
-
-def _job_id(experiment: str, requested_backend: str, payload_sha256: str, run_number: int) -> str:
-    text = f"{experiment}|{requested_backend}|{payload_sha256}"
-    return "j" + sha256_hex(text if run_number == 1 else f"{text}|{run_number}")[:16]
 
 
 class SubmissionProtocol:
@@ -131,6 +91,10 @@ class SubmissionProtocol:
             if job.state in (JobState.APPROVED, JobState.SUBMITTING):
                 self._context.check_untouched(job)
             if job.state is JobState.APPROVED:
+                # A job that was sent before may have been wanted back meanwhile.
+                was_sent = job.outcome in (Outcome.DEFERRED, Outcome.NOT_ACCEPTED)
+                if was_sent and (withdrawn := self._withdraw(job)) is not None:
+                    return withdrawn
                 job = pre_submit_check(job)
                 if job.state is not JobState.APPROVED:
                     return job
@@ -140,8 +104,13 @@ class SubmissionProtocol:
                 return self._recover(job, batch, provider)
             return job
 
-    def settle_unacknowledged(self, job: JobRecord) -> JobRecord:
+    def settle_unacknowledged(self, job: JobRecord, *, wait: bool = True) -> JobRecord:
         """Find out what became of a submission that was never acknowledged, without sending anything.
+
+        Args:
+            job: SUBMITTING; its lock is held.
+            wait: until a job that was accepted this very moment has to be listed; else a list that is read too early
+                proves nothing, and the next call may know more.
 
         Returns:
             The job as SUBMITTED, APPROVED (the provider does not have it) or SUBMIT_UNKNOWN (it cannot tell).
@@ -149,8 +118,37 @@ class SubmissionProtocol:
         Raises:
             Ambiguous: it may still be accepted; the job stays SUBMITTING.
         """
-        settled = self._settle_from_listing(job)
-        return self._context.advance(job, Event.CONFIRM_ABSENT) if settled is None else settled
+        is_final = wait or self._must_be_listed(job)
+        settled = self._settle_from_listing(job, wait=wait)
+        if settled is not None:
+            return settled
+        if not is_final:
+            raise Ambiguous(f"job {job.job_id} may have been accepted, and its provider may not list it yet")
+        return self._context.advance_locked(self._context.ledger.job(job.job_id), Event.CONFIRM_ABSENT)
+
+    def _must_be_listed(self, job: JobRecord) -> bool:
+        """Tell whether a job is listed by now if it was accepted, as late as its provider may have done so."""
+        capabilities = self._context.capabilities(job.backend)
+        seconds = capabilities.acceptance_seconds + LISTING_LAG_FACTOR * capabilities.listing_lag_seconds
+        seconds += self._context.time.margin_seconds(job.provider, seconds)
+        sent = sent_at(job, self._context.ledger.events(job.job_id))
+        return self._context.time.present() >= sent + timedelta(seconds=seconds)
+
+    def _withdraw(self, job: JobRecord) -> JobRecord | None:
+        """Let a wish to cancel count before anything is sent: return the job as it stands then, None where there is no wish.
+
+        Raises:
+            Ambiguous: it may still be accepted; nothing is sent again.
+        """
+        wish = open_wish(self._context.ledger.events(job.job_id))
+        if wish is None:
+            return None
+        if job.state is JobState.SUBMITTING:
+            job = self.settle_unacknowledged(job)
+        if job.state is not JobState.APPROVED:
+            return job  # its provider has it, and the next round of polls asks for it; or a person has to find out
+        failpoint("submit.withdrawn")
+        return self._context.advance(job, Event.CANCEL, detail=wish[1])
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
         """Keep everybody else from submitting this job."""
@@ -239,6 +237,8 @@ class SubmissionProtocol:
             Throttled: the provider has asked to come back later, and does not have the job.
         """
         job = self._context.ledger.job(job.job_id)
+        if (withdrawn := self._withdraw(job)) is not None:
+            return withdrawn
         dedupe = self._context.capabilities(job.backend).dedupe
         refusal = doubted_refusal(self._context.ledger.events(job.job_id))
         # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for. A refusal would be believed.
@@ -248,22 +248,27 @@ class SubmissionProtocol:
         if refusal is not None:
             return self._believe(job, refusal)
         if dedupe == "tag_lookup":
-            job = self._record_resubmission(job)
+            try:
+                job = self._record_resubmission(job)
+            except StaleJob:  # somebody wants it back, and has said so a moment ago
+                return self._recover(job, batch, provider)
         return self._send(job, batch, provider)
 
-    def _settle_from_listing(self, job: JobRecord, *, is_merged_when_sent_again: bool = False) -> JobRecord | None:
+    def _settle_from_listing(
+        self, job: JobRecord, *, wait: bool = True, is_merged_when_sent_again: bool = False
+    ) -> JobRecord | None:
         """Return the job as SUBMITTED or SUBMIT_UNKNOWN; None where its provider is known not to have it, and not to get it.
 
-        Unless it is merged when it is sent again, wait first until even a job that was accepted this very moment has to be listed.
+        Unless it is merged when it is sent again, and with ``wait``, wait first until even a job that was accepted this very moment has to be listed.
 
         Raises:
             Ambiguous: it may still be accepted.
         """
         capabilities = self._context.capabilities(job.backend)
         if capabilities.dedupe == "none":
-            return self._context.advance(job, Event.MARK_UNKNOWN)
+            return self._context.advance_locked(job, Event.MARK_UNKNOWN)
         lag_seconds = LISTING_LAG_FACTOR * capabilities.listing_lag_seconds
-        if lag_seconds and not is_merged_when_sent_again:
+        if lag_seconds and wait and not is_merged_when_sent_again:
             self._context.clock.sleep(lag_seconds)
         failpoint("recover.before_look_up")
         found = self._search.in_doubt(job)
@@ -272,7 +277,7 @@ class SubmissionProtocol:
             return self._acknowledge(job, found.own, Event.ADOPT)
         if found.other is not None:
             problem = other_home_problem(job, found)
-            return self._context.advance(job, Event.MARK_UNKNOWN, detail=other_home_detail(found), error=problem)
+            return self._context.advance_locked(job, Event.MARK_UNKNOWN, detail=other_home_detail(found), error=problem)
         merges_tokens = capabilities.dedupe == "token"
         if is_merged_when_sent_again or (merges_tokens and not capabilities.acceptance_seconds):
             return None
@@ -283,7 +288,7 @@ class SubmissionProtocol:
             f"its provider lists no job with token {job.token}, and none of those either that it has accepted before on "
             f"'{job.backend}', so the list proves nothing. Look at the provider's own page"
         )
-        return self._context.advance(job, Event.MARK_UNKNOWN, error=problem, detail={"no_known_job": True})
+        return self._context.advance_locked(job, Event.MARK_UNKNOWN, error=problem, detail={"no_known_job": True})
 
     def _believe(self, job: JobRecord, refusal: Mapping[str, Any]) -> JobRecord:
         """Record a refusal whose token is not at the provider.
@@ -294,8 +299,8 @@ class SubmissionProtocol:
         if refusal["class"] == Rejected.__name__:
             rejected = Rejected(refusal["message"])
             rejected.add_call(job.provider, refusal["phase"])
-            return self._context.advance(job, Event.REJECT, error=str(rejected), detail=error_detail(rejected))
-        self._context.advance(job, Event.RETRY_LATER, detail=dict(refusal))
+            return self._context.advance_locked(job, Event.REJECT, error=str(rejected), detail=error_detail(rejected))
+        self._context.advance_locked(job, Event.RETRY_LATER, detail=dict(refusal))
         raise Throttled(refusal["message"], retry_after_seconds=refusal.get("retry_after_seconds"))
 
     def _check_acceptance_over(self, job: JobRecord) -> JobRecord:
@@ -313,7 +318,7 @@ class SubmissionProtocol:
         if self._context.time.is_ahead(sent) and (present := self._context.time.true_present(job.provider)) is not None:
             # A clock that was wrong, or was set at that very moment, has dated it. It was sent before now, and that counts.
             detail = dict(doubted_refusal(events) or {}) | {SENT_AT: present.isoformat()}
-            job, sent = self._context.advance(job, Event.DOUBT_ANSWER, detail=detail), present
+            job, sent = self._context.advance_locked(job, Event.DOUBT_ANSWER, detail=detail), present
         over = sent + window
         if self._context.time.present() < over:
             refusal = doubted_refusal(events)
@@ -351,7 +356,7 @@ class SubmissionProtocol:
                 return self._record_refusal(job, error)
             after = {"retry_after_seconds": error.retry_after_seconds} if isinstance(error, Throttled) else {}
             detail = error_detail(error) | after | {"message": error.message} | self._misdated(job)
-            self._context.advance(job, Event.DOUBT_ANSWER, detail=detail)
+            self._context.advance_locked(job, Event.DOUBT_ANSWER, detail=detail)
             failpoint("submit.doubted")
             problem = f"{error.message.rstrip('.')}. It may have been accepted all the same: its token is looked up"
             raise Ambiguous(problem) from None
@@ -365,34 +370,13 @@ class SubmissionProtocol:
             Throttled: it is one for now.
         """
         if isinstance(error, Rejected):
-            return self._context.advance(job, Event.REJECT, error=str(error), detail=error_detail(error))
+            return self._context.advance_locked(job, Event.REJECT, error=str(error), detail=error_detail(error))
         after = {"message": str(error), "retry_after_seconds": error.retry_after_seconds}
-        self._context.advance(job, Event.RETRY_LATER, detail=error_detail(error) | after)
+        self._context.advance_locked(job, Event.RETRY_LATER, detail=error_detail(error) | after)
         raise error
 
     def _acknowledge(self, job: JobRecord, ref: JobRef, event: Event) -> JobRecord:
         detail = {"adopted": True} if event is Event.ADOPT else None
-        acknowledged = self._context.advance(job, event, detail=detail, provider_job_id=ref.provider_job_id)
+        acknowledged = self._context.advance_locked(job, event, detail=detail, provider_job_id=ref.provider_job_id)
         failpoint("submit.acknowledged")
         return acknowledged
-
-
-def doubted_refusal(events: Sequence[EventRecord]) -> Mapping[str, Any] | None:
-    """Return what the ledger notes about a refusal of the last submission that is doubted; None where there is none."""
-    for event in reversed(events):
-        detail = event.detail or {}
-        if event.event == EVENT_NAMES[Event.DOUBT_ANSWER] and "class" in detail:
-            return {name: value for name, value in detail.items() if name != SENT_AT}
-        if event.event == EVENT_NAMES[Event.SUBMIT]:
-            return None
-    return None
-
-
-def sent_at(job: JobRecord, events: Sequence[EventRecord]) -> datetime:
-    """Return when a job was last sent, by the clock that a window is measured with."""
-    for event in reversed(events):
-        if noted := (event.detail or {}).get(SENT_AT):
-            return min(datetime.fromisoformat(noted), job.updated_at)
-        if event.event == EVENT_NAMES[Event.SUBMIT]:
-            break
-    return job.updated_at

@@ -13,16 +13,11 @@ from qhybrid_pipelines.control.jobs.admission import Admission, AdmissionControl
 from qhybrid_pipelines.control.jobs.approval import price_transition
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import deadline_for, is_overdue
+from qhybrid_pipelines.control.jobs.job_ids import job_id_for, job_ids_for, next_job_id, token_for
 from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.spending import WARNING, budget_warning, check_quotes
-from qhybrid_pipelines.control.jobs.submission_protocol import (
-    SubmissionProtocol,
-    error_detail,
-    job_id_for,
-    job_ids_for,
-    next_job_id,
-    token_for,
-)
+from qhybrid_pipelines.control.jobs.submission_events import error_detail
+from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Plan, Transition
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit

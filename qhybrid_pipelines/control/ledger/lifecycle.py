@@ -166,9 +166,11 @@ class Event(StrEnum):
     INTEND_CANCEL = "intend_cancel"
     """The provider is asked to cancel next; the purpose (cancel, expire, reroute) is kept, and who asked.
 
-    By: the cancellation, right before the call, so that a crash loses neither.
+    By: the cancellation, right before the call, so that a crash loses neither; for a job that is being submitted, or of which
+    nobody knows yet whether it was accepted, as soon as a person wants it back.
 
-    Next: REQUEST_CANCEL, CANCEL_TOO_LATE, or the end that was wanted; where that process died, the next round of polls asks.
+    Next: REQUEST_CANCEL, CANCEL_TOO_LATE, or the end that was wanted; where that process died, the next round of polls asks. A
+    submission is never sent again after it: CANCEL where the provider does not have the job.
     """
     REQUEST_CANCEL = "request_cancel"
     """The provider was asked to cancel and has not decided yet.
@@ -249,6 +251,7 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.SUBMITTING, _E.ACKNOWLEDGE): _S.SUBMITTED,
         (_S.SUBMITTING, _E.ADOPT): _S.SUBMITTED,
         (_S.SUBMITTING, _E.DOUBT_ANSWER): _S.SUBMITTING,
+        (_S.SUBMITTING, _E.INTEND_CANCEL): _S.SUBMITTING,
         (_S.SUBMITTING, _E.RETRY_LATER): _S.APPROVED,
         (_S.SUBMITTING, _E.CONFIRM_ABSENT): _S.APPROVED,
         (_S.SUBMITTING, _E.MARK_UNKNOWN): _S.SUBMIT_UNKNOWN,
@@ -307,6 +310,9 @@ OPEN = frozenset({JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobStat
 
 #: States in which a provider holds the job and was not asked, as far as the ledger knows, to let go of it.
 UNCANCELLED = OPEN - {JobState.CANCELLING}
+
+#: States in which somebody may have wanted a job back without an answer: the provider was not asked, or may not have the job.
+WISH_MAY_WAIT = UNCANCELLED | {JobState.SUBMITTING, JobState.APPROVED}
 
 #: States in which nobody waits for a provider or a person any more: the result is available, or there will be none.
 SETTLED = ENDED_WITHOUT_RESULT | {JobState.COMPLETED, JobState.FETCHED, JobState.VERIFIED}

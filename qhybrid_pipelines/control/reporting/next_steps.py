@@ -20,8 +20,9 @@ UNNAMED_BACKEND = (
 
 #: About a job that somebody meant to have cancelled, or taken elsewhere, when the provider has not been asked.
 CANCELLATION_WAITS = (
-    "Its cancellation waits: whoever wanted it was cut off before the provider was asked. The next tick of the sensor qpu_poll "
-    "asks (`make ui`); `qhybrid jobs cancel JOB` asks now."
+    "Its cancellation waits: whoever wanted it was cut off before the provider was asked, or nobody knows yet whether the "
+    "provider has the job. It is not sent again. The next tick of the sensor qpu_poll asks (`make ui`); `qhybrid jobs cancel JOB` "
+    "asks now."
 )
 
 _SENTENCES = {

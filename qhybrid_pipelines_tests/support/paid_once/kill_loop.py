@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for
+from qhybrid_pipelines.control.jobs.job_ids import job_id_for
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.core import provider_time
 from qhybrid_pipelines.core.job_states import JobState

@@ -8,7 +8,7 @@ import pytest
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.jobs.submission_protocol import job_id_for, token_for
+from qhybrid_pipelines.control.jobs.job_ids import job_id_for, token_for
 from qhybrid_pipelines.control.ledger.port import JobRecord, Outcome
 from qhybrid_pipelines.core.errors import (
     Ambiguous,

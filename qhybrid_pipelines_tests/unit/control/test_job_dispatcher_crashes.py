@@ -45,6 +45,8 @@ IN_RECOVERY = ("recover.before_look_up", "recover.looked_up")
 #: Passed by a first submission to a provider that lists tokens, and by one whose refusal is doubted.
 BEFORE_SENDING, IN_DOUBT = ("submit.before_look_up",), ("submit.doubted",)
 IN_CANCELLATION = ("cancel.before_call", "cancel.answered", "cancel.left", "collect.stored_late")
+#: Between a wish to cancel and the end of a job that was never accepted; `jobs/test_cancellation_wishes.py` dies there.
+IN_WITHDRAWAL = ("submit.withdrawn", "cancel.withdrawn")
 FAULTS = ("none", "throttled", "ambiguous_before", "ambiguous_after", "rejected_after", "throttled_after")
 #: What the vendor does to the first submissions, in this order.
 TROUBLES = (
@@ -116,7 +118,7 @@ def test_the_list_of_places_is_complete() -> None:
     named = {
         name for file in folder.glob("**/*.py") for name in re.findall(r'failpoint\("([^"]+)"\)', file.read_text())
     }
-    places = (*ON_THE_WAY, *BEFORE_SENDING, *IN_DOUBT, *IN_RECOVERY, *IN_CANCELLATION)
+    places = (*ON_THE_WAY, *BEFORE_SENDING, *IN_DOUBT, *IN_RECOVERY, *IN_CANCELLATION, *IN_WITHDRAWAL)
     assert named == {name for name in places if not name.startswith("vendor.")}
 
 

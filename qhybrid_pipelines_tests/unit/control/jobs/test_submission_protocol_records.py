@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.submission_protocol import token_for
+from qhybrid_pipelines.control.jobs.job_ids import token_for
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Throttled
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
