@@ -7,12 +7,18 @@ wait for none whose process is gone. A process on another machine cannot be aske
 
 A run that Dagster starts again takes over the tags of its parent, the name of the dead process among them. It means
 nothing until the new process has written its own.
+
+A run that waits in the queue of a cluster has no process yet, for as long as the queue is; whether it waits there still is asked of the
+launcher, where that can say.
 """
 
+import time
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.launcher import WorkerStatus
 
+from qhybrid_pipelines.core.errors import EnvironmentFailure
 from qhybrid_pipelines.core.processes import is_on_this_machine, process_has_ended, process_name
 from qhybrid_pipelines.defs.heartbeats import SILENCE_SECONDS, Listener, beat_file
 from qhybrid_pipelines.defs.run_tags import PROCESS_TAG, read_tag
@@ -25,6 +31,9 @@ NOT_ENDED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 BEGUN = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+
+#: A launcher may need that long until the cluster knows a run.
+LAUNCH_SECONDS = 300.0
 
 _LISTENER = Listener()
 
@@ -47,6 +56,7 @@ def end_orphans(instance: dg.DagsterInstance, locks: Path | None = None, listene
         for run in instance.get_runs(dg.RunsFilter(statuses=NOT_ENDED))
         if (process_has_ended(read_tag(run.tags, PROCESS_TAG)) and not _is_inherited(instance, run))
         or (locks is not None and _has_vanished(run, locks, listener or _LISTENER))
+        or _never_began(instance, run)
     ]
     for run in orphans:
         instance.report_run_failed(
@@ -61,6 +71,24 @@ def _has_vanished(run: dg.DagsterRun, locks: Path, listener: Listener) -> bool:
     if run.status not in BEGUN or is_on_this_machine(read_tag(run.tags, PROCESS_TAG)):
         return False
     return listener.silence_seconds(beat_file(locks, run.run_id)) > SILENCE_SECONDS
+
+
+def _never_began(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Tell whether a run was handed to a cluster that has no worker for it, or none any more."""
+    launcher = instance.run_launcher
+    if run.status is not dg.DagsterRunStatus.STARTING or not launcher.supports_check_run_worker_health:
+        return False
+    try:
+        status = launcher.check_run_worker_health(run).status
+    except EnvironmentFailure:  # the cluster does not answer, and nobody knows
+        return False
+    if status is WorkerStatus.NOT_FOUND:
+        launched = instance.get_run_stats(run.run_id).launch_time
+        lost = launched is not None and time.time() - launched > LAUNCH_SECONDS
+    else:
+        lost = status is WorkerStatus.FAILED
+    now = instance.get_run_by_id(run.run_id)  # its worker may have begun, and ended, since the list was read
+    return lost and now is not None and now.status is dg.DagsterRunStatus.STARTING
 
 
 def _is_inherited(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

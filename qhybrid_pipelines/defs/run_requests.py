@@ -11,7 +11,14 @@ from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.defs.partitions import execution_key
 from qhybrid_pipelines.defs.principals import principal_tags
 from qhybrid_pipelines.defs.run_history import RunHistory
-from qhybrid_pipelines.defs.run_tags import PRINCIPAL_TAG, label_tags, partition_text, priority_tags, stage_tags
+from qhybrid_pipelines.defs.run_tags import (
+    PRINCIPAL_TAG,
+    label_tags,
+    partition_text,
+    pool_tags,
+    priority_tags,
+    stage_tags,
+)
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.label_store import read_labels
 from qhybrid_pipelines.storage.requesters import first_rounds_requester
@@ -44,7 +51,10 @@ def make_run_requests(
             dg.RunRequest(
                 run_key=f"{first.job}|{len(batch.stages)}|{sha256_hex(occasion)}",
                 job_name=JOB_NAMES[first.job],
-                tags=batch.tags | priority_tags(first) | {PRINCIPAL_TAG: requesters[first]},
+                tags=batch.tags
+                | priority_tags(first)
+                | pool_tags(first, is_immediate=open_workspace.control_plane.is_immediate)
+                | {PRINCIPAL_TAG: requesters[first]},
             )
         )
     return requests
@@ -69,6 +79,7 @@ def make_run_request(stage: Stage, open_workspace: Workspace, *, retry: str = ""
         partition_key=partition,
         tags=stage_tags(stage)
         | priority_tags(stage)
+        | pool_tags(stage, is_immediate=open_workspace.control_plane.is_immediate)
         | label_tags(read_labels(open_workspace.home, stage.experiment))
         | {PRINCIPAL_TAG: _requester(stage, open_workspace)},
     )

@@ -7,7 +7,7 @@ they can still be searched for. What is not news to a person has that prefix.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,8 @@ OWNER_TAG, LABELS_TAG = f"{PREFIX}owner", f"{PREFIX}tags"
 STOPPED_BY_TAG, STOPPED_AT_TAG = f"{PREFIX}stopped_by", f"{PREFIX}stopped_at"
 PROCESS_TAG = f"{PREFIX}process"
 PRINCIPAL_TAG = f"{PREFIX}principal"
+#: Whose limit of runs at once a run counts towards, where dagster.yaml sets one.
+POOL_TAG, LOCAL_POOL = f"{PREFIX}pool", "local"
 #: Of a run that does stages of several experiments: which stage, and the partitions, one a line.
 BATCH_TAG, BATCH_OF_TAG = f"{PREFIX}batch", f"{PREFIX}partitions"
 #: Dagster's own: which partition a run is of, and which of the runs that wait begins first.
@@ -58,6 +60,8 @@ PRIORITIES: Mapping[str, int] = {
     "sample": 1,
     "score": 2,
 }
+#: Stages whose jobs run in their own process, or are sent to a provider.
+SENDING = frozenset({"execute", "sample", "submit", "infer"})
 
 
 def read_tag(tags: Mapping[str, str], name: str) -> str:
@@ -79,6 +83,13 @@ def stage_tags(stage: Stage) -> dict[str, str]:
 def priority_tags(stage: Stage) -> dict[str, str]:
     """Return the tag that says how early a stage begins among the runs that wait; Dagster's default is 0."""
     return {PRIORITY_TAG: str(PRIORITIES[stage.job])} if PRIORITIES[stage.job] else {}
+
+
+def pool_tags(stage: Stage, *, is_immediate: Callable[[str], bool]) -> dict[str, str]:
+    """Return the tag that counts a run among those that simulate here, or that send to one provider; none for what does neither."""
+    if stage.backend is None or stage.job not in SENDING:
+        return {}
+    return {POOL_TAG: LOCAL_POOL if is_immediate(stage.backend) else stage.backend.partition(":")[0]}
 
 
 def label_tags(labels: Labels) -> dict[str, str]:

@@ -42,7 +42,11 @@ pytestmark = [pytest.mark.acceptance]
 #: Pages whose commands a test of their own goes through from end to end: acceptance/test_docs_ways.py.
 ELSEWHERE = {"ways.md"}
 #: Files whose tests run commands of pages.
-HERE = [Path(__file__), Path(__file__).with_name("test_docs_runbook_run.py")]
+HERE = [
+    Path(__file__),
+    Path(__file__).with_name("test_docs_runbook_run.py"),
+    ROOT / "qhybrid_pipelines_tests" / "engines" / "test_slurm_page.py",
+]
 
 
 @pytest.fixture

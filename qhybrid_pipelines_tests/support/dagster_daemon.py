@@ -19,18 +19,23 @@ PAUSES = {"QHYBRID_SENSOR_SECONDS": "1", "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTE
 class DaemonProcess:
     """A folder as a checkout is one for Dagster, with its state under ``data``, and a daemon that comes and goes.
 
+    Args:
+        folder: to be made.
+        environment: of all its processes, beside what the test has itself.
+        settings: the dagster.yaml, as a path in the checkout.
+
     Attributes:
         folder: of ``dagster.yaml`` and ``workspace.yaml``.
         home: ``data`` in it.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], settings: str = "dagster.yaml") -> None:
         self.folder, self.home = folder, folder / "data"
         self.home.mkdir(parents=True)
-        settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-        settings["run_monitoring"] |= {"poll_interval_seconds": 1, "free_slots_after_run_end_seconds": 1}
-        settings["run_queue"] = {"dequeue_interval_seconds": 1}
-        (folder / "dagster.yaml").write_text(yaml.safe_dump(settings))
+        read = yaml.safe_load((ROOT / settings).read_text())
+        read["run_monitoring"] |= {"poll_interval_seconds": 1, "free_slots_after_run_end_seconds": 1}
+        read["run_queue"] = {"dequeue_interval_seconds": 1}
+        (folder / "dagster.yaml").write_text(yaml.safe_dump(read))
         (folder / "workspace.yaml").write_text((ROOT / "workspace.yaml").read_text())
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DAGSTER", "QHYBRID", "IONQ"))}
         own = {"DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT)}

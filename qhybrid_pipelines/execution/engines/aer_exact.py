@@ -6,7 +6,6 @@ exact, and sampled per point, so results do not depend on chunking or threads.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +24,7 @@ from qhybrid_pipelines.execution.engines.aer import (
     prepare_circuit,
 )
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
+from qhybrid_pipelines.execution.engines.threads import usable_cores
 from qhybrid_pipelines.execution.sampling import sample_rows
 
 #: Probabilities that Aer returns at once: 32 MiB.
@@ -62,7 +62,7 @@ def exact_probabilities(batch: CircuitBatch, prepared: PreparedCircuit) -> Itera
     """
     from qiskit_aer import AerSimulator
 
-    simulator = AerSimulator(method="statevector", max_parallel_experiments=os.cpu_count() or 1)
+    simulator = AerSimulator(method="statevector", max_parallel_experiments=usable_cores())
     circuit = prepared.circuit.copy()
     circuit.save_probabilities(list(measured_qubits(batch.template.text) or ()))
     block = max(1, BLOCK_PROBABILITIES >> batch.template.n_qubits)

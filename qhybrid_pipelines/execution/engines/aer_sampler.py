@@ -8,7 +8,6 @@ not for the same points split over other batches.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +20,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_from_points
 from qhybrid_pipelines.execution.engines.aer import aer_version, prepare_circuit, text_problem
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
+from qhybrid_pipelines.execution.engines.threads import usable_cores
 from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 #: Raised with every change that can move a count.
@@ -52,7 +52,7 @@ class AerSampler:
 
         prepared, compile_seconds = prepare_circuit(batch.template, keep_measurements=True)
         begin = time.perf_counter()
-        options = {"backend_options": {"max_parallel_experiments": os.cpu_count() or 1}}
+        options = {"backend_options": {"max_parallel_experiments": usable_cores()}}
         values = prepared.values(batch.bindings)
         shots = np.empty((batch.points, batch.repetitions, batch.shots), dtype=np.uint64)
         for part_slice in _split_calls(batch):

@@ -28,6 +28,7 @@ from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ibm import job_listing
+from qhybrid_pipelines.execution.ibm.allocations import allocated_devices
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, Params, RuntimeClient
 from qhybrid_pipelines.execution.ibm.codecs import encoder
@@ -63,7 +64,7 @@ ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
 
 
 class Service:
-    """The backends that QISKIT_IBM_BACKENDS names, where there is a key."""
+    """The backends that QISKIT_IBM_BACKENDS names, or a cluster's allocation, where there is a key."""
 
     name = NAME
     abilities: frozenset[Ability] = frozenset()
@@ -328,9 +329,10 @@ def _unknown_job_error(ref: jobs.JobRef) -> Rejected:
 
 
 def _configured_backends() -> tuple[str, ...]:
-    """Return the full names of the backends that the environment names."""
-    names = (name.strip() for name in os.environ.get(BACKENDS_VARIABLE, "").split(","))
-    return tuple(f"{NAME}:{name}" for name in names if name)
+    """Return the full names of the backends that the environment names, or that a cluster has given to this job."""
+    named = (name.strip() for name in os.environ.get(BACKENDS_VARIABLE, "").split(","))
+    names = dict.fromkeys((*filter(None, named), *allocated_devices()))
+    return tuple(f"{NAME}:{name}" for name in names)
 
 
 def _unreadable_error(backend: str, error: Exception) -> Unavailable:

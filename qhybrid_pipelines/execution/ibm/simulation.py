@@ -6,13 +6,13 @@ The vendor's own ``SamplerV2`` hands such a run to Qiskit's `BackendSamplerV2` a
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.execution.engines.threads import usable_cores
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -62,7 +62,7 @@ def sample(circuit: QuantumCircuit, values: F64, *, shots: int, seed: int, noise
         noise_model=noise,
         method=method,
         fusion_threshold=FUSION_QUBITS,
-        max_parallel_experiments=os.cpu_count() or 1,
+        max_parallel_experiments=usable_cores(),
         max_parallel_shots=1,
         statevector_parallel_threshold=2 * MAX_SIMULATED_QUBITS + 1,
     )
