@@ -21,7 +21,6 @@ NOT_RUN = {
     "make ui": _SERVES,
     "DAGSTER_HOME=$PWD/deploy/postgres dagster dev": _SERVES,
     "python3 -m venv .venv && .venv/bin/pip install": "makes an environment from the network, as `make demo` does",
-    "dagster-daemon run": _SERVES,
     "qhybrid report --serve": "serves until somebody stops it; unit/commands/test_report_server.py asks such a server",
     "qhybrid serve --interactive": "serves until somebody stops it; acceptance/test_service_interactive.py starts one",
     "qhybrid emulator start": "serves until somebody stops it; the same program is started by its other name below",
