@@ -14,8 +14,8 @@ from qhybrid_pipelines.defs.run_history import RunHistory
 from qhybrid_pipelines.defs.run_tags import (
     PRINCIPAL_TAG,
     label_tags,
+    limit_tags,
     partition_text,
-    pool_tags,
     priority_tags,
     stage_tags,
 )
@@ -53,7 +53,7 @@ def make_run_requests(
                 job_name=JOB_NAMES[first.job],
                 tags=batch.tags
                 | priority_tags(first)
-                | pool_tags(first, is_immediate=open_workspace.control_plane.is_immediate)
+                | limit_tags(first, is_immediate=open_workspace.control_plane.is_immediate)
                 | {PRINCIPAL_TAG: requesters[first]},
             )
         )
@@ -79,7 +79,7 @@ def make_run_request(stage: Stage, open_workspace: Workspace, *, retry: str = ""
         partition_key=partition,
         tags=stage_tags(stage)
         | priority_tags(stage)
-        | pool_tags(stage, is_immediate=open_workspace.control_plane.is_immediate)
+        | limit_tags(stage, is_immediate=open_workspace.control_plane.is_immediate)
         | label_tags(read_labels(open_workspace.home, stage.experiment))
         | {PRINCIPAL_TAG: _requester(stage, open_workspace)},
     )

@@ -30,8 +30,8 @@ OWNER_TAG, LABELS_TAG = f"{PREFIX}owner", f"{PREFIX}tags"
 STOPPED_BY_TAG, STOPPED_AT_TAG = f"{PREFIX}stopped_by", f"{PREFIX}stopped_at"
 PROCESS_TAG = f"{PREFIX}process"
 PRINCIPAL_TAG = f"{PREFIX}principal"
-#: Whose limit of runs at once a run counts towards, where dagster.yaml sets one.
-POOL_TAG, LOCAL_POOL = f"{PREFIX}pool", "local"
+#: Of a run that simulates, or that submits to a provider of jobs elsewhere; dagster.yaml may limit how many there are at once.
+SIMULATOR_TAG, CLOUD_TAG = f"{PREFIX}simulator", f"{PREFIX}cloud"
 #: Of a run that does stages of several experiments: which stage, and the partitions, one a line.
 BATCH_TAG, BATCH_OF_TAG = f"{PREFIX}batch", f"{PREFIX}partitions"
 #: Dagster's own: which partition a run is of, and which of the runs that wait begins first.
@@ -85,11 +85,11 @@ def priority_tags(stage: Stage) -> dict[str, str]:
     return {PRIORITY_TAG: str(PRIORITIES[stage.job])} if PRIORITIES[stage.job] else {}
 
 
-def pool_tags(stage: Stage, *, is_immediate: Callable[[str], bool]) -> dict[str, str]:
-    """Return the tag that counts a run among those that simulate here, or that send to one provider; none for what does neither."""
+def limit_tags(stage: Stage, *, is_immediate: Callable[[str], bool]) -> dict[str, str]:
+    """Return the tag by which a run counts among those that simulate, or that submit to one cloud; none for what does neither."""
     if stage.backend is None or stage.job not in SENDING:
         return {}
-    return {POOL_TAG: LOCAL_POOL if is_immediate(stage.backend) else stage.backend.partition(":")[0]}
+    return {SIMULATOR_TAG if is_immediate(stage.backend) else CLOUD_TAG: stage.backend.partition(":")[0]}
 
 
 def label_tags(labels: Labels) -> dict[str, str]:

@@ -58,7 +58,7 @@ def specification(name: str, number: int) -> dict[str, object]:
         "name": f"{name} {number}",
         "problem": {"family": "maxcut", "source": source},
         "ansatz": {"layers": 2 if local else 1},
-        "sweep": {"strategy": "fixed_angles", "points": 500 if local else JOBS_EACH},
+        "sweep": {"strategy": "fixed_angles", "points": 300 if local else JOBS_EACH},
         "repetitions": 1,
         "shots": 50,
         "rounds": {"max": 1},

@@ -21,6 +21,7 @@ NOT_RUN = {
     "make ui": _SERVES,
     "DAGSTER_HOME=$PWD/deploy/postgres dagster dev": _SERVES,
     "python3 -m venv .venv && .venv/bin/pip install": "makes an environment from the network, as `make demo` does",
+    "DAGSTER_HOME=$PWD/deploy/postgres python -m qhybrid_pipelines.standby_daemon": "runs until somebody stops it; acceptance/test_standby_daemons.py starts two",
     "qhybrid report --serve": "serves until somebody stops it; unit/commands/test_report_server.py asks such a server",
     "qhybrid serve --interactive": "serves until somebody stops it; acceptance/test_service_interactive.py starts one",
     "qhybrid emulator start": "serves until somebody stops it; the same program is started by its other name below",

@@ -9,9 +9,12 @@ import pytest
 import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import WorkerStatus
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 
+from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.orphans import end_orphans
+from qhybrid_pipelines.defs.run_tags import limit_tags
 from qhybrid_pipelines.slurm_jobs import SlurmUnavailable
 from qhybrid_pipelines.slurm_launcher import ENGINE, ENGINE_TAG, SlurmRunLauncher
 
@@ -147,6 +150,33 @@ def test_the_settings_that_are_shipped_make_the_launcher(tmp_path, monkeypatch):
     assert isinstance(launcher, SlurmRunLauncher)
     asked = launcher.resources_of(dg.DagsterRun(job_name="2_execute")).options
     assert asked == ["--cpus-per-task=2", "--mem=2G"]
+
+
+@pytest.mark.parametrize(
+    ("running", "waiting", "blocked"),
+    [
+        (["local:auto"], "local:auto", False),
+        (["local:auto", "local:auto"], "local:auto", True),
+        (["local:auto", "ibm:fake_fez"], "local:auto", True),
+        (["local:auto", "local:auto"], "ionq:simulator", False),
+        (["ionq:simulator"], "ionq:qpu.forte-1", True),
+        (["ionq:simulator"], "dwave:advantage", False),
+    ],
+)
+def test_two_nodes_simulate_and_each_cloud_has_one_run_that_submits(running, waiting, blocked):
+    def run(backend):
+        immediate = backend.startswith(("local:", "ibm:fake_"))
+        stage = Stage(experiment="some-1", backend=backend, job="execute" if immediate else "submit")
+        return dg.DagsterRun(job_name="any", tags=limit_tags(stage, is_immediate=lambda _: immediate))
+
+    limits = yaml.safe_load(SETTINGS.read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
+    counter = TagConcurrencyLimitsCounter(limits, [run(backend) for backend in running])
+    assert counter.is_blocked(run(waiting)) == blocked
+
+
+def test_what_neither_simulates_nor_submits_counts_towards_no_limit():
+    for stage in (Stage(experiment="some-1"), Stage(experiment="some-1", backend="ionq:simulator", job="collect")):
+        assert limit_tags(stage, is_immediate=lambda _: False) == {}
 
 
 def test_the_settings_that_are_shipped_differ_from_the_others_where_they_say_so():
