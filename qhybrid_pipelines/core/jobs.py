@@ -80,6 +80,7 @@ class CircuitBatch:
         seeds: shape ``(points, repetitions)``, one sampling seed each; simulators must use them.
         structure: set for QAOA templates.
         compile_points: every point is to be compiled with its numbers, as a job of its own; see `core.sub_batches`.
+        suppression: switches of the vendor that are set, as ``switch:value``, for example ``dynamical_decoupling:XY4``.
     """
 
     plane: ClassVar[Plane] = "gate"
@@ -92,6 +93,7 @@ class CircuitBatch:
     seeds: U64
     structure: QaoaStructure | None = None
     compile_points: bool = False
+    suppression: tuple[str, ...] = ()
 
     @property
     def points(self) -> int:
@@ -120,11 +122,14 @@ class CircuitBatch:
 
     @property
     def payload_sha256(self) -> str:
-        """Hash of all that decides the result: template, bindings, shots, seeds, backend. Not the experiment's name."""
+        """Hash of all that decides the result: template, bindings, shots, seeds, backend, switches. Not the experiment's name."""
         import numpy as np
 
         said = {"template": self.template.template_id, "backend": self.backend, "shots": self.shots}
-        head = canonical_json(said | ({"compile": "points"} if self.compile_points else {})).encode()
+        later = ({"compile": "points"} if self.compile_points else {}) | (
+            {"suppression": list(self.suppression)} if self.suppression else {}
+        )
+        head = canonical_json(said | later).encode()
         bindings = np.ascontiguousarray(self.bindings, dtype="<f8").tobytes()
         return sha256_hex(head + bindings + np.ascontiguousarray(self.seeds, dtype="<u8").tobytes())
 
@@ -232,6 +237,7 @@ class Capabilities:
         engines: for simulators, the engines behind this backend in order of preference; they compile within their run.
         region: where jobs are processed, for example ``eu-de``; None where neither provider nor operator says so.
         graph_id: of the qubit graph that an annealer has now; None for backends that run circuits.
+        suppression: switches against errors that its interface has and the adapter sets, see `CircuitBatch.suppression`.
         runs_as_compiled: circuits run gate by gate as they were compiled here, so that a gate and its inverse are not taken out.
         readout_calibrated: of a noisy backend, its calibration says how often each bit of a result is read wrongly.
         declared: what the adapter says about the group that this backend belongs to.
@@ -264,6 +270,7 @@ class Capabilities:
     graph_id: str | None = None
     readout_calibrated: bool = False
     runs_as_compiled: bool = False
+    suppression: tuple[str, ...] = ()
     declared: Declaration | None = field(default=None, repr=False)
 
     @property

@@ -8,9 +8,36 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 
 from qhybrid_pipelines.core.strict_model import StrictModel
 
+#: Names of switches, as batches and capabilities have them.
+DECOUPLING, TWIRLING = "dynamical_decoupling", "twirling"
 #: Largest noise factor: so many times as many gates as the circuit has.
 MAX_NOISE_FACTOR = 9
 USUAL_NOISE_FACTORS = (1, 3, 5)
+
+
+class SuppressionSpec(StrictModel):
+    """What a vendor is asked to do against errors while circuits run; only sent where its interface has a switch for it."""
+
+    dynamical_decoupling: Literal["none", "XX", "XpXm", "XY4"] = Field(
+        default="none", description="none | XX | XpXm | XY4: pulses on qubits that wait."
+    )
+    twirling: Literal["none", "gates", "measurement", "both"] = Field(
+        default="none",
+        description="none | gates | measurement | both: random Pauli gates around them, which do nothing together.",
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> SuppressionSpec:
+        if not self.switches:
+            raise ValueError("suppression asks for nothing; name dynamical_decoupling or twirling, or leave it out")
+        return self
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """What is asked for, as ``switch:value``, sorted."""
+        found = [] if self.dynamical_decoupling == "none" else [f"{DECOUPLING}:{self.dynamical_decoupling}"]
+        found += [f"{TWIRLING}:{what}" for what in ("gates", "measurement") if self.twirling in (what, "both")]
+        return tuple(found)
 
 
 class MitigationSpec(StrictModel):
@@ -29,6 +56,11 @@ class MitigationSpec(StrictModel):
     extrapolation: Literal["linear", "richardson"] = Field(
         default="linear",
         description="For zne: linear (least squares) | richardson (the polynomial through all, with larger errors of shots).",
+    )
+
+    suppression: SuppressionSpec | None = Field(
+        default=None,
+        description="Switches of the vendor that change what is run: {dynamical_decoupling, twirling}; counts stay samples.",
     )
 
     @field_validator("noise_factors", mode="before")
@@ -54,4 +86,11 @@ class MitigationSpec(StrictModel):
     @model_serializer(mode="wrap")
     def _omit_what_is_not_used(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = serialise(self)
-        return fields if self.estimation == "zne" else {"estimation": self.estimation}
+        unused = set() if self.estimation == "zne" else {"noise_factors", "extrapolation"}
+        unused |= {"suppression"} if self.suppression is None else set()
+        return {name: value for name, value in fields.items() if name not in unused}
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """The vendor's switches that are asked for, as ``switch:value``."""
+        return () if self.suppression is None else self.suppression.switches

@@ -244,11 +244,14 @@ class SamplingSpec(StrictModel):
         return value
 
     @model_validator(mode="after")
-    def _mitigation_needs_observables(self) -> SamplingSpec:
-        if self.mitigation is not None and not self.observables:
+    def _estimation_needs_observables(self) -> SamplingSpec:
+        only_switches = (
+            self.mitigation is not None and self.mitigation.estimation == "none" and self.mitigation.switches
+        )
+        if self.mitigation is not None and not self.observables and not only_switches:
             raise PydanticCustomError(
                 "nothing_to_mitigate",
-                "mitigation is about expectation values, and no observables are named; scores are those of the samples",
+                "estimation is about expectation values, and no observables are named; scores are those of the samples",
                 {"field": "mitigation"},
             )
         return self

@@ -93,6 +93,7 @@ def build_batch(
         structure=structure,
         # Our own simulators run what is written: there is nothing to gain, and one job is enough.
         compile_points=spec.compile == "points" and not backend.startswith("local:"),
+        suppression=() if spec.mitigation is None else spec.mitigation.switches,
     )
     return PlannedBatch(
         batch=batch,
@@ -131,6 +132,7 @@ def batch_to_row(planned: PlannedBatch, *, first_point: int | None = None) -> di
         "structure": _structure_to_json(batch.structure) if batch.structure else None,
         "compile_points": batch.compile_points,
         "annealing": None,
+        "suppression": list(batch.suppression) or None,
         "payload_sha256": batch.payload_sha256,
     }
 
@@ -150,6 +152,7 @@ def batch_from_row(row: Mapping[str, Any]) -> Batch:
         seeds=np.array(row["seeds"], dtype=np.uint64).reshape(points, row["repetitions"]),
         structure=_structure_from_json(row["structure"], points) if row["structure"] else None,
         compile_points=bool(row["compile_points"]),
+        suppression=tuple(row.get("suppression") or ()),
     )
 
 

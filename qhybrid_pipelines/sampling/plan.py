@@ -117,6 +117,7 @@ def series_batch(circuit: SampledCircuit, spec: SamplingSpec, *, experiment: str
             bindings=circuit.binding.reshape(1, -1),
             shots=spec.shots,
             seeds=np.array([seeds], dtype=np.uint64),
+            suppression=() if spec.mitigation is None else spec.mitigation.switches,
         ),
         ansatz=circuit.family,
         mixer="",

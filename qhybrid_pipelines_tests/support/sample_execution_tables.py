@@ -55,6 +55,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "structure": None,
                 "compile_points": False,
                 "annealing": None,
+                "suppression": None,
                 "payload_sha256": payload,
             }
         ],

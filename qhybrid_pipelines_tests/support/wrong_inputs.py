@@ -27,6 +27,13 @@ SPECIFICATIONS = (
         line=5,
         field="sweep.pionts",
     ),
+    specification(
+        "mitigation that is misspelt",
+        named(KARATE + "mitigation: {estimation: twobody}\n"),
+        "two_body",
+        line=3,
+        field="mitigation.estimation",
+    ),
     specification("no problem", "name: wrong\n", "this field is missing", "Add it", field="problem"),
     specification("misspelt capital", named(KARATE + "Shots: 1\n"), "mean shots?", line=3, field="Shots"),
     specification("field that is not a text", named(KARATE + "1: 2\n"), "must be text", line=3, field="1"),

@@ -30,6 +30,14 @@ SERIES = (
         field="circuit.widths",
     ),
     specification(
+        "series with an observable of a qubit that is not there",
+        f"{_SERIES}circuit: {{family: ghz, widths: [2, 3]}}\nobservables: [Z0 Z1, X2]\n",
+        "names qubit 2",
+        "narrower",
+        line=4,
+        field="observables",
+    ),
+    specification(
         "series too wide for a reference",
         f"{_SERIES}circuit:\n  family: hamiltonian_simulation\n  widths: 24\n",
         "24 qubits",

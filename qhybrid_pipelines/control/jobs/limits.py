@@ -12,7 +12,7 @@ from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import Capabilities
+from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
 
 
 def check_limits(batch: Batch, capabilities: Capabilities) -> None:
@@ -43,6 +43,7 @@ def limit_problems(batch: Batch, capabilities: Capabilities, *, whole: bool = Fa
             "sent yet, it is embedded anew; otherwise give it another seed."
         )
         return
+    yield from switch_problems(batch, capabilities)
     circuits = batch.points * batch.repetitions
     for what, wanted, limit, remedy in (
         ("qubits", batch.qubits, capabilities.max_qubits, "Lower reduce.max_qubits"),
@@ -59,6 +60,16 @@ def limit_problems(batch: Batch, capabilities: Capabilities, *, whole: bool = Fa
             f"experiment '{batch.experiment}' wants {batch.shots} shots per circuit, and '{capabilities.backend}' takes at "
             f"least {capabilities.min_shots}. Raise shots, or name another backend."
         )
+
+
+def switch_problems(batch: Batch, capabilities: Capabilities) -> Iterator[str]:
+    """Yield a sentence for each switch against errors that a batch asks for and a backend does not have: none is left out in silence."""
+    for switch in batch.suppression if isinstance(batch, CircuitBatch) else ():
+        if switch.partition(":")[0] not in capabilities.suppression:
+            yield (
+                f"experiment '{batch.experiment}' asks for {switch.replace(':', ' ')}, and the adapter for '{capabilities.backend}' sets no such "
+                "switch. Leave mitigation.suppression out, or name another backend."
+            )
 
 
 _PLANE_PROBLEMS = {

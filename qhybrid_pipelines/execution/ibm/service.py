@@ -23,6 +23,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.mitigation_specification import DECOUPLING, TWIRLING
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -94,6 +95,7 @@ class Service:
             simulator=False,
             noisy=True,
             runs_as_compiled=True,
+            suppression=(DECOUPLING, TWIRLING),
             listing_lag_seconds=LISTING_LAG_SECONDS,
             acceptance_seconds=ACCEPTANCE_SECONDS,
             mode="emulator" if self.client.on_this_machine else "hardware",
@@ -291,11 +293,26 @@ def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, tags: list[s
     values = np.repeat(batch.bindings[:, None, columns], batch.repetitions, axis=1)
     if program == SAMPLER:
         pub = SamplerPub.coerce((circuit, values, batch.shots))
-        params = {"pubs": [pub], "options": {}, "version": 2, "support_qiskit": True}
+        options = sampler_options(batch.suppression)
+        params = {"pubs": [pub], "options": options, "version": 2, "support_qiskit": True}
+    elif batch.suppression:
+        raise Rejected(f"the program {program!r} has no switch for {batch.suppression[0].replace(':', ' ')}")
     else:
         params = executor_params(circuit, values, shots=batch.shots, passed_through=labels)
     job = {"program_id": program, "backend": name, "tags": tags, "params": params}
     return json.dumps(job, cls=encoder()).encode()
+
+
+def sampler_options(suppression: Sequence[str]) -> dict[str, Any]:
+    """Return the options of the program ``sampler`` for some switches; what is not asked for is left to the vendor, which has it off."""
+    options: dict[str, Any] = {}
+    twirled = {name.partition(":")[2] for name in suppression if name.startswith(f"{TWIRLING}:")}
+    for name in suppression:
+        if name.startswith(f"{DECOUPLING}:"):
+            options[DECOUPLING] = {"enable": True, "sequence_type": name.partition(":")[2]}
+    if twirled:
+        options[TWIRLING] = {"enable_gates": "gates" in twirled, "enable_measure": "measurement" in twirled}
+    return options
 
 
 def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[JobState, str, str | None]:

@@ -57,7 +57,7 @@ class ChaosProvider:
     def capabilities(self, backend: str) -> jobs.Capabilities:
         """Return what the backend behind can do."""
         provider, inner = self._resolve_backend(backend)
-        return replace(provider.capabilities(inner), backend=backend, readout_calibrated=False)
+        return replace(provider.capabilities(inner), backend=backend, readout_calibrated=False, suppression=())
 
     def calibration(self, backend: str) -> jobs.Calibration | None:
         """Return the calibration of the backend behind."""

@@ -67,6 +67,7 @@ def anneal_batch_to_row(batch: AnnealBatch) -> dict[str, Any]:
         "seeds": batch.seeds.tolist(),
         "structure": None,
         "compile_points": False,
+        "suppression": None,
         "annealing": canonical_json(
             {
                 "model": batch.model.to_dict(),

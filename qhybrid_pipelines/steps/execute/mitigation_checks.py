@@ -21,9 +21,19 @@ def check_mitigation(spec: CircuitsSpec, backend: str, capabilities: Callable[[s
         InvalidInput: its calibration does not say what is needed.
         ProviderError: it did not answer.
     """
-    if spec.mitigation is None or spec.mitigation.estimation == "none":
+    if spec.mitigation is None or (spec.mitigation.estimation == "none" and not spec.mitigation.switches):
         return
     found = capabilities(backend)
+    missing = [one for one in spec.mitigation.switches if one.partition(":")[0] not in found.suppression]
+    if missing:
+        raise InvalidInput(
+            f"the adapter for '{backend}' sets no switch for {missing[0].replace(':', ' ')}"
+            + ("" if found.noisy and not found.simulator else ": it is a simulation, in which that does nothing"),
+            remedy="Leave suppression out, or name a device of IBM's service.",
+            field="mitigation.suppression",
+        )
+    if spec.mitigation.estimation == "none":
+        return
     if spec.mitigation.estimation == "zne":
         if not found.runs_as_compiled:
             raise InvalidInput(

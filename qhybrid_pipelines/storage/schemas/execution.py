@@ -58,6 +58,12 @@ CIRCUIT_BATCHES = Table(
             "What is annealed as canonical JSON: model, embedding with its graph_id, annealing_times in us, chain_strengths, gauges, gauge_seed; null for circuits",
             nullable=True,
         ),
+        column(
+            "suppression",
+            pa.list_(TEXT),
+            "Switches of the vendor against errors that are set, as switch:value; null where there are none",
+            nullable=True,
+        ),
         column("payload_sha256", TEXT, "Hash of all that decides the result"),
     ),
 )

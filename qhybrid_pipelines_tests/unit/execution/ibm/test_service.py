@@ -92,6 +92,40 @@ def test_what_leaves_is_circuit_bindings_shots_hash_and_tag(cloud, provider):
     assert KEY.encode() not in sent
 
 
+@pytest.mark.parametrize(
+    "switches",
+    [
+        (),
+        ("dynamical_decoupling:XX",),
+        ("dynamical_decoupling:XY4", "twirling:gates"),
+        ("twirling:gates", "twirling:measurement"),
+    ],
+)
+def test_switches_against_errors_are_sent_as_the_vendors_own_options(cloud, provider, switches):
+    from dataclasses import asdict
+
+    from qiskit_ibm_runtime.options import SamplerOptions
+
+    wanted = SamplerOptions()
+    for name in switches:
+        if name.startswith("dynamical_decoupling"):
+            wanted.dynamical_decoupling.enable, wanted.dynamical_decoupling.sequence_type = True, name.partition(":")[2]
+        else:
+            wanted.twirling.enable_gates = "twirling:gates" in switches
+            wanted.twirling.enable_measure = "twirling:measurement" in switches
+    provider.submit(replace(canary(), suppression=switches), "token")
+    [job] = cloud.jobs.values()
+    assert json.loads(job["body"])["params"]["options"] == SamplerOptions._get_program_inputs(asdict(wanted))["options"]
+    assert provider.capabilities(BACKEND).suppression == ("dynamical_decoupling", "twirling")
+
+
+def test_the_successor_of_the_sampler_gets_no_switch(cloud, provider, monkeypatch):
+    monkeypatch.setenv("QISKIT_IBM_PROGRAM", "executor")
+    with pytest.raises(Rejected, match="no switch for twirling gates"):
+        provider.submit(replace(canary(), suppression=("twirling:gates",)), "token")
+    assert not cloud.jobs
+
+
 def test_the_vendors_own_client_speaks_to_the_stand_in(cloud, provider, monkeypatch):
     """Its transport, job list, results and encoder, at the stand-in's address; our job and its own are alike."""
     import os
