@@ -32,16 +32,23 @@ class Settings:
         return cls(home=Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
 
 
-def prepare_home(home: str | None, *, reading: bool = False) -> Path:
+def prepare_home(home: str | None, *, reading: bool = False, make: bool = True) -> Path:
     """Return the home folder of the command line, with its folders made.
 
     Args:
         home: as it was typed.
         reading: nothing will be written; a home that is there and may only be read will do.
+        make: False leaves a home that is not there unmade: a mistyped folder is not worth twenty new ones.
 
     Raises:
         InvalidInput: it is a file, cannot be made or written to, or has a name that some library reads as something else.
     """
+    if home is not None and not home.strip():
+        raise InvalidInput(
+            "the name of the home folder is empty",
+            remedy="Name a folder, or leave the option out: then QHYBRID_HOME counts, and else ./data.",
+            field="--home",
+        )
     try:
         folder = Settings.from_environment(home).home
     except (RuntimeError, ValueError) as error:  # ``~`` without a home directory; a character that no name has
@@ -56,6 +63,8 @@ def prepare_home(home: str | None, *, reading: bool = False) -> Path:
         ) from None
     typed = home or folder
     _check_characters(folder)
+    if not make and not os.path.lexists(folder):
+        return folder
     if reading and folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=True):
         return folder
     try:

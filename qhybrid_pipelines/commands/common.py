@@ -47,12 +47,12 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     typer.echo(printable(text), err=err, nl=nl)
 
 
-def workspace_for(home: str | None, *, reading: bool = False) -> Workspace:
-    """Return the workspace of a home; its folders are made, unless it is only read and may only be read."""
+def workspace_for(home: str | None, *, reading: bool = False, make: bool = True) -> Workspace:
+    """Return the workspace of a home; its folders are made, unless it is only read and may only be read. As `prepare_home`."""
     from qhybrid_pipelines.steps.workspace import Workspace
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
-    return Workspace(HomeFolder(prepare_home(home, reading=reading)))
+    return Workspace(HomeFolder(prepare_home(home, reading=reading, make=make)))
 
 
 def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
@@ -65,8 +65,10 @@ def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
     Raises:
         InvalidInput: there is none.
     """
-    workspace = workspace_for(home, reading=reading)
-    if workspace.control_plane.deployment.ledger_url is None and not workspace.home.ledger.is_file():
+    workspace = workspace_for(home, reading=reading, make=False)
+    if workspace.control_plane.deployment.ledger_url is not None:
+        workspace.home.make()
+    elif not workspace.home.ledger.is_file():
         raise InvalidInput(
             f"there is no ledger in {workspace.home.path}",
             remedy="Check --home; the ledger is made by the first `qhybrid run`.",
@@ -90,6 +92,10 @@ def find_experiment(workspace: Workspace, word: str) -> str:
     Raises:
         InvalidInput: there is none, or more than one begins like that; names those that come close.
     """
+    if not word.strip():
+        raise InvalidInput(
+            "the key is empty", remedy="Name an experiment; `qhybrid experiments` lists those there are.", field="KEY"
+        )
     if (key := match_experiment(workspace, word)) is not None:
         return key
     keys = list(workspace.specifications)

@@ -44,7 +44,7 @@ def costs(
             remedy="Give one of --json, --csv, --markdown.",
             field="--json",
         )
-    rows = costs_by(workspace_for(home, reading=True).home, by.value)
+    rows = costs_by(workspace_for(home, reading=True, make=False).home, by.value)
     if as_json:
         print_json(rows)
     elif as_csv:

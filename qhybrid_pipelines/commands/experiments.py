@@ -68,7 +68,7 @@ def experiments(
     from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
-    workspace = workspace_for(home, reading=True)
+    workspace = workspace_for(home, reading=True, make=False)
     store = LabelStore(workspace.home)
     rows = registered(workspace.lake, workspace.specifications, store, tag=tag, archived=archived)
     if tag is not None and not rows and tag not in known_tags(workspace):  # else those that have it are archived

@@ -72,7 +72,7 @@ def _export(folder: Path, home: str | None, form: Form, *, as_json: bool) -> Non
     from qhybrid_pipelines.storage.warehouse_exports import export_warehouse
     from qhybrid_pipelines.terminal import print_json
 
-    exported = export_warehouse(workspace_for(home, reading=True).home, folder, form)
+    exported = export_warehouse(workspace_for(home, reading=True, make=False).home, folder, form)
     if as_json:
         print_json([asdict(table) for table in exported])
         return

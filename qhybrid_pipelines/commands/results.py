@@ -131,7 +131,7 @@ def sql(
             remedy="Give one of --json, --csv, --markdown, --line.",
             field="--json",
         )
-    rows, names = query_rows(workspace_for(home, reading=True).home, _read_query(query, file))
+    rows, names = query_rows(workspace_for(home, reading=True, make=False).home, _read_query(query, file))
     if as_json:
         print_json(rows)
     elif as_csv:
@@ -156,13 +156,20 @@ def _read_query(query: str | None, file: Path | None) -> str:
             remedy="Give one as an argument, `-` to read it from standard input, or --file F.",
             field="QUERY",
         )
-    if file is None:
-        assert query is not None
-        return sys.stdin.read() if query == "-" else query
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = (
+            file.read_text(encoding="utf-8") if file is not None else sys.stdin.read() if query == "-" else str(query)
+        )
+        text.encode()  # bytes that are no text come from a shell or a pipe as surrogates
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InvalidInput(
-            f"the query cannot be read: {reason}", remedy="Name a text file with one SELECT.", file=str(file)
+            f"the query cannot be read: {reason}",
+            remedy="Give a text with one SELECT.",
+            file=None if file is None else str(file),
         ) from None
+    if not text.strip():
+        raise InvalidInput(
+            "the query is empty", remedy='Ask with SELECT, for example "SELECT * FROM verdicts".', field="QUERY"
+        )
+    return text

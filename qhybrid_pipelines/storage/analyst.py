@@ -117,6 +117,8 @@ def _ask(
 
     with connect(home) as connection, _interrupting(connection, limit_seconds):
         try:
+            if len(connection.extract_statements(sql)) > 1:  # of several, DuckDB would show the last one's rows only
+                raise InvalidInput("there is more than one statement", remedy="Ask one SELECT at a time.", field="sql")
             result = connection.sql(sql)
             answer = None if result is None else read(result)
         except duckdb.Error as error:

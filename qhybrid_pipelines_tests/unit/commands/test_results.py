@@ -69,7 +69,7 @@ def test_the_beginning_of_a_key_is_enough(home, qhybrid, word):
         ("nothing-like-it", "experiment 'nothing-like-it' is not registered"),
         (FIRST[:-3] + "zzz", f"Did you mean {FIRST}"),
         (FIRST.rpartition("-")[0][:-1] + "x", f"Did you mean {FIRST}"),
-        ("", "is not registered"),
+        ("", "the key is empty"),
         ("x" * 5000, "is not registered"),
         ("../../etc/passwd", "is not registered"),
     ],
@@ -131,6 +131,9 @@ def test_a_query_from_standard_input_and_from_a_file(published, qhybrid, monkeyp
         ((), "there is no query"),
         ((QUERY, "--file", "x.sql"), "there are two queries"),
         (("--file", "nowhere.sql"), "nowhere.sql: the query cannot be read: No such file"),
+        (("",), "the query is empty"),
+        (("SELECT '\udcff'",), "the query cannot be read: it is not UTF-8 text"),
+        ((f"{QUERY}; {QUERY}",), "there is more than one statement. Ask one SELECT at a time"),
         ((QUERY, "--csv", "--line"), "only one output format can be printed at a time"),
     ],
 )
@@ -138,6 +141,24 @@ def test_a_query_that_cannot_be_had(published, qhybrid, arguments, words):
     code, out, err = qhybrid("sql", *arguments, home=published)
     assert (code, out) == (2, "")
     assert words in err
+
+
+@pytest.mark.parametrize("words", [("status",), ("sql", QUERY), ("experiments",), ("costs",), ("jobs", "list")])
+def test_a_mistyped_home_is_not_made_by_who_only_reads(words, qhybrid, tmp_path):
+    qhybrid(*words, home=tmp_path / "no" / "such")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "said"),
+    [
+        (("answer", ""), None, "the key is empty. Name an experiment"),
+        (("experiments",), "", "the name of the home folder is empty. Name a folder, or leave the option out"),
+    ],
+)
+def test_an_empty_name_is_called_empty(words, place, said, home, qhybrid):
+    code, out, err = qhybrid(*words, home=home if place is None else place)
+    assert (code, out, said in err) == (2, "", True), err
 
 
 def test_two_experiments_side_by_side_from_the_lake_alone(home, qhybrid):
