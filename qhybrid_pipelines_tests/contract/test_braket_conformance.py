@@ -10,13 +10,15 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Rejected, Throttled
+from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.emulator.process import start_emulator
+from qhybrid_pipelines.execution import keyed_client
 from qhybrid_pipelines.execution.braket.client import BraketClient
 from qhybrid_pipelines.execution.braket.devices import Devices
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
 from qhybrid_pipelines.execution.providers.braket import BraketProvider
+from qhybrid_pipelines.execution.transport import HttpResponse
 
 LAG_SECONDS = 0.1
 IONQ, IQM, RIGETTI, AQT = "braket:ionq.Forte-1", "braket:iqm.Garnet", "braket:rigetti.Ankaa-3", "braket:aqt.Ibex-Q1"
@@ -249,6 +251,53 @@ def test_a_wrong_key_is_refused_by_both_services(tmp_path, emulator, monkeypatch
 def test_session_tokens_are_signed_too(tmp_path, emulator, monkeypatch):
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-a-role")
     assert under_test(tmp_path).connect().status(IQM).online
+
+
+TASK = "arn:aws:braket:eu-north-1:123456789012:quantum-task/a"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "error"),
+    [
+        (201, {"quantumTaskArn": "somewhere"}, Ambiguous),
+        (201, {"id": TASK}, Ambiguous),
+        (201, [TASK], Ambiguous),
+        (202, {"quantumTaskArn": TASK}, Ambiguous),
+        (307, {}, Ambiguous),
+        (400, {"message": "The program has no qubits."}, Rejected),
+        (402, {"message": "The quota of tasks is used up."}, Rejected),
+        (403, {"message": "not allowed"}, Throttled),
+        (410, {"message": "retired"}, Rejected),
+        (424, {"message": "offline"}, Throttled),
+        (429, {"message": "slower"}, Throttled),
+        (500, {"message": "oh"}, Ambiguous),
+    ],
+)
+def test_what_an_answer_means_to_a_submission(status, answer, error, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDANYBODY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-nobody")
+    body = json.dumps(answer).encode()
+    monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=status, headers={}, body=body))
+    with pytest.raises(error) as raised:
+        BraketClient("eu-north-1").post_task(b"{}")
+    assert type(raised.value) is error
+
+
+def test_without_credentials_nothing_is_sent(tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr(keyed_client, "send", lambda *_, **__: pytest.fail("a request was sent"))
+    with pytest.raises(Throttled, match="there are no AWS credentials") as refused:
+        BraketClient("eu-north-1").post_task(b"{}")
+    assert not refused.value.request_sent
+    (tmp_path / "none").write_text("[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = kept-in-a-file\n")
+    monkeypatch.setenv("AWS_PROFILE", "default")
+    monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=424, headers={}, body=b"{}"))
+    with pytest.raises(Throttled, match="takes no tasks now"):
+        BraketClient("eu-north-1").post_task(b"{}")
 
 
 def test_without_a_bucket_nothing_is_sent(tmp_path, emulator, monkeypatch):
