@@ -164,7 +164,8 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="write docs/mutation.md from the last reports")
     options = parser.parse_args()
     if options.page:
-        PAGE.write_text(write_page(read_summaries(REPORTS), LEAST_SHARE, list(scope["rooms"])), "utf-8")
+        before = PAGE.read_text("utf-8") if PAGE.exists() else ""
+        PAGE.write_text(write_page(read_summaries(REPORTS), LEAST_SHARE, list(scope["rooms"]), before), "utf-8")
         return 0
     rooms = options.room or [
         name for name, room in scope["rooms"].items() if not options.module or find_targets(room, options.module)

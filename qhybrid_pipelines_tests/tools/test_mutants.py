@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 from mutation.operators import compile_mutant, list_mutants
+from mutation.report import Summary, write_page
 
 SOURCE = '''
 """Words that are left alone."""
@@ -177,3 +178,31 @@ def test_a_run_in_which_the_mutant_that_changes_nothing_dies_is_void(run_mutants
     code, found, told = run_mutants(once + TESTS, own=["qhybrid_pipelines_tests/test_small.py"])
     assert (code, found) == (3, {})
     assert "nothing this run says counts" in told
+
+
+def test_a_page_keeps_the_rooms_that_have_no_report_here_and_what_persons_wrote():
+    def summary(room, state):
+        head = {"room": room, "population": 9, "sample": 1, "seed": 1, "date": "2026-05-01", "commit": f"c-{room}"}
+        outcome = {
+            "mutant": f"qhybrid_pipelines.{room}:f:number:0",
+            "state": state,
+            "before": "1",
+            "after": "2",
+            "at": 60.0,
+        }
+        return Summary(head, (outcome,))
+
+    rooms = ["ledger", "jobs", "verdicts"]
+    first = write_page([summary("ledger", "survived"), summary("jobs", "killed")], 0.85, rooms)
+    assert "Not measured yet: verdicts." in first
+    by_hand = first.replace(
+        "Not measured yet: verdicts.", "Not measured yet: verdicts.\n\nThe ledger was tried in haste."
+    )
+    second = write_page([summary("jobs", "survived"), summary("verdicts", "killed")], 0.85, rooms, by_hand)
+    assert "Not measured yet" not in second
+    assert second.count("The ledger was tried in haste.") == 1
+    for room in rooms:
+        assert second.count(f"| {room} | 9 | 1 |") == second.count(f"## Survivors: {room}\n") == 1
+    assert "| `ledger:f:number:0` | `` 1 `` | `` 2 `` | survived |" in second
+    assert "| jobs | 9 | 1 | 0 | 0 | 1 |" in second, "measured anew"
+    assert write_page([summary("jobs", "survived")], 0.85, rooms, second).count("\n## ") == 3

@@ -80,8 +80,15 @@ def read_summaries(folder: Path) -> list[Summary]:
     return [Summary.read(path) for path in sorted(folder.glob("*.jsonl")) if path.stem != "some"]
 
 
-def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence[str]) -> str:
-    """Return the page about mutants: a table of the rooms, and each survivor with its note."""
+def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence[str], before: str = "") -> str:
+    """Return the page about mutants: a table of the rooms, and each survivor with its note.
+
+    Args:
+        summaries: of the rooms that have a report on this machine.
+        least_share: that each room should reach.
+        rooms: all of them.
+        before: the page as it is: a room without a report keeps its row and its survivors, and what persons wrote below the table stays.
+    """
     notes: dict[str, str] = tomllib.loads(NOTES.read_text("utf-8")) if NOTES.exists() else {}
     lines = [
         "# Mutants",
@@ -104,14 +111,32 @@ def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence
         interval = f"{low:.1%} to {high:.1%}" + (f", {rest} not tried" if rest > 0 else "")
         cells += [interval, f"{summary.seconds / 60:.0f}", head["date"], f"`{head['commit']}`"]
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    missing = [room for room in rooms if room not in {summary.head["room"] for summary in summaries}]
+    measured = {summary.head["room"] for summary in summaries}
+    head, *sections = before.split("\n## Survivors: ")
+    lines += [
+        row for row in head.splitlines() if row.startswith("| ") and row.split(" | ")[0][2:] in set(rooms) - measured
+    ]
+    known = measured | {row.split(" | ")[0][2:] for row in lines if row.startswith("| ")}
+    missing = [room for room in rooms if room not in known]
     if missing:
         lines += ["", f"Not measured yet: {', '.join(missing)}."]
+    if remarks := _remarks(head):
+        lines += ["", remarks]
     for summary in summaries:
         lines += ["", f"## Survivors: {summary.head['room']}", ""]
         lines += ["| Mutant | Before | After | Why it is left |", "|---|---|---|---|"]
         for outcome in sorted(summary.survivors, key=lambda outcome: str(outcome["mutant"])):
             name = outcome["mutant"].removeprefix("qhybrid_pipelines.")
-            before, after = (f"`` {outcome[side].replace('|', chr(92) + '|')} ``" for side in ("before", "after"))
-            lines.append(f"| `{name}` | {before} | {after} | {notes.get(name, outcome['state'])} |")
+            old, new = (f"`` {outcome[side].replace('|', chr(92) + '|')} ``" for side in ("before", "after"))
+            lines.append(f"| `{name}` | {old} | {new} | {notes.get(name, outcome['state'])} |")
+    for section in sections:
+        if section.partition("\n")[0] in set(rooms) - measured:
+            lines += ["", f"## Survivors: {section.rstrip()}"]
     return "\n".join(lines) + "\n"
+
+
+def _remarks(head: str) -> str:
+    """Return what persons wrote below the table of a page, without what is written anew each time."""
+    _, _, below = head.rpartition("\n| ")
+    paragraphs = below.partition("\n")[2].strip().split("\n\n")
+    return "\n\n".join(text for text in paragraphs if text and not text.startswith("Not measured yet: "))
