@@ -49,6 +49,7 @@ def postgres_database(postgres_server: str) -> Iterator[str]:
         yield url
 
 
+@pytest.hookimpl(optionalhook=True)  # a run without workers, as that of mutants, does not know it
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker more than cores: a quarter of the time goes into waiting, for disks and for processes to end."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
