@@ -120,7 +120,7 @@ ORDER BY experiment, backend, energy, point
 SELECT m.experiment, m.backend, m.point, m.observable, m.method, r.expectation AS as_measured,
        r.standard_error AS error_as_measured, m.expectation AS mitigated, m.standard_error AS error_mitigated,
        m.expectation - r.expectation AS moved, m.standard_error / nullif(r.standard_error, 0) AS error_grew_by,
-       m.overhead_shots, m.overhead_usd, m.calibration_id
+       m.overhead_shots, m.quoted_usd, m.calibration_id
 FROM estimates m
 JOIN estimates r USING (experiment, backend, point, observable)
 WHERE r.method = 'none' AND m.method <> 'none'

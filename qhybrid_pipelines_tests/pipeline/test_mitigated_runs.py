@@ -77,7 +77,7 @@ def test_with_and_without_is_one_join(finished):
         corrected["calibration_id"] == launcher.workspace.control_plane.dispatcher.calibration(BACKEND).calibration_id
     )
     assert all(row["low"] < row["expectation"] < row["high"] and row["shots"] == 768 for row in rows)
-    assert {(row["overhead_shots"], row["overhead_usd"]) for row in rows} == {(0, 0.0)}
+    assert {(row["overhead_shots"], row["quoted_usd"]) for row in rows} == {(0, 0.0)}
 
 
 def test_the_report_shows_both_and_says_nothing_without(finished):

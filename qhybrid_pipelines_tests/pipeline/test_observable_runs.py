@@ -97,7 +97,7 @@ def test_noise_that_was_amplified_is_carried_on_to_none(finished):
     assert five < one - 5 * plain["standard_error"]  # no compiler took the repeated gates out
     assert carried_on["expectation"] == pytest.approx(one + (one - five) / 4)
     assert carried_on["standard_error"] > plain["standard_error"]
-    assert (carried_on["shots"], carried_on["overhead_shots"], carried_on["overhead_usd"]) == (3072, 1536, 0)
+    assert (carried_on["shots"], carried_on["overhead_shots"], carried_on["quoted_usd"]) == (3072, 1536, 0)
     workspace = finished[0].workspace
     dispatcher = workspace.control_plane.dispatcher
     preview = estimate_registered([key], workspace.specifications, dispatcher, workspace.lake)

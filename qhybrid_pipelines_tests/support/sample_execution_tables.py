@@ -174,7 +174,7 @@ def execution_tables(sample: Sample, backend: str) -> Iterator[tuple[Table, list
                 "exact": None,
                 "parameters": None,
                 "overhead_shots": 0,
-                "overhead_usd": 0.0,
+                "quoted_usd": 0.0,
             }
             for p in sorted({p for p, _ in runs})
             for method, shift in (("none", 0.0), ("two_body", 0.25))

@@ -63,7 +63,7 @@ def estimate_row(
         "exact": None,
         "parameters": None,
         "overhead_shots": 0,
-        "overhead_usd": 0.0,
+        "quoted_usd": 0.0,
         **place,
         "shots": shots,
         **said,

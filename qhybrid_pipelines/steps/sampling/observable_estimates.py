@@ -119,7 +119,7 @@ def _extrapolated_row(
     extra = [(point, mean) for factor, point, mean in means if factor > 1]
     overhead = {
         "overhead_shots": sum(mean.shots for _, mean in extra),
-        "overhead_usd": sum(quotes.get(point, 0.0) for point, _ in extra),
+        "quoted_usd": sum(quotes.get(point, 0.0) for point, _ in extra),
         "parameters": canonical_json(
             {
                 "extrapolation": mitigation.extrapolation,

@@ -90,6 +90,6 @@ ESTIMATES = Table(
             "shots",
             minimum=0,
         ),
-        column("overhead_usd", F64, "What they cost, as quoted", "USD", minimum=0),
+        column("quoted_usd", F64, "Highest quote of those shots", "USD", minimum=0),
     ),
 )
