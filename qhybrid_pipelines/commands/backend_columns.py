@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +64,27 @@ def matrix_cells(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         return cells
     choice = {name: row[name] for name in ("takes", "high_usd", "jobs", "shots")} | {"why": "; ".join(row["reasons"])}
     return {name: (cells | choice)[name] for name in CHOICE_COLUMNS}
+
+
+def fold_unreachable(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows with one line for all backends of a provider that cannot be asked for the same reason.
+
+    A key that is missing is then said once. Fields in which the backends differ, and ages of calibrations, are left out of that line.
+    """
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        answer = [row.get(name) for name in ("takes", "high_usd", "jobs", "shots")]
+        same = (row["provider"], row["problem"], *answer, *(row.get("reasons") or ()))
+        groups.setdefault((row["backend"],) if row["problem"] is None else same, []).append(row)
+    return [_fold(group) for group in groups.values()]
+
+
+def _fold(rows: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    first, *others = rows
+    if not others:
+        return first
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+    return shared | {"backend": f"{first['provider']}:* ({len(rows)} backends)", "calibrated_at": None}
 
 
 def _age(at: datetime | None, now: datetime) -> str:

@@ -47,7 +47,7 @@ def backends(
 @app.command("list")
 def list_backends(specification: ForSpecification = None, home: Home = None, as_json: AsJson = False) -> None:
     """The same as `qhybrid backends` without a command."""
-    from qhybrid_pipelines.commands.backend_columns import CHOICE_GIVEN_UP, GIVEN_UP, matrix_cells
+    from qhybrid_pipelines.commands.backend_columns import CHOICE_GIVEN_UP, GIVEN_UP, fold_unreachable, matrix_cells
     from qhybrid_pipelines.control.fleet.backend_matrix import backend_matrix
     from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
     from qhybrid_pipelines.terminal import print_json
@@ -61,7 +61,7 @@ def list_backends(specification: ForSpecification = None, home: Home = None, as_
         print_json({"backends": rows})
     else:
         print_table(
-            [matrix_cells(row, SYSTEM_CLOCK.now()) for row in rows],
+            [matrix_cells(row, SYSTEM_CLOCK.now()) for row in fold_unreachable(rows)],
             in_words=True,
             given_up=CHOICE_GIVEN_UP if specification else GIVEN_UP,
             styles={"takes": {"yes": "green", "no": "red"}},

@@ -24,7 +24,8 @@ qhybrid backends show local:auto       # all that is known of one, and what its 
 
 With `--for`, the circuits that a specification of any kind plans for its own backends are offered to every other one, and each is asked for
 limits, price, compiler, policy and budget. Nothing is registered and nothing is sent. A depth that the specification leaves to gate errors stays
-the one of its own backends. Those that take it come first, the cheapest of them at the top; exit code 4 says that none does.
+the one of its own backends. Those that take it come first, the cheapest of them at the top; exit code 4 says that none does. Backends of a provider
+that nobody has set up share one line.
 
 `--json` has every column of the table [`backend_capabilities`](data-dictionary.md#backend_capabilities), which `operate_publish` writes to the
 warehouse, and with `--for` the price range, its assumptions and each reason on its own. Ages of calibrations are those of the ledger: a device that

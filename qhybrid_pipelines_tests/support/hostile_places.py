@@ -62,6 +62,8 @@ ARGUMENTS = {
     "home continue": [],
     "home separate": [],
     "backends": ["--for", "{folder}/one.yaml"],
+    "backends list": [],
+    "backends show": ["local:auto"],
     "backends verify": ["local:auto"],
     "export parquet": ["{folder}/files"],
     "export csv": ["{folder}/files"],

@@ -11,6 +11,7 @@ from qhybrid_pipelines.commands.backend_columns import (
     CHOICE_GIVEN_UP,
     COLUMNS,
     GIVEN_UP,
+    fold_unreachable,
     matrix_cells,
 )
 
@@ -64,3 +65,15 @@ def test_cells_of_a_choice():
     cells = matrix_cells(ROW | {"takes": "no", "high_usd": 3.0, "jobs": 1, "shots": 10, "reasons": ["a", "b"]}, NOON)
     assert tuple(cells) == tuple(CHOICE_COLUMNS)
     assert cells["why"] == "a; b"
+
+
+def test_backends_that_lack_the_same_key_share_a_line():
+    away = {"provider": "x", "plane": "gate", "problem": "Set X_KEY.", "calibrated_at": None}
+    one, two = ({**away, "backend": f"x:{name}", "vendor": name} for name in "yz")
+    ready, closed = ROW | {"provider": "ionq"}, {**away, "backend": "x:w", "problem": "It is closed."}
+    folded = fold_unreachable([ready, one, closed, two])
+    assert [row["backend"] for row in folded] == ["ionq:qpu.forte-1", "x:* (2 backends)", "x:w"]
+    cells = matrix_cells(folded[1], NOON)
+    assert (cells["plane"], cells["vendor"], cells["state"]) == ("gate", None, "Set X_KEY.")
+    unlike = [{**row, "takes": "no", "reasons": [reason]} for row, reason in ((one, "a"), (two, "b"))]
+    assert fold_unreachable(unlike) == unlike
