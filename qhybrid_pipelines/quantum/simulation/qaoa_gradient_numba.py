@@ -31,6 +31,8 @@ from qhybrid_pipelines.quantum.simulation.x_mixer_numba import (
     phase_tables,
     rotate_lowest_three,
     rotate_mirrored_qubit,
+    rotate_one_qubit,
+    rotate_two_qubits,
     sine_and_cosine,
 )
 
@@ -38,30 +40,23 @@ from qhybrid_pipelines.quantum.simulation.x_mixer_numba import (
 SUMS = {"reassoc"}
 
 
+# Overlaps are loops of their own: one that also wrote would not be vectorised, as too many arrays might overlap each other.
+
+
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=SUMS)
-def _undo_two_qubits(
-    x0: F64, x1: F64, x2: F64, x3: F64, y0: F64, y1: F64, y2: F64, y3: F64, c: float, s: float
-) -> float:
-    """Turn two qubits of psi (x) and lambda (y) back, with 00, 01, 10 and 11 there, and return their overlaps."""
+def _overlaps_of_two(x0: F64, x1: F64, x2: F64, x3: F64, y0: F64, y1: F64, y2: F64, y3: F64) -> float:
+    """Return the overlaps of two qubits, of psi (x) and lambda (y) with 00, 01, 10 and 11 there."""
     overlap = 0.0
     for k in range(x0.shape[0]):
-        a0, a1, a2, a3 = x0[k], x1[k], x2[k], x3[k]
-        d0, d1, d2, d3 = y0[k], y1[k], y2[k], y3[k]
-        overlap += (a0 - a3) * (d1 + d2) + (a1 + a2) * (d3 - d0)
-        b0, b1, b2, b3 = c * a0 + s * a1, s * a0 - c * a1, c * a2 + s * a3, s * a2 - c * a3
-        x0[k], x2[k], x1[k], x3[k] = c * b0 + s * b2, s * b0 - c * b2, c * b1 + s * b3, s * b1 - c * b3
-        b0, b1, b2, b3 = c * d0 + s * d1, s * d0 - c * d1, c * d2 + s * d3, s * d2 - c * d3
-        y0[k], y2[k], y1[k], y3[k] = c * b0 + s * b2, s * b0 - c * b2, c * b1 + s * b3, s * b1 - c * b3
+        overlap += (x0[k] - x3[k]) * (y1[k] + y2[k]) + (x1[k] + x2[k]) * (y3[k] - y0[k])
     return overlap
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=SUMS)
-def _undo_one_qubit(x0: F64, x1: F64, y0: F64, y1: F64, c: float, s: float) -> float:
+def _overlap_of_one(x0: F64, x1: F64, y0: F64, y1: F64) -> float:
     overlap = 0.0
     for k in range(x0.shape[0]):
-        a0, a1, d0, d1 = x0[k], x1[k], y0[k], y1[k]
-        overlap += d1 * a0 - d0 * a1
-        x0[k], x1[k], y0[k], y1[k] = c * a0 + s * a1, s * a0 - c * a1, c * d0 + s * d1, s * d0 - c * d1
+        overlap += y1[k] * x0[k] - y0[k] * x1[k]
     return overlap
 
 
@@ -89,13 +84,18 @@ def _undo_rotation(x: F64, y: F64, stride: int, row: int, begin: int, columns: i
                 k1, k2, k3 = k + stride, k + 2 * stride, k + 3 * stride
                 x0, x1, x2, x3 = x[k : k + w], x[k1 : k1 + w], x[k2 : k2 + w], x[k3 : k3 + w]
                 y0, y1, y2, y3 = y[k : k + w], y[k1 : k1 + w], y[k2 : k2 + w], y[k3 : k3 + w]
-                overlap += _undo_two_qubits(x0, x1, x2, x3, y0, y1, y2, y3, c, s)
+                overlap += _overlaps_of_two(x0, x1, x2, x3, y0, y1, y2, y3)
+                rotate_two_qubits(x0, x1, x2, x3, c, s)
+                rotate_two_qubits(y0, y1, y2, y3, c, s)
         stride *= 4
     if 2 * stride <= size:
         w = min(columns, stride)
         for k in range(begin, begin + stride, row):
             k1 = k + stride
-            overlap += _undo_one_qubit(x[k : k + w], x[k1 : k1 + w], y[k : k + w], y[k1 : k1 + w], c, s)
+            x0, x1, y0, y1 = x[k : k + w], x[k1 : k1 + w], y[k : k + w], y[k1 : k1 + w]
+            overlap += _overlap_of_one(x0, x1, y0, y1)
+            rotate_one_qubit(x0, x1, c, s)
+            rotate_one_qubit(y0, y1, c, s)
     return overlap
 
 

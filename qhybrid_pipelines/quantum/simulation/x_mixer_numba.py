@@ -31,7 +31,7 @@ HALF_PI_3 = float.fromhex("0x1.3198a2e037073p-69")
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _rotate_two_qubits(x0: F64, x1: F64, x2: F64, x3: F64, c: float, s: float) -> None:
+def rotate_two_qubits(x0: F64, x1: F64, x2: F64, x3: F64, c: float, s: float) -> None:
     """Turn two qubits; the arrays are the amplitudes with 00, 01, 10 and 11 there."""
     for k in range(x0.shape[0]):
         a0, a1, a2, a3 = x0[k], x1[k], x2[k], x3[k]
@@ -41,7 +41,7 @@ def _rotate_two_qubits(x0: F64, x1: F64, x2: F64, x3: F64, c: float, s: float) -
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _rotate_one_qubit(x0: F64, x1: F64, c: float, s: float) -> None:
+def rotate_one_qubit(x0: F64, x1: F64, c: float, s: float) -> None:
     """Turn one qubit; the arrays are the amplitudes with 0 and 1 there."""
     for k in range(x0.shape[0]):
         a0, a1 = x0[k], x1[k]
@@ -74,12 +74,12 @@ def _rotate(x: F64, stride: int, row: int, begin: int, columns: int, c: float, s
         for base in range(begin, size, 4 * stride):
             for k in range(base, base + stride, row):
                 k1, k2, k3 = k + stride, k + 2 * stride, k + 3 * stride
-                _rotate_two_qubits(x[k : k + w], x[k1 : k1 + w], x[k2 : k2 + w], x[k3 : k3 + w], c, s)
+                rotate_two_qubits(x[k : k + w], x[k1 : k1 + w], x[k2 : k2 + w], x[k3 : k3 + w], c, s)
         stride *= 4
     if 2 * stride <= size:
         w = min(columns, stride)
         for k in range(begin, begin + stride, row):
-            _rotate_one_qubit(x[k : k + w], x[k + stride : k + stride + w], c, s)
+            rotate_one_qubit(x[k : k + w], x[k + stride : k + stride + w], c, s)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
