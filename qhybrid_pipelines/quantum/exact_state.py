@@ -1,7 +1,7 @@
 """The exact state of a QAOA circuit of one reduced model: energies, probabilities, and the gradients of objectives.
 
 Without fields complements keep equal amplitudes; then half of the outcomes stand for all. With the ring mixer only the outcomes
-with the model's number of ones are held. Wide states of the X mixer are computed by compiled loops where the extra ``fast`` is
+with the model's number of ones are held. Wide states are computed by compiled loops where the extra ``fast`` is
 installed, a few times as fast and equal to within rounding.
 """
 
@@ -69,12 +69,12 @@ class QaoaState:
         else:
             self.energies = energies[: len(energies) // (1 + mirrored)]
             self.betas = BETA_PERIODS["mirrored" if mirrored else "x"]
-        self._wide = ones is None and len(self.energies) > NARROW_OUTCOMES
+        self._wide = len(self.energies) > NARROW_OUTCOMES
         self.compiled = self._wide and can_compile()
 
     def gradient(self, objective: Objective) -> Gradient:
         """Return what gives an objective and its gradient for angles; for one thread."""
-        if self.compiled:
+        if self.compiled and self.cardinality is None:
             from qhybrid_pipelines.quantum.simulation.qaoa_gradient_numba import CompiledQaoaGradient
 
             return CompiledQaoaGradient(self._phases, objective)
@@ -87,13 +87,17 @@ class QaoaState:
     @cached_property
     def _generator(self) -> Generator:
         qubits = self._model.size
+        if self.cardinality is not None and self.compiled:
+            from qhybrid_pipelines.quantum.simulation.ring_mixer_numba import CompiledRingGenerator
+
+            return CompiledRingGenerator(ones=self.cardinality, qubits=qubits)
         if self.cardinality is not None:
             return RingGenerator(ones=self.cardinality, qubits=qubits)
         return XGenerator(qubits - self._mirrored, mirrored=self._mirrored)
 
     @cached_property
     def _write_phases(self) -> QuadraticPhases | None:
-        if not self._wide:
+        if not self._wide or self.cardinality is not None:
             return None
         return QuadraticPhases(self._model, kept=self._model.size - self._mirrored, origin=float(self.energies.mean()))
 

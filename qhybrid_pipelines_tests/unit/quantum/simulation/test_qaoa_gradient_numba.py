@@ -14,11 +14,11 @@ from qhybrid_pipelines_tests.support.reduced_models import ising, make_reduced_m
 pytest.importorskip("numba", reason="the compiled gradient needs numba: install the extra `fast`")
 
 
-def dense(n: int, *, fields: bool):
+def dense(n: int, *, fields: bool, ones: int | None = None):
     rng = np.random.default_rng(n)
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
     couplings = dict(zip(pairs, rng.normal(size=len(pairs)), strict=True))
-    return make_reduced_model(ising(rng.normal(size=n) if fields else np.zeros(n), couplings))
+    return make_reduced_model(ising(rng.normal(size=n) if fields else np.zeros(n), couplings), ones)
 
 
 def regular(n: int):
@@ -31,14 +31,16 @@ MODELS = {
     **{f"fields {n}": dense(n, fields=True) for n in (1, 2, 3, 5, 6, 8, 13, 14)},
     **{f"mirrored {n}": dense(n, fields=False) for n in (2, 3, 4, 5, 7, 14, 15)},
     **{f"regular {n}": regular(n) for n in (8, 14)},
+    **{f"{ones} ones of {n}": dense(n, fields=True, ones=ones) for n, ones in ((3, 1), (4, 2), (7, 3), (15, 6))},
 }
 
 
 def both_ways(model, monkeypatch) -> tuple[QaoaState, QaoaState]:
     monkeypatch.setattr(exact_state, "NARROW_OUTCOMES", 0)
-    compiled = QaoaState(model, "x")
+    mixer = "x" if model.cardinality is None else "xy"
+    compiled = QaoaState(model, mixer)
     monkeypatch.setattr(exact_state, "can_compile", lambda: False)
-    plain = QaoaState(model, "x")
+    plain = QaoaState(model, mixer)
     assert (compiled.compiled, plain.compiled) == (True, False)
     return compiled, plain
 
