@@ -27,15 +27,8 @@ from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
 from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.interface_versions import APRIL, INTERFACES
 from qhybrid_pipelines.emulator.keys import ApiKeys
-from qhybrid_pipelines.emulator.middleware import (
-    BRAKET_PREFIX,
-    PREFIX,
-    SAPI_PREFIX,
-    STORAGE_PREFIX,
-    FaultMiddleware,
-    TrackedProtocol,
-    error_body,
-)
+from qhybrid_pipelines.emulator.middleware import FaultMiddleware, TrackedProtocol, error_body
+from qhybrid_pipelines.emulator.route_names import BRAKET_PREFIX, PREFIX, SAPI_PREFIX, STORAGE_PREFIX
 from qhybrid_pipelines.emulator.routes.admin import AdminPages
 from qhybrid_pipelines.emulator.routes.jobs import JobPages
 from qhybrid_pipelines.emulator.routes.machines import MachinePages

@@ -14,8 +14,9 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from qhybrid_pipelines.emulator.braket.devices import DEVICES
+from qhybrid_pipelines.emulator.braket.orders import BraketError, read_object, read_order
 from qhybrid_pipelines.emulator.braket.signatures import is_signed_with
-from qhybrid_pipelines.emulator.braket.task_cloud import BraketError, TaskCloud, read_object, read_order, task_arn
+from qhybrid_pipelines.emulator.braket.task_cloud import TaskCloud, task_arn
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.store import Job
 

@@ -15,7 +15,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.faults import FAULTS, ROUTES, FaultRule, chance, read_plan
 from qhybrid_pipelines.emulator.job_requests import read_job_request
-from qhybrid_pipelines.emulator.middleware import route_name
+from qhybrid_pipelines.emulator.route_names import route_name
 from qhybrid_pipelines_tests.support.emulator_client import BELL, job_body
 
 

@@ -1,0 +1,127 @@
+"""Names of routes, for the fault plan and the counts, and which backend a request is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.types import Scope
+
+from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
+
+PREFIX = "/v0.4"
+SAPI_PREFIX = "/sapi/v2"
+"""Of the annealing face."""
+BRAKET_PREFIX, STORAGE_PREFIX = "/braket", "/s3"
+"""Of Braket's face, and of the bucket where its results are."""
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"/jobs", "/jobs"),
+        (r"/jobs/estimate", "/jobs/estimate"),
+        (r"/jobs/status/cancel", "/jobs/status/cancel"),
+        (r"/jobs/[^/]+", "/jobs/{id}"),
+        (r"/jobs/[^/]+/cost", "/jobs/{id}/cost"),
+        (r"/jobs/[^/]+/artifacts/[^/]+", "/jobs/{id}/artifacts/{id}"),
+        (r"/jobs/[^/]+/status/cancel", "/jobs/{id}/status/cancel"),
+        (r"/jobs/[^/]+/(variants/[^/]+/)?results/.+", "/jobs/{id}/results"),
+        (r"/backends", "/backends"),
+        (r"/backends/[^/]+", "/backends/{backend}"),
+        (r"/backends/[^/]+/characterizations", "/backends/{backend}/characterizations"),
+        (r"/backends/[^/]+/characterizations/[^/]+", "/backends/{backend}/characterizations/{id}"),
+        (r"/whoami", "/whoami"),
+    )
+)
+
+_SAPI_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"/problems/?", "/problems"),
+        (r"/problems/[^/]+/info/?", "/problems/{id}/info"),
+        (r"/problems/[^/]+/answer/?", "/problems/{id}/answer"),
+        (r"/problems/[^/]+/messages/?", "/problems/{id}/messages"),
+        (r"/problems/[^/]+/?", "/problems/{id}"),
+        (r"/solvers/remote/?", "/solvers"),
+        (r"/solvers/remote/[^/]+/?", "/solvers/{backend}"),
+    )
+)
+
+_BRAKET_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"/quantum-task", "/quantum-task"),
+        (r"/quantum-task/.+/cancel", "/quantum-task/{id}/cancel"),
+        (r"/quantum-task/.+", "/quantum-task/{id}"),
+        (r"/quantum-tasks", "/quantum-tasks"),
+        (r"/device/.+", "/device/{backend}"),
+        (r"/devices", "/devices"),
+    )
+)
+_STORAGE_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = ((re.compile(r"/.+"), "/s3/{object}"),)
+_FACES = (
+    (SAPI_PREFIX, _SAPI_PATTERNS),
+    (BRAKET_PREFIX, _BRAKET_PATTERNS),
+    (STORAGE_PREFIX, _STORAGE_PATTERNS),
+    (PREFIX, _PATTERNS),
+)
+PREFIXES = tuple(prefix for prefix, _ in _FACES)
+"""Of all faces."""
+
+
+def route_name(method: str, path: str) -> str:
+    """Return the name of a route for the fault plan and the counts, for example ``GET /jobs/{id}``."""
+    prefix, patterns = next((face for face in _FACES if path.startswith(face[0])), _FACES[-1])
+    inner = path.removeprefix(prefix)
+    name = next((name for pattern, name in patterns if pattern.fullmatch(inner)), "(unknown)")
+    return f"{method} {name}"
+
+
+def requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
+    """Return which backend a request is about, where it says so."""
+    if route in _BACKEND_IN_BODY:
+        try:
+            return _BACKEND_IN_BODY[route](read_json(body))
+        except NotJsonError:
+            return None
+    if route == "GET /device/{backend}":
+        return device_name(unquote(scope["path"]).partition("/device/")[2])
+    if route == "GET /solvers/{backend}":
+        return str(scope["path"].rstrip("/").rpartition("/")[2])
+    if "{backend}" in route:
+        return str(scope["path"].removeprefix(PREFIX).split("/")[2])
+    pairs = (pair.partition("=") for pair in scope["query_string"].decode("latin-1").split("&"))
+    return next((value for name, _, value in pairs if name == "backend"), None)
+
+
+def _named(found: Any, field: str) -> str | None:
+    """Return a text of an object; None where there is none."""
+    name = found.get(field) if isinstance(found, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _requested_device(found: Any) -> str | None:
+    """Return which device a task is for."""
+    arn = _named(found, "deviceArn")
+    return None if arn is None else device_name(arn)
+
+
+def device_name(arn: str) -> str:
+    """Return a device's vendor and name with a dot between them, as the book knows it."""
+    return ".".join(arn.split("/")[-2:])
+
+
+def _first_solver(found: Any) -> str | None:
+    """Return which solver the first problem of a submission is for."""
+    first = found[0] if isinstance(found, list) and found else found
+    solver = first.get("solver") if isinstance(first, dict) else None
+    return _named(solver, "name") if isinstance(solver, dict) else solver if isinstance(solver, str) else None
+
+
+_BACKEND_IN_BODY: Mapping[str, Callable[[Any], str | None]] = {
+    "POST /jobs": lambda found: _named(found, "backend"),
+    "POST /problems": _first_solver,
+    "POST /quantum-task": _requested_device,
+}
