@@ -7,7 +7,7 @@ import pytest
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.control.ledger.lifecycle import event_table, mermaid, state_table, stuck_table
+from qhybrid_pipelines.control.ledger.lifecycle_tables import event_table, mermaid, state_table, stuck_table
 from qhybrid_pipelines.core.specification import RoundsSpec
 from qhybrid_pipelines.core.verdicts import decision_table, sampling_verdict_table, verdict_table
 from qhybrid_pipelines.problems.experiment_page import commented_experiment, with_generated_parts
@@ -91,7 +91,7 @@ def test_the_page_names_every_graph_and_shows_the_current_defaults():
 
 def test_the_life_of_a_job_is_drawn_from_the_table():
     assert f"```mermaid\n{mermaid()}```" in TEXTS["architecture.md"], (
-        "paste the output of control.ledger.lifecycle.mermaid()"
+        "paste the output of control.ledger.lifecycle_tables.mermaid()"
     )
 
 

@@ -11,7 +11,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table
 from qhybrid_pipelines.core.errors import IllegalTransition
 from qhybrid_pipelines.core.job_states import JobState
 
@@ -377,29 +376,3 @@ def next_state(state: JobState | None, event: Event) -> JobState:
         return TRANSITIONS[state, event]
     except KeyError:
         raise IllegalTransition(f"a job that is {state or 'not planned'} cannot {event}") from None
-
-
-def mermaid() -> str:
-    """Return the table as a Mermaid state diagram, for the documentation."""
-    lines = ["stateDiagram-v2"]
-    lines += [f"    {before or '[*]'} --> {after}: {event}" for (before, event), after in TRANSITIONS.items()]
-    lines += [f"    {state} --> [*]" for state in JobState if state in TERMINAL]
-    return "\n".join(lines) + "\n"
-
-
-def state_table() -> str:
-    """Return the states as a Markdown table, for the documentation."""
-    return markdown_table(
-        JobState, "State", {MEANING: "What it means", "By": "Moved on by", "Next": "What happens next"}
-    )
-
-
-def stuck_table() -> str:
-    """Return what to do about a job that does not leave its state as a Markdown table, for the documentation."""
-    return markdown_table(JobState, "State", {"If it stays": "If it stays"})
-
-
-def event_table() -> str:
-    """Return the events as a Markdown table, for the documentation."""
-    labels = {MEANING: "What it means", "By": "Recorded by", "Next": "What happens next"}
-    return markdown_table(Event, "Event", labels, more=("In tables and logs", lambda value: EVENT_NAMES[Event(value)]))

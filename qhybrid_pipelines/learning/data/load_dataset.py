@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qhybrid_pipelines.core.dataset_specification import DatasetSpec
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.learning_specification import DatasetSpec
 from qhybrid_pipelines.core.specification import FileSource
 from qhybrid_pipelines.learning.data.bundled_datasets import read_bundled
 from qhybrid_pipelines.learning.data.dataset import Dataset

@@ -17,13 +17,10 @@ from qhybrid_pipelines.control.ledger.lifecycle import (
     TRANSITIONS,
     UNCANCELLED,
     Event,
-    event_table,
     is_settled,
-    mermaid,
     next_state,
-    state_table,
-    stuck_table,
 )
+from qhybrid_pipelines.control.ledger.lifecycle_tables import event_table, mermaid, state_table, stuck_table
 from qhybrid_pipelines.core.errors import IllegalTransition
 from qhybrid_pipelines.core.job_states import JobState
 
