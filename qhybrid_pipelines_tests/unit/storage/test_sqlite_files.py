@@ -16,8 +16,20 @@ def path(tmp_path):
     return tmp_path / "words.db"
 
 
-def opened(path):
-    return sqlite3.connect(path, isolation_level=None, timeout=0.1)
+_connections = []
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    """Python 3.13 warns of a connection that is left open, in whichever test happens to run when it is collected."""
+    yield
+    while _connections:
+        _connections.pop().close()
+
+
+def opened(path, **options):
+    _connections.append(sqlite3.connect(path, isolation_level=None, timeout=0.1, **options))
+    return _connections[-1]
 
 
 def write(connection, word, ends_with=None, *, before=lambda: None):
@@ -45,8 +57,8 @@ def test_whatever_ends_a_transaction_nothing_of_it_stays_and_others_can_write(pa
 
 def test_a_transaction_that_stays_open_blocks_others():
     """Negative control: without the rollback the second writer above would not get its turn."""
-    first = sqlite3.connect("file:shared-words?mode=memory&cache=shared", uri=True, isolation_level=None)
-    second = sqlite3.connect("file:shared-words?mode=memory&cache=shared", uri=True, isolation_level=None)
+    first = opened("file:shared-words?mode=memory&cache=shared", uri=True)
+    second = opened("file:shared-words?mode=memory&cache=shared", uri=True)
     first.execute("CREATE TABLE kept (word TEXT)")
     first.execute("BEGIN IMMEDIATE")
     with pytest.raises(sqlite3.OperationalError, match="locked"), transaction(second):
