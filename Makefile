@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-service-requests test-clients test-slurm test-ibm test-pythons test-newest check docs ui clean
+.PHONY: demo test tests quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-service-requests test-clients test-slurm test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 # The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
@@ -21,8 +21,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## from problem files to verdicts, one table at the end
 	$(BIN)/qhybrid demo
 
-test: $(STAMP)  ## every check, the site, and every test that is not marked otherwise
-	$(MAKE) --no-print-directory --jobs 2 --output-sync check docs
+test: check  ## every check, the site, and every test that is not marked otherwise
+	$(MAKE) --no-print-directory --jobs 2 docs tests
+
+tests: $(STAMP)  ## the tests alone
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-long: $(STAMP)  ## what takes a minute each: whole pages of commands, hundreds of kills, two thousand jobs in flight

@@ -62,7 +62,7 @@ def points_and_shots_of_annealing(value: Any) -> Any:
     """Return the fields of a specification with the sweep and shots that its annealing says; anything else as it is.
 
     Raises:
-        PydanticCustomError: they are also named, and say something else; or there are too many settings.
+        pydantic_core.PydanticCustomError: they are also named, and say something else; or there are too many settings.
     """
     given = value.get("annealing") if isinstance(value, dict) else None
     if given is None:
