@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from qhybrid_pipelines.core import redaction
 from qhybrid_pipelines_tests.support import ledgers, postgres_databases
 
 # How quickly examples are made says how busy the machine is. What a property asserts, and on how many examples, stays.
@@ -50,6 +51,13 @@ def postgres_database(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.hookimpl(optionalhook=True)  # a run without workers, as that of mutants, does not know it
+@pytest.fixture(scope="module", autouse=True)
+def _keys_of_this_module() -> Iterator[None]:
+    """A process remembers every key that it has used, to hide it; those of one module hide no words of the next one."""
+    yield
+    redaction._known_secrets.clear()
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker more than cores: a quarter of the time goes into waiting, for disks and for processes to end."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,6 +16,9 @@ from pathlib import Path
 
 _STOP_SECONDS = 10.0
 
+DEFAULT_KEY = "q7Zk2mXw9Tfr"
+"""No part of it is a word: half of a key is hidden wherever it stands, in the names of fields too."""
+
 
 class EmulatorStartError(RuntimeError):
     """The process ended instead of listening; the message is what it said."""
@@ -126,7 +129,7 @@ class Emulator:
 def start_emulator(
     folder: Path,
     *,
-    key: str = "emulator-key",
+    key: str = DEFAULT_KEY,
     speed: float = 60.0,
     seed: int | None = None,
     faults: Path | None = None,
@@ -169,7 +172,7 @@ def start_emulator(
 
 @contextmanager
 def running_emulator(
-    folder: Path, *, key: str = "emulator-key", speed: float = 60.0, seed: int | None = None, faults: Path | None = None
+    folder: Path, *, key: str = DEFAULT_KEY, speed: float = 60.0, seed: int | None = None, faults: Path | None = None
 ) -> Iterator[Emulator]:
     """Start an emulator and stop it at the end; see `start_emulator`."""
     emulator = start_emulator(folder, key=key, speed=speed, seed=seed, faults=faults)

@@ -259,7 +259,7 @@ class TestMisuse:
             ("SELECT * FROM read_csv('/etc/passwd')", "only be read"),
             ("ATTACH 'other.duckdb'", "only be read"),
             ("INSTALL httpfs", "only be read"),
-            ("", "no result"),
+            ("", "the query is empty"),
         ):
             code, out, err = qhybrid("sql", query, at=home)
             assert (code, out) == (2, ""), query
