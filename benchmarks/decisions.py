@@ -95,7 +95,7 @@ def confidence(runs: int) -> None:
 def cost(decisions: int = 400) -> None:
     """Decide one after the other in this process, and print the processors' time here and in the process that solves."""
     with tempfile.TemporaryDirectory() as folder:
-        answering, background = Solvers(SolverLimits(processes=1)), Solvers(SolverLimits(processes=1, niceness=19))
+        answering, background = Solvers(SolverLimits(processes=1)), Solvers(SolverLimits(processes=1, idle=True))
         store = DecisionStore(Path(folder) / "decisions.db", lambda: moment(SYSTEM_CLOCK))
         decider = Decider(store, answering, background)
         decider.warm()
@@ -208,12 +208,12 @@ def _body(seed: int, deadline_ms: int) -> bytes:
 
 @contextmanager
 def _worker(busy: bool) -> Iterator[None]:  # noqa: FBT001 - the one thing that differs
-    """Keep a process of the lowest priority busy with phases and transforms of 2^20 amplitudes, as a simulation of circuits is."""
+    """Keep a process that gives way to others, as the worker does, busy with phases and transforms of 2^20 amplitudes, as a simulation of circuits is."""
     if not busy:
         yield
         return
     command = [sys.executable, "-c", _SIMULATE]
-    with subprocess.Popen(["nice", "-n", "19", *command]) as process:
+    with subprocess.Popen(command) as process:
         try:
             yield
         finally:
@@ -221,6 +221,8 @@ def _worker(busy: bool) -> Iterator[None]:  # noqa: FBT001 - the one thing that 
 
 
 _SIMULATE = """
+from qhybrid_pipelines.core.process_priority import run_when_idle
+run_when_idle()
 import numpy as np
 state = np.full(1 << 20, 2.0 ** -10, dtype=complex)
 phases = np.exp(1j * np.random.default_rng(1).random(1 << 20))

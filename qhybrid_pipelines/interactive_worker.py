@@ -30,6 +30,7 @@ from qhybrid_pipelines.control.policy.deployment import (
 )
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.files import scratch_folder
+from qhybrid_pipelines.core.process_priority import run_when_idle
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
 from qhybrid_pipelines.steps.plain_stages import PLAIN_STAGES, PlainStages, WrittenTable
@@ -181,8 +182,13 @@ def main() -> None:
     """Be the worker of a home until the service ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
-    home = Home(parser.parse_args().home)
-    os.nice(NICENESS)
+    parser.add_argument("--idle", action="store_true", help="run only while nobody else wants the processor")
+    given = parser.parse_args()
+    home = Home(given.home)
+    if given.idle:
+        run_when_idle()
+    else:
+        os.nice(NICENESS)
     threading.Thread(target=_end_with_the_service, daemon=True).start()
     warm_up(home)
     print(WARM, flush=True)  # noqa: T201 - what the service waits for

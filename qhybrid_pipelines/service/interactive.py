@@ -34,10 +34,11 @@ class InteractiveTier:
 
     Args:
         home: its folder.
+        idle: it runs only while nobody else wants the processor.
     """
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, *, idle: bool = False) -> None:
+        self._home, self._options = home, ["--idle"] if idle else []
         self._warm, self._ending = threading.Event(), threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="interactive-tier", daemon=True)
@@ -82,7 +83,7 @@ class InteractiveTier:
             began = time.monotonic()
             # Its input is a pipe that ends with this process, however that ends; what it says goes where the service's log goes.
             with subprocess.Popen(  # noqa: S603  our own module
-                [sys.executable, "-m", _MODULE, "--home", str(self._home)],
+                [sys.executable, "-m", _MODULE, "--home", str(self._home), *self._options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **_ONE_THREAD},

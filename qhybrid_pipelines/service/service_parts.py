@@ -137,7 +137,8 @@ class ServiceParts:
             pages=PageParts.of(control_plane.ledger),
             uploads=Uploads(workspace.home),
             ledger_watch=LedgerWatch(lambda: control_plane.ledger.head()),  # noqa: PLW0108  opened when it is first asked
-            interactive=InteractiveTier(workspace.home.path) if interactive else None,
+            # Decisions are answered within milliseconds, and experiments within seconds: these give way.
+            interactive=InteractiveTier(workspace.home.path, idle=decisions) if interactive else None,
             rates=RateLimits(partial(settings.limit_of, keys=authenticator is not None)),
         )
         if decisions:

@@ -25,6 +25,7 @@ LINUX_ATTRIBUTES = {
     "os.fork",
     "os.sched_getaffinity",
     "os.sched_setaffinity",
+    "os.sched_setscheduler",
     "os.posix_fadvise",
     "os.posix_fallocate",
     "os.memfd_create",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ANSWERING = SolverLimits(processes=2)
 #: What runs in the background gets what processors have left.
-BEHIND = SolverLimits(processes=1, niceness=19, cpu_seconds=60.0, memory_bytes=2 * 2**30)
+BEHIND = SolverLimits(processes=1, idle=True, cpu_seconds=60.0, memory_bytes=2 * 2**30)
 #: Requests that are worked on at a time; more wait, and are refused when their time is up.
 _THREADS = 16
 

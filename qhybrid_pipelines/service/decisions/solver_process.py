@@ -7,7 +7,6 @@ answered by several messages, so that an answer is there as soon as the first me
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import time
@@ -23,6 +22,7 @@ from qhybrid_pipelines.core.bits import U8, assignment_array, assignment_text
 from qhybrid_pipelines.core.decision_words import CandidateOutcome
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.process_priority import run_when_idle
 from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.core.specification_text import validate_experiments
 from qhybrid_pipelines.problems.anytime.method_times import size_class
@@ -51,9 +51,10 @@ _WARM_UP = {"family": "independent_set", "source": {"generator": "dispatch", "ve
 WARMING_RUNS = {GREEDY: 40, LOCAL_SEARCH: 40, ANNEALING: 6, EXACT: 6}
 
 
-def work(orders: Connection, cpu_seconds: float, memory_bytes: int, niceness: int) -> None:
+def work(orders: Connection, cpu_seconds: float, memory_bytes: int, idle: bool) -> None:  # noqa: FBT001 - the arguments of a process
     """Answer orders until nobody sends any more; more than the seconds and bytes given end this process."""
-    os.nice(niceness)
+    if idle:
+        run_when_idle()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the pipe
     worker = SolverProcess(orders)

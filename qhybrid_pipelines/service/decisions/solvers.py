@@ -38,13 +38,13 @@ class SolverLimits:
 
     Attributes:
         processes: how many answer at a time.
-        niceness: of their priority; 19 is the lowest.
+        idle: they run only while nobody else wants the processor.
         cpu_seconds: of one order; more ends the process.
         memory_bytes: on top of what such a process has when it is warm.
     """
 
     processes: int
-    niceness: int = 0
+    idle: bool = False
     cpu_seconds: float = 20.0
     memory_bytes: int = 2**30
 
@@ -63,7 +63,7 @@ class Solver:
         context = multiprocessing.get_context("forkserver")
         self._pipe, theirs = context.Pipe()
         self._process: ForkServerProcess = context.Process(
-            target=_work, args=(theirs, limits.cpu_seconds, limits.memory_bytes, limits.niceness), daemon=True
+            target=_work, args=(theirs, limits.cpu_seconds, limits.memory_bytes, limits.idle), daemon=True
         )
         self._process.start()
         theirs.close()
