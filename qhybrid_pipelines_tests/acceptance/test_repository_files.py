@@ -1,10 +1,12 @@
 """The files that a code host reads agree with the project: README, citation, workflow."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,3 +45,14 @@ def test_the_workflow_runs_the_command_of_this_repository_and_needs_no_secret():
     assert PROJECT["requires-python"] == f">={python}"
     assert workflow["permissions"] == {"contents": "read"}
     assert "secrets" not in text
+
+
+def test_what_running_makes_is_not_part_of_the_repository():
+    if not (ROOT / ".git").exists():
+        pytest.skip("SKIPPED LOUDLY: this is not a checkout, so nothing says which files belong to it")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [ROOT / name for name in listed.split("\0") if name]
+    assert ROOT / "README.md" in files
+    made = {".crc32", ".db", ".duckdb", ".lock", ".log", ".parquet", ".pid", ".sqlite"}
+    assert [file for file in files if file.suffix in made] == []
+    assert [file for file in files if file.is_file() and file.stat().st_size > 500_000] == []
