@@ -17,7 +17,7 @@ from pathlib import Path
 _STOP_SECONDS = 10.0
 
 DEFAULT_KEY = "q7Zk2mXw9Tfr"
-"""No part of it is a word: half of a key is hidden wherever it stands, in the names of fields too."""
+"""No part of it is a word: half of a key is hidden wherever it occurs, in the names of fields too."""
 
 
 class EmulatorStartError(RuntimeError):

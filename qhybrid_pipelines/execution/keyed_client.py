@@ -123,7 +123,7 @@ class KeyedClient(ABC):
             path: below the base address.
             params: of the query.
             headers: beside those of every request.
-            body: JSON that says what is asked for; nothing is changed by it.
+            body: JSON; sent twice, it says no more than sent once.
             public: no key is needed, so none is sent.
 
         Raises:

@@ -6,14 +6,17 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution import keyed_client
+from qhybrid_pipelines.execution.braket import credentials
 from qhybrid_pipelines.execution.braket.client import BraketClient
 from qhybrid_pipelines.execution.braket.devices import Devices
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
@@ -290,7 +293,7 @@ def test_without_credentials_nothing_is_sent(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setattr(keyed_client, "send", lambda *_, **__: pytest.fail("a request was sent"))
-    with pytest.raises(Throttled, match="there are no AWS credentials") as refused:
+    with pytest.raises(Throttled, match="no AWS credentials were found") as refused:
         BraketClient("eu-north-1").post_task(b"{}")
     assert not refused.value.request_sent
     (tmp_path / "none").write_text("[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = kept-in-a-file\n")
@@ -298,6 +301,17 @@ def test_without_credentials_nothing_is_sent(tmp_path, monkeypatch):
     monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=424, headers={}, body=b"{}"))
     with pytest.raises(Throttled, match="takes no tasks now"):
         BraketClient("eu-north-1").post_task(b"{}")
+
+
+@pytest.mark.parametrize(
+    "error", [ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"), RuntimeError("still expired")], ids=str
+)
+def test_credentials_that_cannot_be_refreshed_send_nothing(error, monkeypatch):
+    chain = SimpleNamespace(get_frozen_credentials=lambda: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(credentials, "_walk_chain", lambda: chain)
+    with pytest.raises(Throttled, match=r"the AWS credentials cannot be read: .*(AssumeRole|still expired)") as refused:
+        BraketClient("eu-north-1").post_task(b"{}")
+    assert not refused.value.request_sent
 
 
 def test_without_a_bucket_nothing_is_sent(tmp_path, emulator, monkeypatch):
@@ -314,9 +328,12 @@ def test_without_a_price_of_a_shot_nothing_is_quoted(tmp_path, emulator, monkeyp
     subject = under_test(tmp_path)
     provider, batch = subject.connect(), subject.batch(shots=100)
     device = provider._devices.device(IQM)
+    assert device.price == (0.00145, "shot")
     monkeypatch.setattr(Devices, "device", lambda *_: replace(device, price=(60.0, "minute")))
     with pytest.raises(InvalidInput, match="states a price per minute"):
         provider.estimate(batch)
     monkeypatch.setenv("BRAKET_USD_PER_SHOT", "0.01")
     monkeypatch.setenv("BRAKET_USD_PER_TASK", "0.5")
     assert provider.estimate(batch).high_usd == pytest.approx(1.5)
+    monkeypatch.setattr(Devices, "device", lambda *_: device)  # what a device states is not overruled for all of them
+    assert provider.estimate(batch).high_usd == pytest.approx(0.5 + 100 * 0.00145)

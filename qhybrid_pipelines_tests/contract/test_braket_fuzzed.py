@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import os
 import random
 from collections import Counter
 
-import httpx
 import pytest
 
-from qhybrid_pipelines.emulator.keys import ApiKeys
-from qhybrid_pipelines.emulator.server import ServerOptions, application, open_cloud
 from qhybrid_pipelines.execution.braket.credentials import sign
 from qhybrid_pipelines.execution.credentials import Secret
+from qhybrid_pipelines_tests.support.emulator_in_process import EmulatorInProcess
 
 KEY = "the-secret"
 ROUNDS = int(os.environ.get("QHYBRID_FUZZED_REQUESTS", "2500")) // 75
@@ -54,36 +51,17 @@ SEARCHES = (
 )
 
 
-class InProcess:
-    """The whole application without a socket: an exception inside it comes out here."""
-
-    def __init__(self, folder):
-        folder.mkdir()
-        options = ServerOptions(folder=folder, port=0, key=KEY, speed=100.0, seed=7, drift_hours=None, faults=None)
-        self.cloud = open_cloud(options)
-        self._application = application(self.cloud, ApiKeys(KEY))
-        self._loop = asyncio.new_event_loop()
-
-    def close(self):
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
-        self.cloud.store.close()
-
+class InProcess(EmulatorInProcess):
     def __call__(self, method, path, body=None, *, root="braket"):
-        return self._loop.run_until_complete(self._send(method, f"http://emulator/{root}/{path}", body))
-
-    async def _send(self, method, url, body):
-        service = "s3" if "/s3/" in url else "braket"
-        key = Secret(json.dumps(["any", KEY, None]))
+        url, key = f"http://emulator/{root}/{path}", Secret(json.dumps(["any", KEY, None]))
+        service = "s3" if root == "s3" else "braket"
         headers = sign(key, service=service, region="eu", method=method, url=url, headers={}, params=None, body=body)
-        transport = httpx.ASGITransport(self._application, client=("127.0.0.1", 1))
-        async with httpx.AsyncClient(transport=transport, verify=False) as client:
-            return await client.request(method, url, content=body, headers=headers)
+        return self.request(method, url, content=body, headers=headers)
 
 
 @pytest.fixture
 def emulator(tmp_path):
-    running = InProcess(tmp_path / "cloud")
+    running = InProcess(tmp_path / "cloud", key=KEY)
     yield running
     running.close()
 

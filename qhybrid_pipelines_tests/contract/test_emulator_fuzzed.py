@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections import Counter
@@ -13,50 +12,24 @@ from collections import Counter
 import httpx
 import pytest
 
-from qhybrid_pipelines.emulator.keys import ApiKeys
-from qhybrid_pipelines.emulator.server import ServerOptions, application, open_cloud
 from qhybrid_pipelines_tests.support.emulator_client import job_body
+from qhybrid_pipelines_tests.support.emulator_in_process import EmulatorInProcess
 from qhybrid_pipelines_tests.support.request_fuzzer import Call, calls
 
 KEY = "k"
 REQUESTS = int(os.environ.get("QHYBRID_FUZZED_REQUESTS", "2500"))
 
 
-class InProcess:
-    """The whole application without a socket: an exception inside it comes out here."""
-
-    def __init__(self, folder):
-        options = ServerOptions(folder=folder, port=0, key=KEY, speed=100_000.0, seed=7, drift_hours=None, faults=None)
-        folder.mkdir()
-        self.cloud = open_cloud(options)
-        self.keys = ApiKeys(KEY)
-        self._application = application(self.cloud, self.keys)
-        self._loop = asyncio.new_event_loop()
-
-    def close(self):
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
-        self.cloud.store.close()
-
+class InProcess(EmulatorInProcess):
     def __call__(self, call: Call) -> httpx.Response:
-        return self._loop.run_until_complete(self._send(call))
-
-    async def _send(self, call: Call) -> httpx.Response:
-        transport = httpx.ASGITransport(self._application, client=("127.0.0.1", 1))
-        root = "http://emulator" + ("/_admin" if call.admin else "/v0.4")
-        async with httpx.AsyncClient(transport=transport, verify=False) as client:
-            return await client.request(
-                call.method,
-                root + call.path.replace("\x00", "%00"),
-                params=call.params,
-                content=call.content,
-                headers={"Authorization": f"apiKey {KEY}"},
-            )
+        url = "http://emulator" + ("/_admin" if call.admin else "/v0.4") + call.path.replace("\x00", "%00")
+        headers = {"Authorization": f"apiKey {KEY}"}
+        return self.request(call.method, url, params=call.params, content=call.content, headers=headers)
 
 
 @pytest.fixture
 def emulator(tmp_path):
-    running = InProcess(tmp_path / "cloud")
+    running = InProcess(tmp_path / "cloud", key=KEY, speed=100_000.0)
     yield running
     running.close()
 

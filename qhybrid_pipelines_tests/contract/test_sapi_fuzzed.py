@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import os
 import random
 from collections import Counter
 
-import httpx
 import pytest
 
-from qhybrid_pipelines.emulator.keys import ApiKeys
-from qhybrid_pipelines.emulator.server import ServerOptions, application, open_cloud
+from qhybrid_pipelines_tests.support.emulator_in_process import EmulatorInProcess
 from qhybrid_pipelines_tests.support.sapi_client import SMALL, packed_problem
 
 KEY = "k"
@@ -55,33 +52,15 @@ PAGES = (
 )
 
 
-class InProcess:
-    """The whole application without a socket: an exception inside it comes out here."""
-
-    def __init__(self, folder):
-        folder.mkdir()
-        options = ServerOptions(folder=folder, port=0, key=KEY, speed=100.0, seed=7, drift_hours=None, faults=None)
-        self.cloud = open_cloud(options)
-        self._application = application(self.cloud, ApiKeys(KEY))
-        self._loop = asyncio.new_event_loop()
-
-    def close(self):
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
-        self.cloud.store.close()
-
+class InProcess(EmulatorInProcess):
     def __call__(self, method, path, content=None, *, root="sapi/v2"):
-        return self._loop.run_until_complete(self._send(method, f"http://emulator/{root}/{path}", content))
-
-    async def _send(self, method, url, content):
-        transport = httpx.ASGITransport(self._application, client=("127.0.0.1", 1))
-        async with httpx.AsyncClient(transport=transport, verify=False) as client:
-            return await client.request(method, url, content=content, headers={"X-Auth-Token": KEY})
+        url = f"http://emulator/{root}/{path}"
+        return self.request(method, url, content=content, headers={"X-Auth-Token": KEY})
 
 
 @pytest.fixture
 def emulator(tmp_path):
-    running = InProcess(tmp_path / "cloud")
+    running = InProcess(tmp_path / "cloud", key=KEY)
     yield running
     running.close()
 

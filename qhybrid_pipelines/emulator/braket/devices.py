@@ -1,7 +1,7 @@
 """What the emulated devices of Braket are: sizes, prices, gates, and how good they are on an average day.
 
 Figures are plausible for machines of their kind and kept as data; none is a statement about the real product. Prices per shot are
-those that copies of Amazon's page of prices showed in 2025, the fee per task likewise.
+those of copies of Amazon's page of prices, probably of 2025, and so is the fee per task.
 """
 
 from __future__ import annotations

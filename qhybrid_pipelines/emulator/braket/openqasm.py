@@ -96,8 +96,8 @@ class Program:
     def _measure(self, target: str) -> None:
         if target in self._first:
             self.measured += range(self._first[target], self._first[target] + self._sizes[target])
-            return
-        self.measured += [self._qubit(one) for one in target.split(",")]
+        else:
+            self.measured += [self._qubit(one) for one in target.split(",")]
         if len(set(self.measured)) != len(self.measured):
             raise ProgramError("a qubit is measured twice.")
 

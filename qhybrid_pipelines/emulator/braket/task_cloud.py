@@ -193,7 +193,7 @@ class TaskCloud:
         return view
 
     def status(self, job: Job, *, with_queue: bool) -> dict[str, Any]:
-        """Return a task as a poll shows it; there is no time at which it was started, and no cost."""
+        """Return a task as a poll shows it, with neither a start time nor a cost."""
         view = self.brief(job)
         state = view["status"]
         view |= {

@@ -118,7 +118,7 @@ class AdminPages:
         return JSONResponse(_clock(self._cloud))
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:
-        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, its graph, or a limit of spending."""
+        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, its graph, or its spending limit."""
         if backend not in (*self._cloud.interface.machines, *SOLVERS, *DEVICES):
             raise BadRequest(f"Unknown backend {backend!r}.", "backend")
         given = await _object(request)

@@ -175,7 +175,7 @@ class AnnealingCloud:
         return STATES[self.cloud.state(job)]
 
     def status(self, job: Job) -> dict[str, Any]:
-        """Return a problem as lists and polls show it; there is no time at which it was started."""
+        """Return a problem as lists and polls show it, without a start time."""
         state, skew = self.state(job), self.cloud.store.permanent_fault_seconds("clock_skew")
         view: dict[str, Any] = {
             "id": job.id,

@@ -10,25 +10,25 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from qhybrid_pipelines.core.errors import Throttled, Unavailable
 from qhybrid_pipelines.execution.braket.credentials import AwsCredentials, sign
 from qhybrid_pipelines.execution.credentials import Secret
-from qhybrid_pipelines.execution.http_errors import HttpErrors, ResourceNotFound, error_text
+from qhybrid_pipelines.execution.http_errors import ResourceNotFound, error_text
 from qhybrid_pipelines.execution.keyed_client import KeyedClient, Params
 from qhybrid_pipelines.execution.transport import HttpResponse, RequestLimits, check_url
 
 ENDPOINT_VARIABLE = "BRAKET_ENDPOINT"
-#: As AWS's own tools read them; the first that is set decides.
+#: As AWS's own tools read them.
 STORAGE_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 CREDENTIALS = AwsCredentials()
 #: Tasks of one page of a search, the published maximum.
 PAGE = 100
 
 _TASK_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]*:[0-9]{12}:quantum-task/[A-Za-z0-9-]{1,100}")
-_KEY_REFUSED = (401, 403)
 _OFFLINE = 424
 
 
@@ -41,29 +41,21 @@ class AwsClient(KeyedClient):
     """
 
     service: ClassVar[str]
+    #: Each may hold another address; the first that is set decides.
+    url_variables: ClassVar[tuple[str, ...]]
 
     def __init__(self, region: str, limits: RequestLimits | None = None) -> None:
         super().__init__(credentials=CREDENTIALS, limits=limits)
         self.region = region
-        self.errors = HttpErrors(
-            credentials=CREDENTIALS,
-            replaceable_key=_KEY_REFUSED,
-            job_id_field="quantumTaskArn",
-            job_id_form=_TASK_ARN,
-        )
+        self.errors = replace(self.errors, job_id_field="quantumTaskArn", job_id_form=_TASK_ARN)
 
     @property
     def url(self) -> str:
         """The service's base address. Raises `InvalidInput` for one that is not safe to send a signature to."""
-        for variable in self.variables():
+        for variable in self.url_variables:
             if given := os.environ.get(variable):
                 return check_url(given, variable=variable)
         return f"https://{self.service}.{self.region}.amazonaws.com"
-
-    @classmethod
-    def variables(cls) -> tuple[str, ...]:
-        """Return the variables that may hold another address."""
-        return (cls.url_variable,)
 
     def key_headers(self, key: Secret) -> Mapping[str, str]:
         """Return nothing: a key of AWS signs a request as a whole."""
@@ -96,10 +88,10 @@ class AwsClient(KeyedClient):
 class BraketClient(AwsClient):
     """Devices and tasks of one region."""
 
-    service, url_variable, public_url = "braket", ENDPOINT_VARIABLE, "https://braket.us-east-1.amazonaws.com"
+    service, url_variables = "braket", (ENDPOINT_VARIABLE,)
 
     def post_task(self, body: bytes) -> str:
-        """Send a task once, and return its ARN. Raises as `KeyedClient.submit` does; `Throttled` also where the device is away."""
+        """Send a task once, and return its ARN. Raises as `KeyedClient.submit` does; `Throttled` also where the device is offline."""
         return self.submit("/quantum-task", body, read=_offline_is_for_now)
 
     def task(self, arn: str, *, with_queue: bool = False) -> tuple[bytes, dict[str, Any]]:
@@ -145,14 +137,12 @@ class BraketClient(AwsClient):
                 raise Unavailable("the list of tasks does not end")
             seen.add(page)
 
-    def cancel(self, arn: str, token: str) -> bool:
-        """Ask for a task to be cancelled, which may be repeated, and return whether it can still be. Raises as `task`."""
+    def cancel(self, arn: str, token: str) -> None:
+        """Ask for a task to be cancelled, which may be repeated; that it has ended (409) is not an error. Raises as `task`."""
         body = json.dumps({"clientToken": token}).encode()
         answer = self.ask("PUT", f"/quantum-task/{quote(arn, safe='')}/cancel", body=body)
-        if answer.status == 409:
-            return False
-        self._good(answer)
-        return True
+        if answer.status != 409:
+            self._good(answer)
 
     def _good(self, answer: HttpResponse) -> Any:
         if answer.status != 200:
@@ -163,12 +153,7 @@ class BraketClient(AwsClient):
 class StorageClient(AwsClient):
     """Objects in a bucket, read with the same credentials."""
 
-    service, url_variable, public_url = "s3", STORAGE_VARIABLES[0], "https://s3.us-east-1.amazonaws.com"
-
-    @classmethod
-    def variables(cls) -> tuple[str, ...]:
-        """Return the variables that may hold another address."""
-        return STORAGE_VARIABLES
+    service, url_variables = "s3", STORAGE_VARIABLES
 
     def get(self, bucket: str, key: str) -> bytes:
         """Return an object.
@@ -187,7 +172,7 @@ class StorageClient(AwsClient):
 
 
 def _offline_is_for_now(answer: HttpResponse) -> HttpResponse:
-    """Return the answer to a submission. Raises `Throttled` where it says that the device is away."""
+    """Return the answer to a submission. Raises `Throttled` where it says that the device is offline."""
     if answer.status == _OFFLINE:
         raise Throttled(f"the device takes no tasks now: {error_text(answer)}. Try again later.")
     return answer

@@ -21,7 +21,6 @@ from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
 
 INSTALL = "pip install 'qhybrid-pipelines[braket]'"
 
-
 #: How long what the chain led to is used before it is walked again: some of its links ask a service for credentials.
 _REMEMBERED_SECONDS = 60.0
 _found: dict[str, tuple[float, Any]] = {}
@@ -49,15 +48,16 @@ class AwsCredentials(CredentialSource):
         """
         if find_spec("botocore") is None:
             raise InvalidInput("requests to AWS are signed by botocore, which is not installed", remedy=f"{INSTALL}.")
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             found = _walk_chain()
             frozen = None if found is None else found.get_frozen_credentials()
-        except BotoCoreError as error:
+        # A service that lends credentials refuses by ClientError; what it lent is expired already: RuntimeError.
+        except (BotoCoreError, ClientError, RuntimeError) as error:
             raise InvalidInput(f"the AWS credentials cannot be read: {error}", remedy=self.remedy) from None
         if frozen is None or not frozen.access_key or not frozen.secret_key:
-            raise InvalidInput("there are no AWS credentials", remedy=self.remedy)
+            raise InvalidInput("no AWS credentials were found", remedy=self.remedy)
         for part in (frozen.secret_key, frozen.token):
             if part:
                 register_secret(part)

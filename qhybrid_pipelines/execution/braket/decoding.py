@@ -28,7 +28,7 @@ WHOLE_TOLERANCE = 1e-2
 
 
 def envelope(task: bytes, result: bytes) -> bytes:
-    """Return the raw result that holds what is said of a task, and its result. Raises `CorruptResult` for bytes that are no text."""
+    """Return the raw result that holds what is said of a task, and its result. Raises `CorruptResult` for bytes that are not text."""
     try:
         return canonical_json({"task": task.decode(), "result": result.decode()}).encode()
     except UnicodeDecodeError:
@@ -62,7 +62,7 @@ def decode(raw: RawResult, batch: CircuitBatch) -> pa.Table:
 
 
 def details(raw: RawResult) -> dict[str, Any]:
-    """Return device and execution time where it is told. Raises `CorruptResult` for a result that cannot be read."""
+    """Return which device it was. Raises `CorruptResult` for a result that cannot be read."""
     task, _ = _open_envelope(raw.content)
     return {"engine": str(task.get("deviceArn")).partition("::device/")[2]}
 
@@ -96,8 +96,10 @@ def _measured(result: dict[str, Any], batch: CircuitBatch) -> tuple[npt.NDArray[
         raise CorruptResult(f"the result has outcomes that are not {width} times 0 or 1")
     try:
         scaled = np.array(list(frequencies.values()), dtype=np.float64) * batch.shots
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise CorruptResult("the result has probabilities that are not numbers") from None
+    if scaled.ndim != 1:
+        raise CorruptResult("the result has probabilities that are not numbers")
     counts = np.rint(scaled)
     if not np.isfinite(scaled).all() or np.abs(scaled - counts).max() > WHOLE_TOLERANCE or (counts < 0).any():
         raise CorruptResult(f"the result's probabilities are not frequencies of {batch.shots} shots")

@@ -8,6 +8,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
@@ -188,7 +189,7 @@ def region_of(arn: str) -> str:
 
 
 def read_device(arn: str, said: dict[str, Any]) -> Device:
-    """Read what the service says. Raises `Unavailable` naming what is lacking."""
+    """Read what the service says. Raises `Unavailable` naming what is missing or cannot be read."""
     text = said.get("deviceCapabilities")
     try:
         stated: dict[str, Any] = json.loads(text) if isinstance(text, str) else {}
@@ -197,37 +198,47 @@ def read_device(arn: str, said: dict[str, Any]) -> Device:
         operations = stated["action"][ACTION]["supportedOperations"]
         cost = service.get("deviceCost")
         standard = stated.get("standardized") or {}
-        measured = standard.get("updatedAt") or service.get("updatedAt")
         return Device(
             arn=arn,
             qubits=int(paradigm["qubitCount"]),
             shots=(fewest, most),
             gates=tuple(ours for ours, theirs in GATES.items() if theirs in operations),
-            price=None if cost is None else (float(cost["price"]), str(cost["unit"])),
+            price=None if cost is None else _price(cost),
             windows=_windows(service.get("executionWindows") or []),
-            updated_at=None if measured is None else read_time(measured),
+            updated_at=read_time(standard.get("updatedAt") or service.get("updatedAt")),
             quality=quality_payload(int(paradigm["qubitCount"]), standard, stated.get("provider") or {}),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise Unavailable(f"the capabilities of {arn} cannot be read: {type(error).__name__} {error}") from None
+
+
+def _price(cost: dict[str, Any]) -> tuple[float, str]:
+    """Return a price in USD, and of what it is the price. Raises `ValueError` for one that nobody can be charged."""
+    price = float(cost["price"])
+    if not 0 <= price < inf:
+        raise ValueError(f"the price is {price:g}")
+    return price, str(cost["unit"])
 
 
 def _windows(windows: list[dict[str, Any]]) -> str:
     said = [f"{one['executionDay']} {one['windowStartHour']}-{one['windowEndHour']} UTC" for one in windows]
-    return f"runs tasks {', '.join(said)}" if said else "says no times at which it runs tasks"
+    return f"runs tasks {', '.join(said)}" if said else "states no times at which it runs tasks"
 
 
 def _why(word: str, reason: Any) -> str:
     """Return why a device runs nothing, in the vendor's words."""
     if not isinstance(reason, dict) or not reason.get("reason"):
         return word
-    until = reason.get("estimatedEndAt")
-    return f"{word}: {reason['reason']}" + (f", until about {read_time(until):%Y-%m-%d %H:%M} UTC" if until else "")
+    until = read_time(reason.get("estimatedEndAt"))
+    return f"{word}: {reason['reason']}" + (f", until about {until:%Y-%m-%d %H:%M} UTC" if until else "")
 
 
-def read_time(value: Any) -> datetime:
-    """Return a time of the service, seconds or text; one without a zone is UTC."""
-    if isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC)
-    moment = datetime.fromisoformat(value)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+def read_time(value: Any) -> datetime | None:
+    """Return a time of the service, seconds or text; one without a zone is UTC, one that cannot be read counts as missing."""
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

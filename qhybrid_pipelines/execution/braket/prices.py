@@ -1,7 +1,8 @@
 """What a batch will cost: a fee per task, and the price of a shot that the device states.
 
-The fee is not in a device's capabilities. USD 0.30 is what Amazon's page of prices says for every quantum device; a contract may
-say otherwise, and the service tells no task's cost, so that the quote counts until the bill comes.
+The fee is not in a device's capabilities. USD 0.30 is what copies of Amazon's page of prices say for every quantum device; they have
+no date and are probably of 2025. A contract may say otherwise, and the service does not say what a task cost, so that the quote
+counts until the bill comes.
 """
 
 from __future__ import annotations
@@ -28,34 +29,33 @@ def estimate(device: Device, batch: CircuitBatch, *, source: str) -> Estimate:
         InvalidInput: the device states no price of a shot, and nobody has set one.
     """
     tasks = batch.points * batch.repetitions
-    per_task = _price(TASK_VARIABLE, USUAL_TASK_USD)
-    per_shot = _price(SHOT_VARIABLE, None)
-    stated = per_shot is None
+    per_task, fee_source = _price(TASK_VARIABLE), TASK_VARIABLE
+    if per_task is None:
+        per_task, fee_source = USUAL_TASK_USD, "copies of Amazon's page of prices, probably of 2025"
+    if device.price is not None and device.price[1] == "shot":
+        per_shot: float | None = device.price[0]
+    else:
+        per_shot, source = _price(SHOT_VARIABLE), SHOT_VARIABLE
     if per_shot is None:
-        if device.price is None or device.price[1] != "shot":
-            said = "no price" if device.price is None else f"a price per {device.price[1]}"
-            raise InvalidInput(
-                f"{batch.backend} states {said}, and budgets need what a shot costs",
-                remedy=f"Set {SHOT_VARIABLE} to the price of one shot in USD, as your contract or Amazon's page of prices says.",
-            )
-        per_shot = device.price[0]
-    usd = tasks * ((per_task or 0.0) + batch.shots * per_shot)
+        said = "no price" if device.price is None else f"a price per {device.price[1]}"
+        raise InvalidInput(
+            f"{batch.backend} states {said}, and budgets need what a shot costs",
+            remedy=f"Set {SHOT_VARIABLE} to the price of one shot in USD, as your contract or Amazon's page of prices says.",
+        )
+    usd = tasks * (per_task + batch.shots * per_shot)
     return Estimate(
         low_usd=usd,
         high_usd=usd,
         assumptions=f"{tasks} tasks at {per_task:g} USD, each of {batch.shots} shots at {per_shot:g} USD",
-        source=f"a shot: {source if stated else SHOT_VARIABLE}; a task: {_source_of_fee()}",
+        source=f"a shot: {source}; a task: {fee_source}",
     )
 
 
-def _source_of_fee() -> str:
-    return TASK_VARIABLE if os.environ.get(TASK_VARIABLE) else "Amazon's page of prices, as seen in 2026"
-
-
-def _price(variable: str, usual: float | None) -> float | None:
+def _price(variable: str) -> float | None:
+    """Return the price that a variable holds; None where it is not set."""
     text = os.environ.get(variable)
     if not text:
-        return usual
+        return None
     try:
         price = float(text)
     except ValueError:

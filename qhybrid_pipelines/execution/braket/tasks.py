@@ -7,7 +7,6 @@ asked for task by task.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from qhybrid_pipelines.core.errors import ProviderError, Throttled, UnknownProviderStatus
@@ -44,8 +43,8 @@ def poll_tasks(devices: Devices, refs: Sequence[JobRef]) -> list[Snapshot]:
     listed: dict[str, Mapping[str, Any]] = {}
     wanted = list({ref.provider_job_id: ref for ref in refs}.values())
     if len(wanted) > 1:
-        for region in sorted({region_of(ref.provider_job_id) for ref in wanted if _is_arn(ref)}):
-            arns = [ref.provider_job_id for ref in wanted if _is_arn(ref) and region_of(ref.provider_job_id) == region]
+        for region in sorted({region_of(ref.provider_job_id) for ref in wanted if is_arn(ref)}):
+            arns = [ref.provider_job_id for ref in wanted if is_arn(ref) and region_of(ref.provider_job_id) == region]
             listed |= _search(devices, region, arns)
 
     def poll_one(ref: JobRef) -> Snapshot:
@@ -65,7 +64,7 @@ def task_status(devices: Devices, ref: JobRef, *, with_queue: bool = False) -> t
         ResourceNotFound: it does not know the task.
         ProviderError: no usable answer.
     """
-    if not _is_arn(ref):
+    if not is_arn(ref):
         raise ProviderError(f"{ref.provider_job_id!r} is not the ARN of a task")
     return devices.client(region_of(ref.provider_job_id)).task(ref.provider_job_id, with_queue=with_queue)
 
@@ -90,8 +89,8 @@ def snapshot(task: Mapping[str, Any], ref: JobRef) -> Snapshot:
         ref=ref,
         state=state,
         raw_status=str(said),
-        submitted_at=_moment(task.get("createdAt")),
-        completed_at=_moment(task.get("endedAt")) if state in ENDED else None,
+        submitted_at=read_time(task.get("createdAt")),
+        completed_at=read_time(task.get("endedAt")) if state in ENDED else None,
         message=message,
     )
 
@@ -123,13 +122,6 @@ def _search(devices: Devices, region: str, arns: Sequence[str]) -> dict[str, Map
     return found
 
 
-def _is_arn(ref: JobRef) -> bool:
+def is_arn(ref: JobRef) -> bool:
+    """Return whether a job's id can be asked about: it says the region."""
     return ref.provider_job_id.count(":") >= 5 and ref.provider_job_id.startswith("arn:")
-
-
-def _moment(value: Any) -> datetime | None:
-    """Return a time of the service; one that cannot be read counts as missing."""
-    try:
-        return read_time(value)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None

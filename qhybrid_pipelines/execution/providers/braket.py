@@ -158,7 +158,7 @@ class BraketProvider:
         Raises:
             ProviderError: no usable answer; asking again is safe.
         """
-        if not ref.provider_job_id.startswith("arn:"):
+        if not tasks.is_arn(ref):
             raise Rejected(f"{ref.provider_job_id!r} is not the ARN of a task")
         client = self._devices.client(region_of(ref.provider_job_id))
         client.cancel(ref.provider_job_id, f"cancel-{ref.provider_job_id.rpartition('/')[2]}")

@@ -177,7 +177,7 @@ class IonQProvider:
         return readout_errors(calibration, batch.width)
 
     def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
-        """Ask for a job to be cancelled, then look what came of it: a request can come too late and still be answered.
+        """Ask for a job to be cancelled, then read its state: a request can come too late and still be answered.
 
         Raises:
             Rejected: the service does not know the job, and the key is of the project that sent it.

@@ -47,6 +47,7 @@ def test_physical_qubits_need_no_declaration():
         ("h r[0];", "no qubit r"),
         ("h $900;", "no qubit"),
         ("measure q[0]; measure q[0];", "measured twice"),
+        ("measure q[0]; measure q;", "measured twice"),
         ("b[0] = measure q[0]; h q[0];", "follows a measurement"),
         ("input float x;", "no input 'x'"),
         ("qubit[2] q;", "declared twice"),

@@ -85,6 +85,14 @@ def test_outcomes_wider_than_a_word():
 @pytest.mark.parametrize(
     "measurements", [[], [[0]], [[0, 1.5], [0, 1]], [[0, 1], [0, 3]], "0101", [[True, False]] * 2, {}]
 )
-def test_what_is_no_table_of_shots_is_refused(measurements):
+def test_what_is_not_a_table_of_shots_is_refused(measurements):
     with pytest.raises(CorruptResult):
         decoded(batch(width=2, shots=2), measurements=measurements)
+
+
+@pytest.mark.parametrize(
+    "shares", [{"00": [0.5], "01": [0.5]}, {"00": 10**400}, {"00": None}, {"00": 0.0}, {"0": 1.0}, {}]
+)
+def test_what_is_not_a_frequency_of_shots_is_refused(shares):
+    with pytest.raises(CorruptResult):
+        decoded(batch(width=2, shots=2), measurementProbabilities=shares)

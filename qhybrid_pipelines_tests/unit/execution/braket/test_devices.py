@@ -7,7 +7,8 @@ import json
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected, Unavailable
-from qhybrid_pipelines.execution.braket.devices import device_arn, device_arns, read_device
+from qhybrid_pipelines.execution.braket.client import BraketClient
+from qhybrid_pipelines.execution.braket.devices import Devices, device_arn, device_arns, read_device
 from qhybrid_pipelines.execution.braket.payload import bucket_name
 
 ARN = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
@@ -29,7 +30,7 @@ def test_devices_are_named_after_vendor_and_device(monkeypatch):
 
 
 @pytest.mark.parametrize("arn", ["Garnet", "arn:aws:braket:::device/quantum-simulator/amazon/sv1", ARN + "/x"])
-def test_an_arn_that_is_none_of_a_quantum_device_is_named(arn, monkeypatch):
+def test_an_arn_that_is_not_of_a_quantum_device_is_named(arn, monkeypatch):
     monkeypatch.setenv("BRAKET_DEVICE_ARNS", arn)
     with pytest.raises(InvalidInput, match="BRAKET_DEVICE_ARNS has") as wrong:
         device_arns()
@@ -50,11 +51,30 @@ def test_windows_are_told_in_words_and_prices_with_their_unit():
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"deviceCapabilities": "{"}, {"deviceCapabilities": "[]"}, stated(shotsRange=[1])]
+    "said",
+    [
+        {},
+        {"deviceCapabilities": "{"},
+        {"deviceCapabilities": "[]"},
+        {"deviceCapabilities": "[" * 200_000},
+        stated(shotsRange=[1]),
+        stated(shotsRange=[1, float("inf")]),
+        stated(deviceCost={"price": -0.01, "unit": "shot"}),
+        stated(deviceCost={"price": float("nan"), "unit": "shot"}),
+    ],
+    ids=str,
 )
 def test_what_cannot_be_read_is_unavailable(said):
     with pytest.raises(Unavailable, match="capabilities of"):
         read_device(ARN, said)
+
+
+@pytest.mark.parametrize("odd", ["soon", 1e30, float("inf"), [1], None])
+def test_a_time_that_cannot_be_read_counts_as_missing(odd, monkeypatch):
+    assert read_device(ARN, stated(updatedAt=odd)).updated_at is None
+    answer = {"deviceStatus": "PAUSED", "deviceStatusReason": {"reason": "MAINTENANCE", "estimatedEndAt": odd}}
+    monkeypatch.setattr(BraketClient, "device", lambda *_: answer)
+    assert Devices().status("braket:iqm.Garnet").reason == "PAUSED: MAINTENANCE"
 
 
 def test_a_bucket_may_be_named_after_its_region(monkeypatch):
