@@ -41,6 +41,12 @@ def report(
 ) -> None:
     """Write one self-contained HTML page: question, verdict, figures, cost, provenance, answer, how to reproduce."""
     if serve:
+        if keys:
+            raise InvalidInput(
+                "--serve has a page for every experiment, so no key is named with it",
+                remedy=f"Leave out {keys[0]!r}, and open its page by the link in Dagster's UI; without --serve its page is written.",
+                field="KEY",
+            )
         _serve(home, port)
         return
     if not keys:

@@ -91,3 +91,9 @@ def test_a_home_without_a_ledger(qhybrid, tmp_path):
     code, _, err = qhybrid("report", "latest", home=tmp_path / "elsewhere")
     assert code == 2
     assert "there is no ledger in" in err
+
+
+def test_a_key_beside_serve_is_refused_and_nothing_is_served(home, qhybrid):
+    code, out, err = qhybrid("report", KEY, "--serve", home=home)
+    assert (code, out) == (2, "")
+    assert "no key is named with it" in err
