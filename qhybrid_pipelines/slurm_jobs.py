@@ -34,7 +34,7 @@ _NO_ANSWER = re.compile(
 
 
 class SlurmUnavailable(EnvironmentFailure):
-    """A command of Slurm is not there, failed, or did not answer; nothing is known about any job."""
+    """A command of Slurm is missing, failed, or did not answer; nothing is known about any job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ def find_job(name: str, *, since: datetime) -> SlurmJob | None:
         since: when it was submitted at the earliest, with a time zone; the accounting is asked from a day before.
 
     Raises:
-        SlurmUnavailable: the controller did not answer.
+        SlurmUnavailable: the controller did not answer, or not in lines as they were asked for.
     """
     told = _run(["squeue", "--noheader", "--states=all", f"--name={name}", "--format=%i|%T|%N|%r"])
     jobs = list(_read_jobs(told.splitlines()))
@@ -186,8 +186,12 @@ def cancel_job(job_id: str) -> None:
 
 
 def _read_jobs(lines: Iterable[str]) -> Iterable[SlurmJob]:
-    for line in lines:
-        job_id, state, node, detail = line.strip().split("|", 3)
+    for line in filter(None, map(str.strip, lines)):
+        if line.count("|") < 3:  # taken for no job, a living one would be given up
+            raise SlurmUnavailable(
+                f"Slurm's list of jobs has a line that cannot be read: {line!r}", remedy="See `squeue`."
+            )
+        job_id, state, node, detail = line.split("|", 3)
         word = state.split()[0] if state else "UNKNOWN"  # sacct: CANCELLED by 1000
         yield SlurmJob(job_id=job_id, state=word, node="" if node.startswith("None") else node, detail=detail)
 
@@ -196,12 +200,22 @@ def _run(command: list[str], given: str | None = None) -> str:
     """Return what a command of Slurm prints."""
     try:
         done = subprocess.run(  # noqa: S603  no shell, and options are words
-            command, input=given, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+            command,
+            input=given,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMMAND_SECONDS,
+            check=False,
         )
     except FileNotFoundError:
         raise SlurmUnavailable(
             f"there is no {command[0]} on this machine",
             remedy="Install Slurm's client commands, or start the daemon on a login node.",
+        ) from None
+    except OSError as error:
+        raise SlurmUnavailable(
+            f"{command[0]} cannot be started: {error.strerror}", remedy="Check its permissions and the machine."
         ) from None
     except subprocess.TimeoutExpired:
         raise SlurmUnavailable(

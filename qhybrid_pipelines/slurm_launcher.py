@@ -141,12 +141,17 @@ class SlurmRunLauncher(RunLauncher, ConfigurableClass):
         self._instance.report_engine_event(f"Slurm job {job_id} was submitted with {asked}", run, cls=type(self))
 
     def terminate(self, run_id: str) -> bool:
-        """End a run because a person says so; return whether there was anything to end."""
+        """End a run because a person says so; return whether there was anything to end.
+
+        Raises:
+            SlurmUnavailable: the controller did not answer; the job may go on, and a person has to ask again.
+        """
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        self._instance.report_run_canceling(run)
+        # Asked first: a run that is said to be cancelling ends as cancelled some minutes later, whatever its job does.
         job = find_job(run_id, since=self._created(run_id))
+        self._instance.report_run_canceling(run)
         if job is not None and job.is_alive:
             cancel_job(job.job_id)
             if job.has_begun:
@@ -165,7 +170,7 @@ class SlurmRunLauncher(RunLauncher, ConfigurableClass):
         """Tell whether a run that has not ended still has its job.
 
         Raises:
-            SlurmUnavailable: the controller did not answer. Dagster's monitor takes every answer but RUNNING for the end of the run.
+            SlurmUnavailable: the controller did not answer. Dagster's monitor would take the answer UNKNOWN for the end of the run.
         """
         if run.tags.get(ENGINE_TAG) != ENGINE:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "it was not launched by Slurm")

@@ -63,7 +63,8 @@ class DaemonLock:
                 reason = "another daemon is at work; this one stands by"
             except DBAPIError as error:
                 self._session = None
-                reason = f"the server of Dagster's record does not answer: {str(error.orig).strip().splitlines()[0]}"
+                first_line = str(error.orig).strip().partition("\n")[0]  # empty where the server said nothing
+                reason = f"the server of Dagster's record does not answer: {first_line}"
             if reason != said:
                 told(reason)
                 said = reason

@@ -48,7 +48,7 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
 
 
 def workspace_for(home: str | None, *, reading: bool = False, make: bool = True) -> Workspace:
-    """Return the workspace of a home; its folders are made, unless it is only read and may only be read. As `prepare_home`."""
+    """Return the workspace of a home, whose folders are made as `prepare_home` says. Raises as that."""
     from qhybrid_pipelines.steps.workspace import Workspace
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
@@ -67,8 +67,8 @@ def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
     """
     workspace = workspace_for(home, reading=reading, make=False)
     if workspace.control_plane.deployment.ledger_url is not None:
-        workspace.home.make()
-    elif not workspace.home.ledger.is_file():
+        return workspace_for(home, reading=reading)  # a home whose ledger is elsewhere may be new on this machine
+    if not workspace.home.ledger.is_file():
         raise InvalidInput(
             f"there is no ledger in {workspace.home.path}",
             remedy="Check --home; the ledger is made by the first `qhybrid run`.",

@@ -41,7 +41,9 @@ def doctor(
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
-    workspace = workspace_for(home, reading=True)
+    workspace = workspace_for(home, reading=True, make=False)
+    if not workspace.home.path.is_dir():  # a mistyped home is neither made nor called well
+        workspace = existing_workspace(home, reading=True)
     rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online, full=full)
     print_json(rows) if as_json else print_table(_problems_first(rows), styles={"status": {"problem": "bold red"}})
     raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)

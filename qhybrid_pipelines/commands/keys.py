@@ -44,7 +44,7 @@ def create(
 @app.command(name="list")
 def list_keys(home: Home = None, as_json: AsJson = False) -> None:
     """List the keys, without their secrets."""
-    folder = prepare_home(home, reading=True)
+    folder = prepare_home(home, reading=True, make=False)
     from qhybrid_pipelines.service.api_keys import KeyFile
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
     from qhybrid_pipelines.terminal import print_json

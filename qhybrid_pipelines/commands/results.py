@@ -148,7 +148,7 @@ def _read_query(query: str | None, file: Path | None) -> str:
     """Return the query that was given, read from a file, or read from standard input.
 
     Raises:
-        InvalidInput: none was given, or two; or the file cannot be read.
+        InvalidInput: none was given, or two; or it cannot be read, is not UTF-8 text, or is empty.
     """
     if (query is None) == (file is None):
         raise InvalidInput(
@@ -157,10 +157,11 @@ def _read_query(query: str | None, file: Path | None) -> str:
             field="QUERY",
         )
     try:
-        text = (
-            file.read_text(encoding="utf-8") if file is not None else sys.stdin.read() if query == "-" else str(query)
-        )
-        text.encode()  # bytes that are no text come from a shell or a pipe as surrogates
+        if file is not None:
+            text = file.read_text(encoding="utf-8")
+        else:
+            text = sys.stdin.read() if query == "-" else str(query)
+        text.encode()  # a shell or a pipe gives bytes that are not UTF-8 as surrogates, which cannot be encoded
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InvalidInput(

@@ -154,9 +154,8 @@ def _with_checks(function: Step, names: Sequence[str], checks: Sequence[Check], 
             returned = function(context, **inputs)
         except Exception as error:
             if not may_rest or not is_outage(error):
-                with suppress(
-                    OSError, SQLAlchemyError, dg.DagsterError
-                ):  # a disk that is full, say, which is what the error is about too
+                # A disk that is full, say, which is what the error is about too.
+                with suppress(OSError, SQLAlchemyError, dg.DagsterError):
                     add_tags(context, failure_tags(error))
                 raise
             note_outage(context, error, workspace.open().control_plane)

@@ -64,6 +64,6 @@ class LedgerWatch:
             try:
                 self._ask()
                 self._answered_at = self._now()
-            except Exception:  # noqa: BLE001, S110  whatever its database says: it did not answer
+            except Exception:  # noqa: BLE001, S110  no answer, whatever the reason; if the thread ended, nobody would notice that the ledger is away
                 pass
             self._ending.wait(PAUSE_SECONDS)

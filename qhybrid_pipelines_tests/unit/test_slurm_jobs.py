@@ -70,6 +70,20 @@ def test_a_controller_that_does_not_answer_is_not_a_job_that_is_gone(commands):
         find_job("a-run", since=NOW)
 
 
+def test_an_answer_that_cannot_be_read_is_not_a_job_that_is_gone(commands, tmp_path):
+    commands("squeue", "7|RUNNING|n1|None\n\n")
+    assert find_job("a-run", since=NOW).job_id == "7", "an empty line says nothing"
+    commands("squeue", "CLUSTER: one\n7|RUNNING|n1|None")
+    with pytest.raises(SlurmUnavailable, match="cannot be read: 'CLUSTER: one'"):
+        find_job("a-run", since=NOW)
+    (tmp_path / "squeue").write_bytes(b"#!/bin/sh\nprintf '\\377'\nexit 1\n")
+    with pytest.raises(SlurmUnavailable, match="squeue failed"):
+        find_job("a-run", since=NOW)
+    (tmp_path / "squeue").write_text("no program")
+    with pytest.raises(SlurmUnavailable, match="squeue cannot be started"):
+        find_job("a-run", since=NOW)
+
+
 def submit(**resources):
     asked = SlurmResources.from_settings(resources, place="a test")
     return submit_job("#!/bin/sh\n", name="a-run", resources=asked, folder=Path("/home"), log=Path("/tmp/log"))

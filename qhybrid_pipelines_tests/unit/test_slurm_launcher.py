@@ -143,6 +143,14 @@ def test_termination_cancels_the_job(instance, squeue, listed, status, cancelled
     assert (ended.read_text() if ended.exists() else "") == cancelled
 
 
+def test_a_run_is_not_said_to_be_cancelling_while_the_controller_is_away(instance, squeue):
+    squeue("Unable to contact slurm controller", 1)
+    run = add_run(instance, STARTED)
+    with pytest.raises(SlurmUnavailable):
+        instance.run_launcher.terminate(run.run_id)
+    assert status_of(instance, run) is STARTED
+
+
 def test_the_settings_that_are_shipped_make_the_launcher(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dagster.yaml").write_text(SETTINGS.read_text())

@@ -51,9 +51,8 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
     # A class has the fewest rows to train on where the most of its rows are tested.
     rarest = int(dataset.class_counts.min())
     smallest = fewest - math.ceil(fewest / min(INNER_FOLDS, rarest - math.ceil(rarest / spec.folds.k)))
-    if (
-        dataset.groups is not None or dataset.times is not None
-    ):  # whether every part has every class depends on the rows
+    # Whether every part has every class depends on which rows are in it.
+    if dataset.groups is not None or dataset.times is not None:
         splits = list(
             make_splits(
                 dataset.labels,

@@ -124,7 +124,7 @@ def findings(
 def _row(name: str, run_check: Callable[[], CheckResult]) -> Row:
     try:
         ok, finding = run_check()
-    except Exception as error:  # noqa: BLE001  what is damaged, and how, is not ours to know; the other looks go on
+    except Exception as error:  # noqa: BLE001  what is damaged, and how, is not ours to know; the other checks go on
         kind = "" if isinstance(error, QHybridError | OSError) else f"could not be looked at: {type(error).__name__}: "
         return {"check": name, "ok": False, "finding": f"{kind}{error}"}
     return {"check": name, "ok": ok, "finding": finding}

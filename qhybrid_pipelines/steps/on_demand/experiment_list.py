@@ -80,12 +80,12 @@ class _Verdicts:
             for asset, columns in COLUMNS.items()
         }
 
-    def rows(self, asset: str, partition: PartitionKey) -> list[Row]:
-        """Return the columns of a partition; no rows where it was not written. Raises as `Lake.read`."""
+    def rows(self, asset: str, partition: PartitionKey, *, optional: bool = True) -> list[Row]:
+        """Return the columns of a partition; no rows where an optional one was not written. Raises as `Lake.read`."""
         found = self._found[asset]
-        if found is not None:
-            return found.get(partition, [])
-        if not self._lake.exists(asset, partition):
+        if found is not None and partition in found:
+            return found[partition]
+        if optional and not self._lake.exists(asset, partition):
             return []
         rows: list[Row] = self._lake.read(asset, partition).select(COLUMNS[asset]).to_pylist()
         return rows
@@ -124,5 +124,5 @@ def _lines(key: str, spec: AnySpec, tables: _Verdicts) -> Iterator[Row]:
             continue
         line = _line(key, backend, spec.problem.family, spec.lineage.round)
         for decided in tables.rows("decisions", execution)[:1]:
-            line |= decided | tables.rows("baseline_comparisons", execution)[0]
+            line |= decided | tables.rows("baseline_comparisons", execution, optional=False)[0]
         yield line

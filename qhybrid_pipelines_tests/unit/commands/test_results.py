@@ -143,10 +143,31 @@ def test_a_query_that_cannot_be_had(published, qhybrid, arguments, words):
     assert words in err
 
 
-@pytest.mark.parametrize("words", [("status",), ("sql", QUERY), ("experiments",), ("costs",), ("jobs", "list")])
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("sql", QUERY), ("experiments",), ("costs",), ("jobs", "list"), ("keys", "list"), ("doctor",)],
+)
 def test_a_mistyped_home_is_not_made_by_who_only_reads(words, qhybrid, tmp_path):
     qhybrid(*words, home=tmp_path / "no" / "such")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_calls_no_mistyped_home_well_and_examines_one_without_a_ledger(qhybrid, tmp_path):
+    code, out, err = qhybrid("doctor", home=tmp_path / "no" / "such")
+    assert (code, out) == (2, "")
+    assert "there is no ledger in" in err
+    _, out, err = qhybrid("doctor", home=tmp_path)
+    assert (f"{tmp_path} is writable" in out, err) == (True, "")
+
+
+def test_an_experiment_with_a_decision_and_no_comparison_names_the_file_that_is_missing(home, qhybrid):
+    (lost,) = (Home(home).lake / "baseline_comparisons").glob(f"backend=local*/experiment={FIRST}/data.parquet")
+    lost.unlink()
+    code, out, _ = qhybrid("experiments", "--json", home=home)
+    said = {row["experiment"]: row["verdict"] for row in json.loads(out)}
+    assert code == 0
+    assert said[FIRST].startswith("cannot be read: asset 'baseline_comparisons' has no table")
+    assert not said[SECOND].startswith("cannot be read")
 
 
 @pytest.mark.parametrize(
