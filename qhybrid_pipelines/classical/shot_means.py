@@ -42,8 +42,8 @@ def mean_over_shots(values: F64, counts: npt.NDArray[Any], runs: npt.NDArray[Any
     """Return the mean over shots.
 
     The standard error is that of a mean of independent numbers, the sample's standard deviation over the root of the shots that
-    count as independent. The interval is normal, its variance raised by what one value that was not seen may add: where all shots agree, it is
-    ``3.84 / shots`` of ``widest`` wide, a little more than the rule of three says (J. A. Hanley and A. Lippman-Hand, JAMA 249, 1743 (1983)).
+    count as independent. The interval is normal, its variance raised by what one value that was not seen may add: where all shots agree, it
+    reaches ``3.84 / shots`` of ``widest`` to either side, a little more than the rule of three says (J. A. Hanley and A. Lippman-Hand, JAMA 249, 1743 (1983)).
 
     Args:
         values: of each row, shape ``(rows,)``.
@@ -52,12 +52,12 @@ def mean_over_shots(values: F64, counts: npt.NDArray[Any], runs: npt.NDArray[Any
         widest: difference between the largest and the smallest value that a shot could have; counts where all shots have one value.
 
     Raises:
-        ValueError: there are no shots.
+        ValueError: the counts add up to zero.
     """
     counts = np.asarray(counts, dtype=np.int64)
     shots = int(counts.sum())
     if not shots:
-        raise ValueError("there are no shots")
+        raise ValueError("no shots were given: the counts add up to zero")
     mean = float(values @ counts) / shots
     squares = float(((values - mean) ** 2) @ counts)
     effective = shots / design_effect(values, counts, runs)

@@ -100,7 +100,7 @@ class JobDecisions:
         return self._cancellation.cancel(self._ledger.job(job_id), Event.CANCEL, detail=detail)
 
     def intend_cancel(self, jobs: Sequence[JobRecord], *, by: str | None = None) -> None:
-        """Record that jobs are to be cancelled, all at once, before `cancel` asks for the first; those not with a provider are left out.
+        """Record that jobs are to be cancelled, all at once, before `cancel` asks for the first; those that were not sent are left out.
 
         Args:
             jobs: as they were read.

@@ -38,12 +38,12 @@ def parse_observable(text: str) -> Observable:
     """Return the observable of a text such as ``Z0 Z1``; spaces between the factors may be left out.
 
     Raises:
-        ValueError: it is none; says why.
+        ValueError: it is not one; says why.
     """
     compact = "".join(text.split())
     found = _FACTOR.findall(compact)
     if not found or "".join(letter + digits for letter, digits in found) != compact:
-        raise ValueError(f"{text!r} is no product of X, Y and Z with the numbers of their qubits, for example Z0 Z1")
+        raise ValueError(f"{text!r} is not a product of X, Y and Z with the numbers of their qubits, for example Z0 Z1")
     factors = [(int(digits), letter) for letter, digits in found]
     if len({qubit for qubit, _ in factors}) < len(factors):
         raise ValueError(f"{text!r} names a qubit twice")

@@ -52,11 +52,11 @@ def align_counts(reference: Reference, outcomes: Outcomes, runs: npt.NDArray[Any
         counts: of each row.
 
     Raises:
-        ValueError: there are no shots.
+        ValueError: the counts add up to zero.
     """
     counts = np.asarray(counts, dtype=np.int64)
     if not counts.sum():
-        raise ValueError("there are no shots")
+        raise ValueError("no shots were given: the counts add up to zero")
     place, known = reference.places(outcomes)
     inside = np.bincount(place[known], weights=counts[known], minlength=len(reference.outcomes))
     _, other = np.unique(outcomes[~known], return_inverse=True)

@@ -68,9 +68,7 @@ def basis_circuits(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) -> It
         InvalidInput: a circuit does not have a qubit that an observable names.
     """
     check_observables(spec, circuits)
-    plain, *groups = grouped([parse_observable(text) for text in spec.observables])
-    own = [(group, 1) for group in groups]
-    own += [(group, factor) for factor in noise_factors(spec)[1:] for group in (plain, *groups) if group]
+    plain, own = _measured_apart(spec)
     for number, circuit in enumerate(circuits):
         if plain:
             yield BasisCircuit(circuit=circuit, point=circuit.point, observables=plain)
@@ -81,8 +79,17 @@ def basis_circuits(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) -> It
 
 def noise_factors(spec: SamplingSpec) -> tuple[int, ...]:
     """Return how often the gates of a circuit are run for one value, ascending; 1 alone where noise is not amplified."""
-    amplified = spec.mitigation is not None and spec.mitigation.estimation == "zne"
-    return spec.mitigation.noise_factors if spec.mitigation is not None and amplified else (1,)
+    if spec.mitigation is None or spec.mitigation.estimation != "zne":
+        return (1,)
+    return spec.mitigation.noise_factors
+
+
+def _measured_apart(spec: SamplingSpec) -> tuple[tuple[Observable, ...], list[tuple[tuple[Observable, ...], int]]]:
+    """Return the observables that are read from the series itself, and group and noise factor of each further circuit."""
+    plain, *groups = grouped([parse_observable(text) for text in spec.observables])
+    own = [(group, 1) for group in groups]
+    own += [(group, factor) for factor in noise_factors(spec)[1:] for group in (plain, *groups) if group]
+    return plain, own
 
 
 def check_observables(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) -> None:
@@ -95,7 +102,7 @@ def check_observables(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) ->
     if not wanted:
         return
     bases, factors = len(grouped(wanted)), len(noise_factors(spec))
-    number = len(circuits) * bases * factors
+    number = len(circuits) * (1 + len(_measured_apart(spec)[1]))
     if number > MAX_CIRCUITS:
         strengths = f" at {factors} strengths of the noise" if factors > 1 else ""
         raise InvalidInput(

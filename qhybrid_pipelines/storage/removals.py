@@ -38,7 +38,13 @@ LAKE_CLASSES: dict[str, tuple[Table, ...]] = {
         schemas.QML_GRADIENTS,
         schemas.QML_PREDICTIONS,
     ),
-    "metrics": (schemas.POINT_SCORES, schemas.SCORED_SOLUTIONS, schemas.SAMPLING_SCORES, schemas.QML_SCORES),
+    "metrics": (
+        schemas.POINT_SCORES,
+        schemas.SCORED_SOLUTIONS,
+        schemas.SAMPLING_SCORES,
+        schemas.QML_SCORES,
+        schemas.ESTIMATES,
+    ),
 }
 #: All classes, in the order in which they are shown.
 CLASSES = ("circuits", "counts", "raw_payloads", "features", "metrics", "logs", "mlflow", "dagster_runs")

@@ -121,6 +121,7 @@ def test_the_verdict_stands_nothing_is_due_and_everybody_is_told(launcher: Launc
     outcome = apply_retention(workspace, now=in_days(1000))
     gone = before - files(launcher)
     assert tables(gone) == tables(before) & GONE
+    assert {"point_scores", "scored_solutions", "estimates"} <= tables(gone)
     assert tables(files(launcher)) == tables(before) - GONE
     left = {path.name for path in workspace.home.raw.iterdir()}
     assert left == {

@@ -78,11 +78,10 @@ class Cancellation:
             ProviderError: the provider could not be reached.
         """
         fields: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
-        if end is Event.CANCEL:
-            job = self._record_wish(job, detail)
+        job = self._record_wish(job, end, detail)
         if job.state in NOT_ACKNOWLEDGED:
             with self._lock_or_wish(job, end, detail):
-                job = self._context.ledger.job(job.job_id)
+                job = self._record_wish(self._context.ledger.job(job.job_id), end, detail)
                 if job.state is JobState.SUBMITTING:
                     job = self._protocol.settle_unacknowledged(job)
                 if job.state in NOT_ACKNOWLEDGED:
@@ -97,9 +96,10 @@ class Cancellation:
                 job = self._record_intent(job, end, detail)
             return self._request_cancel(job, end, **fields) if job.state in OPEN else job
 
-    def _record_wish(self, job: JobRecord, detail: Mapping[str, Any] | None) -> JobRecord:
-        """Write that a person wants a job back of which nobody knows yet whether its provider has it."""
-        return self._record_intent(job, Event.CANCEL, detail) if job.state is JobState.SUBMITTING else job
+    def _record_wish(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
+        """Write that a person wants a job back of which nobody knows yet whether its provider has it; nothing for other ends."""
+        is_wish = end is Event.CANCEL and job.state is JobState.SUBMITTING
+        return self._record_intent(job, end, detail) if is_wish else job
 
     @contextmanager
     def _lock_or_wish(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> Iterator[None]:
@@ -108,8 +108,7 @@ class Cancellation:
             with self._protocol.job_lock(job.job_id):
                 yield
         except LockBusy:
-            if end is Event.CANCEL:
-                self._record_wish(self._context.ledger.job(job.job_id), detail)
+            self._record_wish(self._context.ledger.job(job.job_id), end, detail)
             raise
 
     def intend(self, jobs: Sequence[JobRecord], detail: Mapping[str, Any]) -> None:

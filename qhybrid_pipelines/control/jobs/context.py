@@ -10,7 +10,7 @@ from typing import Any
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
 from qhybrid_pipelines.control.ledger import chain_anchor
-from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.batches import Batch
@@ -18,6 +18,9 @@ from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, Estimate
 from qhybrid_pipelines.execution.port import Provider, calling
+
+#: Events that change nothing about what a provider may hold.
+_NOTES = frozenset({EVENT_NAMES[Event.INTEND_CANCEL], EVENT_NAMES[Event.DOUBT_ANSWER]})
 
 
 def find_provider(providers: Mapping[str, Provider], backend: str) -> Provider:
@@ -163,17 +166,19 @@ class JobContext:
         return self.ledger.advance(Transition.single(job, event, self.clock.now(), **fields))
 
     def advance_locked(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
-        """Let a job whose lock this process holds take one step, although a wish to cancel it may have been noted meanwhile.
+        """Let a job whose lock this process holds take one step, although a wish or a doubt may have been noted meanwhile.
 
         Raises:
-            StaleJob: something else has changed about the job since it was read; nothing was written.
+            StaleJob: something else has happened to the job since it was read, for example it was sent once more by a process
+                that took over a lock that was lost; nothing was written.
         """
         while True:
             try:
                 return self.advance(job, event, **fields)
             except StaleJob:
                 current = self.ledger.job(job.job_id)
-                if (current.state, current.token) != (job.state, job.token) or current.version == job.version:
+                since = self.ledger.events(job.job_id)[job.version : current.version]
+                if not since or any(event.event not in _NOTES for event in since):
                     raise
                 job = current
 

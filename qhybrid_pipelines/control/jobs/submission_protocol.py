@@ -118,13 +118,8 @@ class SubmissionProtocol:
         Raises:
             Ambiguous: it may still be accepted; the job stays SUBMITTING.
         """
-        is_final = wait or self._must_be_listed(job)
         settled = self._settle_from_listing(job, wait=wait)
-        if settled is not None:
-            return settled
-        if not is_final:
-            raise Ambiguous(f"job {job.job_id} may have been accepted, and its provider may not list it yet")
-        return self._context.advance_locked(self._context.ledger.job(job.job_id), Event.CONFIRM_ABSENT)
+        return self._context.advance_locked(job, Event.CONFIRM_ABSENT) if settled is None else settled
 
     def _must_be_listed(self, job: JobRecord) -> bool:
         """Tell whether a job is listed by now if it was accepted, as late as its provider may have done so."""
@@ -252,6 +247,8 @@ class SubmissionProtocol:
                 job = self._record_resubmission(job)
             except StaleJob:  # somebody wants it back, and has said so a moment ago
                 return self._recover(job, batch, provider)
+        elif (withdrawn := self._withdraw(job)) is not None:  # or has said so while the list was read
+            return withdrawn
         return self._send(job, batch, provider)
 
     def _settle_from_listing(
@@ -262,11 +259,12 @@ class SubmissionProtocol:
         Unless it is merged when it is sent again, and with ``wait``, wait first until even a job that was accepted this very moment has to be listed.
 
         Raises:
-            Ambiguous: it may still be accepted.
+            Ambiguous: it may still be accepted, or was read too early to be listed.
         """
         capabilities = self._context.capabilities(job.backend)
         if capabilities.dedupe == "none":
             return self._context.advance_locked(job, Event.MARK_UNKNOWN)
+        is_final = wait or self._must_be_listed(job)
         lag_seconds = LISTING_LAG_FACTOR * capabilities.listing_lag_seconds
         if lag_seconds and wait and not is_merged_when_sent_again:
             self._context.clock.sleep(lag_seconds)
@@ -279,9 +277,12 @@ class SubmissionProtocol:
             problem = other_home_problem(job, found)
             return self._context.advance_locked(job, Event.MARK_UNKNOWN, detail=other_home_detail(found), error=problem)
         merges_tokens = capabilities.dedupe == "token"
-        if is_merged_when_sent_again or (merges_tokens and not capabilities.acceptance_seconds):
+        if is_merged_when_sent_again:
             return None
-        job = self._check_acceptance_over(job)
+        if not merges_tokens or capabilities.acceptance_seconds:
+            job = self._check_acceptance_over(job)
+        if not is_final:
+            raise Ambiguous(f"job {job.job_id} may have been accepted, and its provider may not list it yet")
         if merges_tokens or found.shows_known_job:
             return None
         problem = (

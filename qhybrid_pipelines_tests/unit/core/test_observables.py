@@ -11,7 +11,7 @@ def test_a_product_has_one_name_however_it_is_written(text):
 
 @pytest.mark.parametrize("text", ["", "Z", "0", "I0", "z0", "Z0*Z1", "Z-1", "Z0 Z", "0.5 Z0", "Z1234"])
 def test_what_is_no_product_is_refused(text):
-    with pytest.raises(ValueError, match="is no product of X, Y and Z"):
+    with pytest.raises(ValueError, match="is not a product of X, Y and Z"):
         parse_observable(text)
 
 

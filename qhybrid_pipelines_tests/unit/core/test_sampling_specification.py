@@ -61,7 +61,7 @@ def test_experiments_without_observables_keep_their_key():
             f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0, Q1]\n",
             4,
             "observables.1",
-            "no product of X, Y and Z",
+            "not a product of X, Y and Z",
         ),
         (
             f"{HEAD}circuit: {{family: ghz, widths: 3}}\nobservables: [Z0 X0]\n",

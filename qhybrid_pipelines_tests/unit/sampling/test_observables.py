@@ -14,6 +14,7 @@ from qhybrid_pipelines.core.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.quantum.mitigation.readout_inverse import corrected_product, largest_product
 from qhybrid_pipelines.quantum.qasm import empty_circuit
+from qhybrid_pipelines.sampling import observables as plan_of_observables
 from qhybrid_pipelines.sampling.built_circuit import template_and_binding
 from qhybrid_pipelines.sampling.exact import exact_reference
 from qhybrid_pipelines.sampling.observables import basis_circuits, check_observables, exact_expectations, grouped
@@ -170,3 +171,16 @@ def test_qubits_that_are_not_there_and_too_many_circuits_are_refused():
     many = spec_of(["X0", "Y0"], family="ghz", widths=list(range(2, 102)))
     with pytest.raises(InvalidInput, match="100 circuits in 3 bases are 300"):
         check_observables(many, plan_circuits(many, lambda _: b""))
+
+
+@pytest.mark.parametrize("texts", [["X0"], ["Z0"], ["Z0", "X0", "Y0"]])
+def test_as_many_circuits_are_counted_as_are_run(texts, monkeypatch):
+    page = {"name": "a", "kind": "sampling", "circuit": {"family": "ghz", "widths": [2, 3]}, "observables": texts}
+    spec = SamplingSpec.model_validate(page | {"mitigation": {"estimation": "zne"}})
+    circuits = plan_circuits(spec, lambda _: b"")
+    run = {one.circuit.point for one in basis_circuits(spec, circuits)} | {one.point for one in circuits}
+    monkeypatch.setattr(plan_of_observables, "MAX_CIRCUITS", len(run))
+    check_observables(spec, circuits)
+    monkeypatch.setattr(plan_of_observables, "MAX_CIRCUITS", len(run) - 1)
+    with pytest.raises(InvalidInput, match=f"are {len(run)}, and"):
+        check_observables(spec, circuits)

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.lifecycle import WISH_MAY_WAIT
-from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
+from qhybrid_pipelines.control.ledger.lifecycle import WISH_MAY_WAIT, Event
+from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, StaleJob, Transition
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines_tests.support import ledgers
@@ -209,3 +209,109 @@ def test_whoever_waits_for_the_sender_in_vain_has_noted_the_wish(harness) -> Non
     job = harness.ledger.job(job.job_id)
     assert (job.state, wishes(harness.ledger.events(job.job_id))) == (JobState.SUBMITTED, ["ada"])
     assert [found.job_id for found in harness.ledger.jobs(states=WISH_MAY_WAIT, cancel_intended=True)] == [job.job_id]
+
+
+class Killed(BaseException):
+    """Stands for the end of a process within a call."""
+
+
+def killed_after(harness, *, accepted: bool) -> JobRecord:
+    """A job whose sender has died within the call, before or after it was accepted."""
+    original = harness.one.submit
+
+    def submit(batch, token):
+        if accepted:
+            original(batch, token)
+        raise Killed
+
+    harness.one.submit = submit
+    with pytest.raises(Killed):
+        harness.dispatcher().submit(make_batch(), SUBMIT_REQUEST)
+    harness.one.submit = original
+    [job] = harness.ledger.jobs(states=[JobState.SUBMITTING])
+    return job
+
+
+def test_a_list_that_is_read_too_early_leaves_nothing_to_a_person(harness) -> None:
+    """It shows neither the job nor another one of ours, and it need not yet: the next round may find it."""
+    harness.one.dedupe, harness.one.lag = "tag_lookup", 60.0
+    job = killed_after(harness, accepted=True)
+    harness.dispatcher().decisions.intend_cancel([job], by="ada")
+    assert harness.dispatcher().poll_due().problems == ()
+    assert harness.ledger.job(job.job_id).state is JobState.SUBMITTING
+    harness.now += timedelta(seconds=100)
+    harness.one.accept_earlier(100.0)
+    [line] = harness.one.book()
+    harness.one.show(line["id"], JobState.RUNNING)
+    (harness.one.folder / f"{line['id']}.cancel").write_text("cancelled")
+    for _ in range(2):
+        harness.dispatcher().poll_due()
+    assert harness.ledger.job(job.job_id).state is JobState.CANCELLED
+    assert harness.one.calls("submit") == 1
+
+
+def while_it_lists(harness, happens) -> None:
+    """Let something happen once, while the provider looks for a token."""
+    pending = [happens]
+
+    def with_interruption(original):
+        def call(*args, **options):
+            found = original(*args, **options)
+            if pending:
+                pending.pop()()
+            return found
+
+        return call
+
+    harness.one.find, harness.one.list_tokens = map(with_interruption, (harness.one.find, harness.one.list_tokens))
+
+
+@pytest.mark.parametrize("dedupe", ["token", "tag_lookup"])
+def test_a_wish_while_the_token_is_looked_up_keeps_it_from_being_sent_again(harness, dedupe: str) -> None:
+    if dedupe == "tag_lookup":
+        harness.dispatcher().submit(make_batch(experiment="known-00000000", seed=99), SUBMIT_REQUEST)
+    harness.one.dedupe = dedupe
+    job, before = killed_after(harness, accepted=False), harness.one.calls("submit")
+    while_it_lists(harness, lambda: harness.dispatcher().decisions.intend_cancel([job], by="ada"))
+    assert harness.dispatcher().submit(make_batch(), SUBMIT_REQUEST).state is JobState.CANCELLED
+    assert wishes(harness.ledger.events(job.job_id)) == ["ada"]
+    assert harness.one.calls("submit") == before
+
+
+def test_what_another_process_has_sent_meanwhile_does_not_count_as_absent(harness) -> None:
+    """The lock was lost with its connection: whoever took it over sends the token again, and this list is older than that."""
+    harness.one.dedupe = "tag_lookup"
+    harness.dispatcher().submit(make_batch(experiment="known-00000000", seed=99), SUBMIT_REQUEST)
+    job = killed_after(harness, accepted=False)
+
+    def send_again() -> None:
+        now, current = harness.now, harness.ledger.job(job.job_id)
+        steps = tuple(EventData(event=event, at=now) for event in (Event.CONFIRM_ABSENT, Event.SUBMIT))
+        harness.ledger.advance(Transition(job=current, steps=steps, observed_at=now))
+
+    while_it_lists(harness, send_again)
+    with pytest.raises(StaleJob):
+        harness.dispatcher().decisions.cancel(job.job_id, by="ada")
+    assert harness.ledger.job(job.job_id).state is JobState.SUBMITTING
+
+
+def test_a_wish_that_waited_for_a_sender_that_died_is_noted_all_the_same(harness) -> None:
+    """The job was not sent when it was read; it may be with its provider once its lock is free."""
+    harness.one.dedupe = "token"
+    harness.one.plan_faults("throttled")
+    with pytest.raises(Throttled):
+        harness.dispatcher().submit(make_batch(), SUBMIT_REQUEST)
+    [job] = harness.ledger.jobs(states=[JobState.APPROVED])
+    harness.now += timedelta(hours=1)
+    harness.one.dedupe, harness.one.acceptance_seconds = "tag_lookup", 600.0
+    original = harness.ledger.job_lock
+
+    def job_lock(*args, **options):
+        harness.ledger.job_lock = original
+        killed_after(harness, accepted=False)
+        return original(*args, **options)
+
+    harness.ledger.job_lock = job_lock
+    with pytest.raises(Ambiguous):
+        harness.dispatcher().decisions.cancel(job.job_id, by="ada")
+    assert wishes(harness.ledger.events(job.job_id)) == ["ada"]
