@@ -258,7 +258,7 @@ class SamplingSpec(StrictModel):
 
     @model_serializer(mode="wrap")
     def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave away what is absent, so that experiments keep the keys they had before it existed."""
+        """Leave out what is absent, so that experiments keep the keys they had before it existed."""
         fields: dict[str, Any] = serialise(self)
         absent = {name for name in ("observables", "mitigation") if not getattr(self, name)}
         return {name: value for name, value in fields.items() if name not in absent}
