@@ -224,7 +224,7 @@ class SweepSpec(StrictModel):
 
     @model_serializer(mode="wrap")
     def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave away what is absent or usual, so that experiments keep the keys they had before these fields existed."""
+        """Leave out what is absent or usual, so that experiments keep the keys they had before these fields existed."""
         fields: dict[str, Any] = serialise(self)
         usual = {"file": None, "objective": "optimum", "alpha": USUAL_ALPHA, "optimiser": None, "steps": None}
         return {k: v for k, v in fields.items() if k not in usual or v != usual[k]}
