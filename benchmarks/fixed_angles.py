@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from qhybrid_pipelines.quantum.large_girth import cut_fraction
+from qhybrid_pipelines_tests.support.large_girth import cut_fraction
 
 DEGREES = range(3, 12)
 DEPTH = 6

@@ -38,7 +38,7 @@ def prepare_home(home: str | None, *, reading: bool = False, make: bool = True) 
     Args:
         home: as it was typed.
         reading: nothing will be written; a home that is there and may only be read will do.
-        make: False leaves a home that is not there unmade: a mistyped folder is not worth twenty new ones.
+        make: False makes nothing where there is no ledger yet: a mistyped folder is not worth twenty new ones.
 
     Raises:
         InvalidInput: it is a file, cannot be made or written to, or has a name that some library reads as something else.
@@ -63,7 +63,8 @@ def prepare_home(home: str | None, *, reading: bool = False, make: bool = True) 
         ) from None
     typed = home or folder
     _check_characters(folder)
-    if not make and not os.path.lexists(folder):
+    is_new = not os.path.lexists(folder) or (folder.is_dir() and not Home(folder).ledger.is_file())
+    if not make and is_new:
         return folder
     if reading and folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=True):
         return folder

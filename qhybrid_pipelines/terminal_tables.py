@@ -86,6 +86,7 @@ def print_table(
     styles: Mapping[str, Mapping[str, str]] | None = None,
     hint: str = "a wider window shows more",
     given_up: Sequence[str] = (),
+    below: Mapping[str, str] | None = None,
 ) -> None:
     """Print rows.
 
@@ -97,6 +98,7 @@ def print_table(
         styles: by column, the style of each value that has one.
         hint: how to see the columns that do not fit.
         given_up: columns that are left out first, in this order; then those in the middle.
+        below: by column that tells rows apart, the column in whose cells it stands as a second line where it does not fit beside it.
     """
     console = _console()
     if not rows:
@@ -107,7 +109,15 @@ def print_table(
     numeric = [all(_stands_right(row[name]) for row in rows) for name in names]
     cells = [[printable(format_cell(row[name])) for row in rows] for name in names]
     wanted = [_wanted(heading, column) for heading, column in zip(headings, cells, strict=True)]
-    widths = fit_columns(wanted, console.width, [names.index(name) for name in given_up if name in names])
+    first = [names.index(name) for name in given_up if name in names]
+    widths = fit_columns(wanted, console.width, first)
+    for name, above in (below or {}).items():
+        left_out, place = names.index(name), names.index(above)
+        if widths[left_out] is None and len(set(cells[left_out])) > 1:
+            cells[place] = [f"{cell}\n  {more}" for cell, more in zip(cells[place], cells[left_out], strict=True)]
+            wanted[place] = _wanted(headings[place], [line for cell in cells[place] for line in cell.split("\n")])
+            headings[place] = f"{headings[place]}, {headings[left_out]}"
+            widths = fit_columns(wanted, console.width, first)
     table = Table(
         title=None if title is None else Text(printable(title)),
         title_justify="left",
@@ -143,8 +153,8 @@ def print_table(
         with console.capture() as captured:
             console.print(table)
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().removesuffix("\n").split("\n")))
-    if None in widths:
-        left = sum(width is not None for width in widths)
+    left = sum(width is not None for width in widths)
+    if left < len(names):
         console.print(f"{len(names)} columns ({left} shown; {hint})", style="dim")
 
 

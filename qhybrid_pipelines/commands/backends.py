@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, echo, with_price, workspace_for
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, named_workspace, with_price, workspace_for
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, Refused
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def list_backends(specification: ForSpecification = None, home: Home = None, as_
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
-    workspace = workspace_for(home)
+    workspace = named_workspace(home)
     rows = backend_matrix(workspace.control_plane)
     if specification is not None:
         rows = _choose(workspace, specification, rows)
@@ -99,7 +99,7 @@ def show(
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_lines
 
-    row = backend_row(workspace_for(home).control_plane, backend)
+    row = backend_row(named_workspace(home).control_plane, backend)
     if as_json:
         print_json(row)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +13,7 @@ import typer
 from qhybrid_pipelines.commands.memory_limit import RUNNING, check_address_space
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
 from qhybrid_pipelines.core.printable import printable
-from qhybrid_pipelines.settings import Settings, prepare_home
+from qhybrid_pipelines.settings import HOME_VARIABLE, Settings, prepare_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +76,17 @@ def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
             field="--home",
         )
     return workspace
+
+
+def named_workspace(home: str | None) -> Workspace:
+    """Return the workspace of a home to read in, which may be new, but not where somebody named a folder that is not there.
+
+    Raises:
+        InvalidInput: there is no such folder.
+    """
+    workspace = workspace_for(home, reading=True, make=False)
+    named = home is not None or HOME_VARIABLE in os.environ
+    return existing_workspace(home, reading=True) if named and not workspace.home.path.is_dir() else workspace
 
 
 def launcher_for(home: str | None) -> Launcher:

@@ -17,7 +17,7 @@ from qhybrid_pipelines.commands.common import (
 )
 from qhybrid_pipelines.core.errors import InvalidInput
 
-#: Columns in the order in which they give way where the terminal is too narrow.
+#: Columns in the order in which they give way where the terminal is too narrow; backends that differ move below the key.
 DROPPED_FIRST = ("round", "decision", "family", "backend")
 
 
@@ -78,7 +78,9 @@ def experiments(
         return
     if not rows:
         echo("No experiments are registered here. `qhybrid new` shows how to begin.", err=True)
-    print_table(rows, in_words=True, styles={"verdict": VERDICT_STYLES}, given_up=DROPPED_FIRST)
+    print_table(
+        rows, in_words=True, styles={"verdict": VERDICT_STYLES}, given_up=DROPPED_FIRST, below={"backend": "experiment"}
+    )
 
 
 def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None, as_json: AsJson = False) -> None:

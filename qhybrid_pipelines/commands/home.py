@@ -26,7 +26,7 @@ def show_home(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.storage.home_note import FORMAT
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = workspace_for(home)
+    workspace = existing_workspace(home)
     control_plane = workspace.control_plane
     identity, problems = control_plane.ledger.identity(), control_plane.guard.problems()
     decisions = read_decisions(workspace.home)
@@ -48,21 +48,20 @@ def show_home(home: Home = None, as_json: AsJson = False) -> None:
 @app.command("check")
 def check_home(home: Home = None) -> None:
     """Ask every provider for jobs of this home that its ledger does not know; nothing is sent, and it costs nothing."""
-    workspace = workspace_for(home)
-    raise typer.Exit(_ask(workspace))
+    raise typer.Exit(_ask(existing_workspace(home)))
 
 
 @app.command("continue")
 def continue_home(home: Home = None) -> None:
     """Decide that this home keeps its id, and that no copy of it is used: it may send again."""
-    control_plane = workspace_for(home).control_plane
+    control_plane = existing_workspace(home).control_plane
     _say(control_plane.guard.go_on(by=control_plane.deployment.principal), "goes on")
 
 
 @app.command("separate")
 def separate_home(home: Home = None) -> None:
     """Decide that this home is a copy and becomes a home of its own, with a new id: it may send again."""
-    control_plane = workspace_for(home).control_plane
+    control_plane = existing_workspace(home).control_plane
     _say(control_plane.guard.separate(by=control_plane.deployment.principal), "is a home of its own")
 
 

@@ -18,7 +18,7 @@ def sync(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.steps.operate.telemetry import send_spans
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = workspace_for(home)
+    workspace = existing_workspace(home)
     done, sent = workspace.tracker.sync(), send_spans(workspace.control_plane.ledger, workspace.home)
     if as_json:
         spans = None if sent is None else {"jobs": sent.jobs, "spans": sent.spans, "complete": sent.complete}

@@ -59,7 +59,7 @@ def print_outcome(
         if rows:
             keys = list(dict.fromkeys(row["experiment"] for row in rows))
             following = f"qhybrid {'compare' if len(keys) > 1 else 'answer'} {' '.join(keys[:MAX_COMPARED])}"
-            print_verdicts(lines, f"{totals(lines)}. Next: {following}")
+            print_verdicts(lines, f"{totals(lines)}. Next:\n{following}")
         if learning_rows:
             print_learning_verdicts(learning_rows, _summary(learning_rows, "verdict", charged))
         if sampling_rows:
@@ -77,8 +77,8 @@ def _summary(rows: Sequence[Mapping[str, Any]], what: str, charged: Mapping[str,
     keys = list(dict.fromkeys(row["experiment"] for row in rows))
     usd = sum(charged.get(key, 0.0) for key in keys)
     return (
-        f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}: ${usd:,.2f}. "
-        f"Next: qhybrid report {' '.join(keys[:MAX_COMPARED])}"
+        f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}: ${usd:,.2f}. Next:\n"
+        f"qhybrid report {' '.join(keys[:MAX_COMPARED])}"
     )
 
 

@@ -148,7 +148,7 @@ class HomeGuard:
                 write_bytes(self._home.question, extended.to_json())
 
     def settle(self, problem: str) -> None:
-        """Withdraw one of the problems of the question, which has turned out not to be a problem."""
+        """Remove one of the problems of the question, which has turned out not to be a problem."""
         with self._lock():
             question = read_question(self._home)
             left = replace(question, problems=tuple(one for one in question.problems if one != problem))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from threading import Lock
 from typing import ClassVar
 
@@ -28,8 +28,6 @@ from qhybrid_pipelines.execution.transport import (
 
 Params = list[tuple[str, str]]
 
-_KEY_REFUSED = (UNAUTHORIZED, FORBIDDEN)
-
 
 class KeyedClient(ABC):
     """One request per call; address and key are read for each.
@@ -37,15 +35,21 @@ class KeyedClient(ABC):
     Attributes:
         url_variable: names the service's base address in the environment.
         public_url: the address where that is not set.
+        submission_path: where jobs are sent to, below the base address.
+        submission_headers: beside those of every request.
         requests: how many were made since it was built.
     """
 
     url_variable: ClassVar[str]
     public_url: ClassVar[str]
+    submission_path: ClassVar[str]
+    submission_headers: ClassVar[Mapping[str, str]] = {}
+    #: Statuses that refuse a key, which may have been replaced since it was read.
+    replaceable_key: ClassVar[tuple[int, ...]] = (UNAUTHORIZED, FORBIDDEN)
 
     def __init__(self, *, credentials: CredentialSource, limits: RequestLimits | None = None) -> None:
         self.requests = 0
-        self.errors = HttpErrors(credentials=credentials, replaceable_key=_KEY_REFUSED)
+        self.errors = HttpErrors(credentials=credentials, replaceable_key=self.replaceable_key)
         self._credentials, self._limits, self._lock = credentials, limits or RequestLimits(), Lock()
 
     @property
@@ -75,21 +79,19 @@ class KeyedClient(ABC):
         """Return the headers of a request with those that carry the key."""
         return {**self.key_headers(key), **headers}
 
-    def submit(
-        self,
-        path: str,
-        body: bytes,
-        *,
-        headers: Mapping[str, str] | None = None,
-        read: Callable[[HttpResponse], HttpResponse] = lambda answer: answer,
-    ) -> str:
-        """Send a job once and return the provider's id of it.
+    def submission_answer(self, answer: HttpResponse) -> HttpResponse:
+        """Return what the answer to a submission says about its job, as if the job had been submitted by itself.
+
+        Raises:
+            Throttled: nothing was accepted.
+        """
+        return answer
+
+    def submit_request(self, body: bytes) -> str:
+        """Submit a job with one request, sent once, and return the provider's id of it.
 
         Args:
-            path: below the base address.
             body: JSON.
-            headers: beside those of every submission.
-            read: turns the answer into what it says about this job.
 
         Raises:
             Rejected: refused; the same request will be refused again.
@@ -97,14 +99,14 @@ class KeyedClient(ABC):
             Ambiguous: nobody knows.
         """
         try:
-            answer = self._send_authorised("POST", path, headers=headers, body=body)
+            answer = self._request_authorised("POST", self.submission_path, headers=self.submission_headers, body=body)
         except (NotSent, ConnectionBroken) as error:
             raise self.errors.submission_unanswered(error, self.url) from None
         except Unavailable as error:  # without a valid key no job was sent
             raise Throttled(error.message, request_sent=False) from None
         except InvalidInput as error:
             raise Throttled(f"nothing was sent: {error}", request_sent=False) from None
-        return self.errors.accepted_job_id(read(answer))
+        return self.errors.accepted_job_id(self.submission_answer(answer))
 
     def ask(
         self,
@@ -132,14 +134,14 @@ class KeyedClient(ABC):
         """
         try:
             if public:
-                return self._send(method, path, None, params=params, headers=headers)
-            return self._send_authorised(method, path, params=params, headers=headers, body=body, repeatable=True)
+                return self._request(method, path, None, params=params, headers=headers)
+            return self._request_authorised(method, path, params=params, headers=headers, body=body, repeatable=True)
         except InvalidInput as error:
             raise ProviderError(str(error)) from None
         except (NotSent, ConnectionBroken) as error:
             raise self.errors.unanswered(error, self.url) from None
 
-    def _send_authorised(
+    def _request_authorised(
         self,
         method: str,
         path: str,
@@ -150,21 +152,21 @@ class KeyedClient(ABC):
         repeatable: bool = False,
     ) -> HttpResponse:
         key = self._key()
-        answer = self._send(method, path, key, params=params, headers=headers, body=body)
+        answer = self._request(method, path, key, params=params, headers=headers, body=body)
         # The key may have been replaced since it was read. What submits is never sent twice, whoever refuses the key.
-        if answer.status in _KEY_REFUSED and repeatable:
-            fresh = self._key()
+        if answer.status in self.replaceable_key and repeatable:
+            fresh = self._key(afresh=True)
             if not fresh.equals(key):
-                answer = self._send(method, path, fresh, params=params, headers=headers, body=body)
+                answer = self._request(method, path, fresh, params=params, headers=headers, body=body)
         return answer
 
-    def _key(self) -> Secret:
+    def _key(self, *, afresh: bool = False) -> Secret:  # noqa: ARG002 - it is read for every request
         try:
             return self._credentials.read()
         except InvalidInput as error:
             raise Unavailable(str(error)) from None
 
-    def _send(
+    def _request(
         self,
         method: str,
         path: str,

@@ -111,7 +111,6 @@ def send(
     method: str,
     url: str,
     *,
-    authorization: str | None = None,
     headers: Mapping[str, str] | None = None,
     params: Sequence[tuple[str, str]] | None = None,
     body: bytes | None = None,
@@ -137,8 +136,6 @@ def send(
         )
         # An answer that unpacks itself has no bounded size.
         wanted = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
-        if authorization is not None:
-            wanted["Authorization"] = authorization
         request = client.build_request(method, url, params=tuple(params or ()) or None, headers=wanted, content=body)
     except (httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         raise NotSent(_reason(error, limits)) from None

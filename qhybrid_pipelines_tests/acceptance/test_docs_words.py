@@ -60,6 +60,10 @@ NOT_IN_NAMES = frozenset(
         "rung",
         "rungs",
         "standing",
+        "wish",
+        "wishes",
+        "withdraw",
+        "withdrawal",
         "witness",
     ]
 )

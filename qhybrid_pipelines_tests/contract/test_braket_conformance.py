@@ -282,7 +282,7 @@ def test_what_an_answer_means_to_a_submission(status, answer, error, monkeypatch
     body = json.dumps(answer).encode()
     monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=status, headers={}, body=body))
     with pytest.raises(error) as raised:
-        BraketClient("eu-north-1").post_task(b"{}")
+        BraketClient("eu-north-1").submit_request(b"{}")
     assert type(raised.value) is error
 
 
@@ -294,13 +294,13 @@ def test_without_credentials_nothing_is_sent(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setattr(keyed_client, "send", lambda *_, **__: pytest.fail("a request was sent"))
     with pytest.raises(Throttled, match="no AWS credentials were found") as refused:
-        BraketClient("eu-north-1").post_task(b"{}")
+        BraketClient("eu-north-1").submit_request(b"{}")
     assert not refused.value.request_sent
     (tmp_path / "none").write_text("[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = kept-in-a-file\n")
     monkeypatch.setenv("AWS_PROFILE", "default")
     monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=424, headers={}, body=b"{}"))
     with pytest.raises(Throttled, match="takes no tasks now"):
-        BraketClient("eu-north-1").post_task(b"{}")
+        BraketClient("eu-north-1").submit_request(b"{}")
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_credentials_that_cannot_be_refreshed_send_nothing(error, monkeypatch):
     chain = SimpleNamespace(get_frozen_credentials=lambda: (_ for _ in ()).throw(error))
     monkeypatch.setattr(credentials, "_walk_chain", lambda: chain)
     with pytest.raises(Throttled, match=r"the AWS credentials cannot be read: .*(AssumeRole|still expired)") as refused:
-        BraketClient("eu-north-1").post_task(b"{}")
+        BraketClient("eu-north-1").submit_request(b"{}")
     assert not refused.value.request_sent
 
 

@@ -200,7 +200,7 @@ def test_a_list_is_refused_entry_by_entry_within_a_good_answer(answer, status, e
     body = json.dumps(answer).encode()
     monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=status, headers={}, body=body))
     with pytest.raises(error):
-        SapiClient().post_problem(b"[]")
+        SapiClient().submit_request(b"[]")
 
 
 def test_cancelling_what_runs_either_is_in_time_or_completes(tmp_path, emulator_slow):

@@ -61,6 +61,15 @@ def at_width(monkeypatch, capsys):
     return printed
 
 
+def test_a_column_that_tells_rows_apart_moves_below_another_where_it_does_not_fit(at_width):
+    rows = [{"key": KEY, "backend": f"local:engine-{n}", "family": "maxcut", "verdict": "no_better"} for n in (1, 2)]
+    narrow, wide = (at_width(width, rows, below={"backend": "key"}) for width in (60, 120))
+    assert [line.strip() for line in narrow.splitlines() if "engine" in line] == ["local:engine-1", "local:engine-2"]
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert all(row["backend"] in line for row, line in zip(rows, wide.splitlines()[1:], strict=True))
+    assert "engine" not in at_width(60, rows[:1], below={"backend": "key"})
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_columns_give_way_from_the_middle_and_nothing_is_broken(at_width, width):
     out = at_width(width, [WIDE, WIDE])

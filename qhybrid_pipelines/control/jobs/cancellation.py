@@ -17,11 +17,11 @@ from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
 from qhybrid_pipelines.control.jobs.job_ids import next_job_id
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
-from qhybrid_pipelines.control.jobs.status_changes import open_wish
+from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, UNCANCELLED, WISH_MAY_WAIT, Event, next_state
+from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, UNCANCELLED, Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
 from qhybrid_pipelines.core.batches import Batch
@@ -78,10 +78,10 @@ class Cancellation:
             ProviderError: the provider could not be reached.
         """
         fields: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
-        job = self._record_wish(job, end, detail)
+        job = self._record_cancel_request(job, end, detail)
         if job.state in NOT_ACKNOWLEDGED:
-            with self._lock_or_wish(job, end, detail):
-                job = self._record_wish(self._context.ledger.job(job.job_id), end, detail)
+            with self._lock_or_record(job, end, detail):
+                job = self._record_cancel_request(self._context.ledger.job(job.job_id), end, detail)
                 if job.state is JobState.SUBMITTING:
                     job = self._protocol.settle_unacknowledged(job)
                 if job.state in NOT_ACKNOWLEDGED:
@@ -90,25 +90,25 @@ class Cancellation:
             return self._context.advance_or_reload(job, end, **fields)
         if job.state not in OPEN:
             return job
-        with self._protocol.job_lock(job.job_id):  # as long as it is held, whoever recorded the wish lives and asks
+        with self._protocol.job_lock(job.job_id):  # as long as it is held, whoever recorded the request lives and asks
             job = self._context.ledger.job(job.job_id)
             if job.state in OPEN:
                 job = self._record_intent(job, end, detail)
             return self._request_cancel(job, end, **fields) if job.state in OPEN else job
 
-    def _record_wish(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
+    def _record_cancel_request(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
         """Write that a person wants a job back of which nobody knows yet whether its provider has it; nothing for other ends."""
-        is_wish = end is Event.CANCEL and job.state is JobState.SUBMITTING
-        return self._record_intent(job, end, detail) if is_wish else job
+        is_request = end is Event.CANCEL and job.state is JobState.SUBMITTING
+        return self._record_intent(job, end, detail) if is_request else job
 
     @contextmanager
-    def _lock_or_wish(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> Iterator[None]:
-        """Hold the lock of a job; where whoever is submitting it keeps it for too long, a person's wish is written all the same."""
+    def _lock_or_record(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> Iterator[None]:
+        """Hold the lock of a job; where whoever is submitting it keeps it for too long, a person's request is written all the same."""
         try:
             with self._protocol.job_lock(job.job_id):
                 yield
         except LockBusy:
-            self._record_wish(self._context.ledger.job(job.job_id), end, detail)
+            self._record_cancel_request(self._context.ledger.job(job.job_id), end, detail)
             raise
 
     def intend(self, jobs: Sequence[JobRecord], detail: Mapping[str, Any]) -> None:
@@ -123,19 +123,19 @@ class Cancellation:
                 job, Event.INTEND_CANCEL, self._context.clock.now(), detail={"purpose": Event.CANCEL} | dict(detail)
             )
             for job in jobs
-            if job.job_id in events and open_wish(events[job.job_id]) != (Event.CANCEL, dict(detail))
+            if job.job_id in events and open_cancel_request(events[job.job_id]) != (Event.CANCEL, dict(detail))
         ]
         self._context.ledger.advance_all(steps)
 
     def carry_out(self, poller: StatusPoller) -> PollResult:
-        """Ask for what somebody wanted cancelled, where the process that was to ask for it has died; each wish once.
+        """Ask for what somebody wanted cancelled, where the process that was to ask for it has died; each request once.
 
         The jobs are polled first, so that a result that came meanwhile counts. What goes wrong is a problem of the result, and
         the next round tries again. Deadlines are left to `expire_all`, because clocks have a say in those. A job that was being
         submitted is looked up first, and ends where its provider does not have it; nothing is sent.
         """
         total = PollResult()
-        self._withdraw_unaccepted(total)
+        self._cancel_unaccepted(total)
         wanted = self._context.ledger.jobs(states=UNCANCELLED, cancel_intended=True)
         for name, group in group_by_provider(wanted).items():
             if blocks_calls(self._context.ledger.breaker(poll_breaker_name(name)), self._context.time.present()):
@@ -155,15 +155,15 @@ class Cancellation:
                     total.jobs[job.job_id] = job
         return total
 
-    def _withdraw_unaccepted(self, total: PollResult) -> None:
+    def _cancel_unaccepted(self, total: PollResult) -> None:
         """Look for jobs that somebody wants back and of which nobody knew whether their provider has them; note what changed."""
-        for before in self._context.ledger.jobs(states=WISH_MAY_WAIT - UNCANCELLED, cancel_intended=True):
+        for before in self._context.ledger.jobs(states=CANCEL_REQUEST_MAY_WAIT - UNCANCELLED, cancel_intended=True):
             if blocks_calls(
                 self._context.ledger.breaker(poll_breaker_name(before.provider)), self._context.time.present()
             ):
                 continue
             try:
-                job = self._withdraw(before.job_id)
+                job = self._cancel_unaccepted_job(before.job_id)
             except Ambiguous:
                 continue  # it may still be accepted; a later round knows
             except QHybridError as error:
@@ -172,7 +172,7 @@ class Cancellation:
             if job != before:
                 total.jobs[job.job_id] = job
 
-    def _withdraw(self, job_id: str) -> JobRecord:
+    def _cancel_unaccepted_job(self, job_id: str) -> JobRecord:
         """End a job that somebody wants back and that its provider does not have, unless it is just being submitted.
 
         Raises:
@@ -182,15 +182,19 @@ class Cancellation:
         try:
             with ledger.job_lock(job_id, timeout_seconds=0.0):
                 job = ledger.job(job_id)
-                wish = open_wish(ledger.events(job_id)) if job.state in WISH_MAY_WAIT - UNCANCELLED else None
-                if wish is None:
+                request = (
+                    open_cancel_request(ledger.events(job_id))
+                    if job.state in CANCEL_REQUEST_MAY_WAIT - UNCANCELLED
+                    else None
+                )
+                if request is None:
                     return job
                 if job.state is JobState.SUBMITTING:
                     job = self._protocol.settle_unacknowledged(job, wait=False)
                 if job.state is not JobState.APPROVED:
                     return job
-                failpoint("cancel.withdrawn")
-                return self._context.advance_or_reload(job, wish[0], detail=wish[1])
+                failpoint("cancel.unsent")
+                return self._context.advance_or_reload(job, request[0], detail=request[1])
         except LockBusy:
             return ledger.job(job_id)
 
@@ -200,10 +204,10 @@ class Cancellation:
         try:
             with ledger.job_lock(job_id, timeout_seconds=0.0):
                 job = ledger.job(job_id)
-                wish = open_wish(ledger.events(job_id)) if job.state in UNCANCELLED else None
-                if wish is None or wish[0] is Event.EXPIRE:
+                request = open_cancel_request(ledger.events(job_id)) if job.state in UNCANCELLED else None
+                if request is None or request[0] is Event.EXPIRE:
                     return job
-                end, detail = wish
+                end, detail = request
                 rerouted_to = next_job_id(job) if end is Event.REROUTE else None
                 return self._request_cancel(job, end, detail=detail, rerouted_to=rerouted_to)
         except LockBusy:
@@ -287,13 +291,13 @@ class Cancellation:
         )
 
     def _record_intent(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
-        """Write for which purpose the provider is asked next, and who wants it; the same wish is not written twice.
+        """Write for which purpose the provider is asked next, and who wants it; the same request is not written twice.
 
         Whoever sees the provider's answer after a crash knows both from here.
         """
         if job.state is JobState.CANCELLING:
             return job
-        if open_wish(self._context.ledger.events(job.job_id)) == (end, dict(detail or {})):
+        if open_cancel_request(self._context.ledger.events(job.job_id)) == (end, dict(detail or {})):
             return job
         return self._context.advance_or_reload(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
 

@@ -166,7 +166,7 @@ class JobContext:
         return self.ledger.advance(Transition.single(job, event, self.clock.now(), **fields))
 
     def advance_locked(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
-        """Let a job whose lock this process holds take one step, although a wish or a doubt may have been noted meanwhile.
+        """Let a job whose lock this process holds take one step, although a request or a doubt may have been noted meanwhile.
 
         Raises:
             StaleJob: something else has happened to the job since it was read, for example it was sent once more by a process

@@ -43,10 +43,10 @@ def cancel_reason(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]]
 
     CANCEL where somebody asked for it, EXPIRE where its deadline came, REROUTE where its work goes elsewhere.
     """
-    return last_wish(events) or (Event.CANCEL, {})
+    return last_cancel_request(events) or (Event.CANCEL, {})
 
 
-def last_wish(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]] | None:
+def last_cancel_request(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]] | None:
     """Return for which purpose a job was last asked back, and by whom and why; None where nobody here has asked."""
     for event in reversed(events):
         if event.event in _CANCEL_EVENTS and event.detail and "purpose" in event.detail:
@@ -55,10 +55,10 @@ def last_wish(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]] | N
     return None
 
 
-def open_wish(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]] | None:
-    """Return `last_wish` as long as no answer of the provider to it is known; None where there is nothing to ask for."""
+def open_cancel_request(events: Sequence[EventRecord]) -> tuple[Event, dict[str, Any]] | None:
+    """Return `last_cancel_request` as long as no answer of the provider to it is known; None where there is nothing to ask for."""
     told = [event.event for event in events if event.event in _CANCEL_EVENTS | {EVENT_NAMES[Event.CANCEL_TOO_LATE]}]
-    return last_wish(events) if told and told[-1] == EVENT_NAMES[Event.INTEND_CANCEL] else None
+    return last_cancel_request(events) if told and told[-1] == EVENT_NAMES[Event.INTEND_CANCEL] else None
 
 
 def events_from_snapshot(state: JobState, snapshot: Snapshot, *, now: datetime) -> tuple[EventData, ...]:

@@ -31,7 +31,7 @@ def doubted_refusal(events: Sequence[EventRecord]) -> Mapping[str, Any] | None:
 
 
 def sent_at(job: JobRecord, events: Sequence[EventRecord]) -> datetime:
-    """Return when a job was last sent, by the clock that a window is measured with; a wish to cancel it changes nothing."""
+    """Return when a job was last sent, by the clock that a window is measured with; a request to cancel it changes nothing."""
     steps = [event for event in events if event.event != EVENT_NAMES[Event.INTEND_CANCEL]]
     last = steps[-1].observed_at if len(steps) < len(events) else job.updated_at
     for event in reversed(steps):

@@ -25,7 +25,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.job_ids import token_for
-from qhybrid_pipelines.control.jobs.status_changes import open_wish
+from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
 from qhybrid_pipelines.control.jobs.submission_events import SENT_AT, doubted_refusal, error_detail, sent_at
 from qhybrid_pipelines.control.jobs.token_search import (
     LISTING_LAG_FACTOR,
@@ -93,8 +93,8 @@ class SubmissionProtocol:
             if job.state is JobState.APPROVED:
                 # A job that was sent before may have been wanted back meanwhile.
                 was_sent = job.outcome in (Outcome.DEFERRED, Outcome.NOT_ACCEPTED)
-                if was_sent and (withdrawn := self._withdraw(job)) is not None:
-                    return withdrawn
+                if was_sent and (ended := self._cancel_if_requested(job)) is not None:
+                    return ended
                 job = pre_submit_check(job)
                 if job.state is not JobState.APPROVED:
                     return job
@@ -129,21 +129,21 @@ class SubmissionProtocol:
         sent = sent_at(job, self._context.ledger.events(job.job_id))
         return self._context.time.present() >= sent + timedelta(seconds=seconds)
 
-    def _withdraw(self, job: JobRecord) -> JobRecord | None:
-        """Let a wish to cancel count before anything is sent: return the job as it stands then, None where there is no wish.
+    def _cancel_if_requested(self, job: JobRecord) -> JobRecord | None:
+        """Let a request to cancel count before anything is sent: return the job as it stands then, None where there is no request.
 
         Raises:
             Ambiguous: it may still be accepted; nothing is sent again.
         """
-        wish = open_wish(self._context.ledger.events(job.job_id))
-        if wish is None:
+        request = open_cancel_request(self._context.ledger.events(job.job_id))
+        if request is None:
             return None
         if job.state is JobState.SUBMITTING:
             job = self.settle_unacknowledged(job)
         if job.state is not JobState.APPROVED:
             return job  # its provider has it, and the next round of polls asks for it; or a person has to find out
-        failpoint("submit.withdrawn")
-        return self._context.advance(job, Event.CANCEL, detail=wish[1])
+        failpoint("submit.cancelled_unsent")
+        return self._context.advance(job, Event.CANCEL, detail=request[1])
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
         """Keep everybody else from submitting this job."""
@@ -213,7 +213,7 @@ class SubmissionProtocol:
         job = self._context.advance(job, Event.SUBMIT, new_token=new_token, detail=detail or None)
         failpoint("submit.intended")
         try:
-            return self._send(job, batch, provider)
+            return self._submit_to_provider(job, batch, provider)
         except Ambiguous:
             return self._recover(job, batch, provider)
 
@@ -232,8 +232,8 @@ class SubmissionProtocol:
             Throttled: the provider has asked to come back later, and does not have the job.
         """
         job = self._context.ledger.job(job.job_id)
-        if (withdrawn := self._withdraw(job)) is not None:
-            return withdrawn
+        if (ended := self._cancel_if_requested(job)) is not None:
+            return ended
         dedupe = self._context.capabilities(job.backend).dedupe
         refusal = doubted_refusal(self._context.ledger.events(job.job_id))
         # A provider that merges equal tokens cannot be paid twice, so there is nothing to wait for. A refusal would be believed.
@@ -247,9 +247,9 @@ class SubmissionProtocol:
                 job = self._record_resubmission(job)
             except StaleJob:  # somebody wants it back, and has said so a moment ago
                 return self._recover(job, batch, provider)
-        elif (withdrawn := self._withdraw(job)) is not None:  # or has said so while the list was read
-            return withdrawn
-        return self._send(job, batch, provider)
+        elif (ended := self._cancel_if_requested(job)) is not None:  # or has said so while the list was read
+            return ended
+        return self._submit_to_provider(job, batch, provider)
 
     def _settle_from_listing(
         self, job: JobRecord, *, wait: bool = True, is_merged_when_sent_again: bool = False
@@ -345,7 +345,7 @@ class SubmissionProtocol:
         present = self._context.time.true_present(job.provider)
         return {} if present is None else {SENT_AT: present.isoformat()}
 
-    def _send(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
+    def _submit_to_provider(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
         self._context.check_clock(job.backend)
         self._context.note_intent()
         failpoint("submit.before_call")

@@ -311,7 +311,7 @@ OPEN = frozenset({JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobStat
 UNCANCELLED = OPEN - {JobState.CANCELLING}
 
 #: States in which somebody may have wanted a job back without an answer: the provider was not asked, or may not have the job.
-WISH_MAY_WAIT = UNCANCELLED | {JobState.SUBMITTING, JobState.APPROVED}
+CANCEL_REQUEST_MAY_WAIT = UNCANCELLED | {JobState.SUBMITTING, JobState.APPROVED}
 
 #: States in which nobody waits for a provider or a person any more: the result is available, or there will be none.
 SETTLED = ENDED_WITHOUT_RESULT | {JobState.COMPLETED, JobState.FETCHED, JobState.VERIFIED}

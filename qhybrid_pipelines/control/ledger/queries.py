@@ -56,13 +56,13 @@ def job_conditions(
     if place is not None:
         conditions.append(or_(job.backend == place, job.provider == place))
     if cancel_intended:
-        wish, answer = tables.event.alias().c, tables.event.alias().c
+        request, answer = tables.event.alias().c, tables.event.alias().c
         answered = exists().where(
-            answer.job_id == wish.job_id,
-            answer.sequence > wish.sequence,
+            answer.job_id == request.job_id,
+            answer.sequence > request.sequence,
             answer.event == EVENT_NAMES[Event.CANCEL_TOO_LATE],
         )
-        meant = and_(wish.job_id == job.job_id, wish.event == EVENT_NAMES[Event.INTEND_CANCEL])
+        meant = and_(request.job_id == job.job_id, request.event == EVENT_NAMES[Event.INTEND_CANCEL])
         conditions.append(exists().where(meant, ~answered))
     return conditions
 

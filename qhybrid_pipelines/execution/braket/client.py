@@ -88,11 +88,13 @@ class AwsClient(KeyedClient):
 class BraketClient(AwsClient):
     """Devices and tasks of one region."""
 
-    service, url_variables = "braket", (ENDPOINT_VARIABLE,)
+    service, url_variables, submission_path = "braket", (ENDPOINT_VARIABLE,), "/quantum-task"
 
-    def post_task(self, body: bytes) -> str:
-        """Send a task once, and return its ARN. Raises as `KeyedClient.submit` does; `Throttled` also where the device is offline."""
-        return self.submit("/quantum-task", body, read=_offline_is_for_now)
+    def submission_answer(self, answer: HttpResponse) -> HttpResponse:
+        """Return the answer to a submission. Raises `Throttled` where it says that the device is offline."""
+        if answer.status == _OFFLINE:
+            raise Throttled(f"the device takes no tasks now: {error_text(answer)}. Try again later.")
+        return answer
 
     def task(self, arn: str, *, with_queue: bool = False) -> tuple[bytes, dict[str, Any]]:
         """Return what is said about a task, as bytes and as JSON.
@@ -169,13 +171,6 @@ class StorageClient(AwsClient):
         if isinstance(error, ResourceNotFound):
             raise Unavailable(f"there is no object {key} in the bucket {bucket}: {error.message}")
         raise error
-
-
-def _offline_is_for_now(answer: HttpResponse) -> HttpResponse:
-    """Return the answer to a submission. Raises `Throttled` where it says that the device is offline."""
-    if answer.status == _OFFLINE:
-        raise Throttled(f"the device takes no tasks now: {error_text(answer)}. Try again later.")
-    return answer
 
 
 def _is_task(entry: object) -> bool:

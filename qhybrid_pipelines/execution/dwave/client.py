@@ -23,10 +23,15 @@ VERSION = "3.0.0"
 _GONE = 410
 
 
+def _accept(kind: str) -> dict[str, str]:
+    return {"Accept": f"application/vnd.dwave.sapi.{kind}+json; version={VERSION}"}
+
+
 class SapiClient(KeyedClient):
     """One request per call; address and token are read for each."""
 
-    url_variable, public_url = URL_VARIABLE, PUBLIC_URL
+    url_variable, public_url, submission_path = URL_VARIABLE, PUBLIC_URL, "/problems/"
+    submission_headers = _accept("problems")
 
     def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
         super().__init__(credentials=credentials, limits=limits)
@@ -35,12 +40,15 @@ class SapiClient(KeyedClient):
         """Return the header that carries a token."""
         return {"X-Auth-Token": key.reveal()}
 
-    def post_problem(self, body: bytes) -> str:
-        """Send a list with one problem once, and return the provider's id of it. Raises as `KeyedClient.submit` does.
-
-        The list is accepted or refused entry by entry, within an answer that is good as a whole.
-        """
-        return self.submit("/problems/", body, headers=_accept("problems"), read=_only_entry)
+    def submission_answer(self, answer: HttpResponse) -> HttpResponse:
+        """Return what a list says about its only problem: it is accepted or refused entry by entry, within an answer that is good as a whole."""
+        found = parse_json(answer.body)
+        if answer.status != 200 or not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
+            return answer
+        entry = found[0]
+        code = entry.get("error_code")
+        status = code if isinstance(code, int) and 400 <= code < 600 else 200
+        return HttpResponse(status=status, headers=answer.headers, body=json.dumps(entry).encode())
 
     def get(self, kind: str, *path: str, params: Params | None = None) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
@@ -78,18 +86,3 @@ class SapiClient(KeyedClient):
         if answer.status not in (200, 202, 409):
             raise self.errors.refused(answer)
         return answer.status
-
-
-def _accept(kind: str) -> dict[str, str]:
-    return {"Accept": f"application/vnd.dwave.sapi.{kind}+json; version={VERSION}"}
-
-
-def _only_entry(answer: HttpResponse) -> HttpResponse:
-    """Return what a list says about its only problem, as if that had been answered by itself."""
-    found = parse_json(answer.body)
-    if answer.status != 200 or not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
-        return answer
-    entry = found[0]
-    code = entry.get("error_code")
-    status = code if isinstance(code, int) and 400 <= code < 600 else 200
-    return HttpResponse(status=status, headers=answer.headers, body=json.dumps(entry).encode())

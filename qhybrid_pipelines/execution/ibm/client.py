@@ -14,22 +14,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
-from qhybrid_pipelines.core.errors import InvalidInput, Throttled, Unavailable
+from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
 from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
-from qhybrid_pipelines.execution.http_errors import UNAUTHORIZED, HttpErrors, error_text, parse_json
+from qhybrid_pipelines.execution.http_errors import UNAUTHORIZED, error_text, parse_json
+from qhybrid_pipelines.execution.keyed_client import KeyedClient, Params
 from qhybrid_pipelines.execution.transport import (
     ConnectionBroken,
     HttpResponse,
     NotSent,
     RequestLimits,
     check_url,
-    is_loopback,
     send,
 )
 
@@ -44,8 +45,6 @@ API_VERSION = "2025-05-01"
 #: An access token is not used in its last minute.
 TOKEN_MARGIN_SECONDS = 60.0
 
-Params = list[tuple[str, str]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _AccessToken:
@@ -54,14 +53,15 @@ class _AccessToken:
     until: float
 
 
-class RuntimeClient:
+class RuntimeClient(KeyedClient):
     """One request per call, and one more where a new access token is needed."""
 
+    submission_path, replaceable_key = "/jobs", (UNAUTHORIZED,)
+
     def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
-        self._credentials, self._limits = credentials, limits or RequestLimits()
-        self._errors = HttpErrors(credentials=credentials, replaceable_key=(UNAUTHORIZED,))
+        super().__init__(credentials=credentials, limits=limits)
         self._access: _AccessToken | None = None
-        self._lock = Lock()
+        self._access_lock = Lock()
 
     @property
     def url(self) -> str:
@@ -88,11 +88,6 @@ class RuntimeClient:
         return crn
 
     @property
-    def on_this_machine(self) -> bool:
-        """Whether the service is a stand-in on this machine."""
-        return is_loopback(self.url)
-
-    @property
     def region(self) -> str:
         """Where jobs are processed: on this machine, or in the region that the instance's name states. Raises as `url`."""
         return THIS_MACHINE if self.on_this_machine else self._instance_region
@@ -102,21 +97,13 @@ class RuntimeClient:
         # A CRN: crn:v1:bluemix:public:quantum-computing:<region>:a/<account>:<instance>::
         return self.instance.split(":")[5]
 
-    def post_job(self, body: bytes) -> str:
-        """Send a job once and return the service's id of it.
-
-        Raises:
-            Rejected: refused; the same request will be refused again.
-            Throttled: by the answer, nothing was accepted; also without a valid key, since with one it may be accepted.
-            Ambiguous: nobody knows.
-        """
-        try:
-            answer = self._send_authorised("POST", "/jobs", body=body)
-        except (NotSent, ConnectionBroken) as error:
-            raise self._errors.submission_unanswered(error, self.url) from None
-        except Unavailable as error:  # there is no valid key, or none can be had for it: no job was sent
-            raise Throttled(error.message, request_sent=False) from None
-        return self._errors.accepted_job_id(answer)
+    def key_headers(self, key: Secret) -> Mapping[str, str]:
+        """Return the headers that carry an access token, and say whose instance it is for."""
+        return {
+            "Authorization": f"Bearer {key.reveal()}",
+            "Service-CRN": self.instance,
+            "IBM-API-Version": API_VERSION,
+        }
 
     def get(self, *path: str, params: Params | None = None) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.
@@ -128,7 +115,7 @@ class RuntimeClient:
             ProviderError: refused; asking again will not help.
         """
         answer = self._request_json("GET", path, params)
-        return answer.body, self._errors.parsed(answer)
+        return answer.body, self.errors.parsed(answer)
 
     def cancel(self, job_id: str) -> bool:
         """Ask for a job to be cancelled; return False where the service says that it is too late. Raises as `get`."""
@@ -138,49 +125,27 @@ class RuntimeClient:
         self, method: str, path: tuple[str, ...], params: Params | None, accept: tuple[int, ...] = ()
     ) -> HttpResponse:
         place = "/" + "/".join(quote(part, safe="") for part in path)
-        try:
-            answer = self._send_authorised(method, place, params=params)
-        except (NotSent, ConnectionBroken) as error:
-            raise self._errors.unanswered(error, self.url) from None
+        answer = self.ask(method, place, params=params)
         if 200 <= answer.status < 300 or answer.status in accept:
             return answer
-        raise self._errors.refused(answer)
+        raise self.errors.refused(answer)
 
-    def _send_authorised(
-        self, method: str, path: str, *, params: Params | None = None, body: bytes | None = None
-    ) -> HttpResponse:
-        for fresh in (False, True):
-            access = self._token(fresh=fresh)
-            try:
-                url, instance = self.url + path, self.instance
-            except InvalidInput as error:
-                raise Unavailable(str(error)) from None
-            headers = {"Service-CRN": instance, "IBM-API-Version": API_VERSION}
-            if body is not None:
-                headers["Content-Type"] = "application/json"
-            answer = send(
-                method,
-                url,
-                authorization=f"Bearer {access.reveal()}",
-                headers=headers,
-                params=params,
-                body=body,
-                limits=self._limits,
-            )
-            # The access token may have been revoked. What submits is never sent twice, whoever refuses the token.
-            if answer.status != UNAUTHORIZED or body is not None:
-                break
-        return answer
+    def _request(self, method: str, path: str, key: Secret | None, **options: Any) -> HttpResponse:
+        try:
+            return super()._request(method, path, key, **options)
+        except InvalidInput as error:
+            raise Unavailable(str(error)) from None
 
-    def _token(self, *, fresh: bool) -> Secret:
+    def _key(self, *, afresh: bool = False) -> Secret:
+        """Return the access token for the key, a new one where the last was refused."""
         try:
             key = self._credentials.read()
             iam = check_url(os.environ.get(IAM_VARIABLE) or IAM_URL, variable=IAM_VARIABLE)
         except InvalidInput as error:
             raise Unavailable(str(error)) from None
-        with self._lock:
+        with self._access_lock:
             known = self._access
-            if known and not fresh and known.key.equals(key) and time.monotonic() < known.until:
+            if known and not afresh and known.key.equals(key) and time.monotonic() < known.until:
                 return known.token
             self._access = self._exchange_key(key, iam)
             return self._access.token
@@ -206,7 +171,7 @@ class RuntimeClient:
             lives = float(found.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
             return _AccessToken(key=key, token=Secret(token), until=time.monotonic() + lives)
         if answer.status == 429:
-            raise self._errors.refused(answer)
+            raise self.errors.refused(answer)
         if 400 <= answer.status < 500:
             problem = f"the key is not accepted, {error_text(answer)}. {self._credentials.remedy}"
             raise Unavailable(problem)

@@ -31,7 +31,7 @@ from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ibm import job_listing
 from qhybrid_pipelines.execution.ibm.allocations import allocated_devices
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
-from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, Params, RuntimeClient
+from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines.execution.ibm.compilation import compile_template
 from qhybrid_pipelines.execution.ibm.declarations import SERVICE
@@ -40,6 +40,7 @@ from qhybrid_pipelines.execution.ibm.executor import SAMPLER, executor_params, w
 from qhybrid_pipelines.execution.ibm.job_listing import HOME_TAG, OWN_TAG
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
+from qhybrid_pipelines.execution.keyed_client import Params
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending
 from qhybrid_pipelines.execution.time_limits import failed_by_time_limit, says_time_limit
@@ -154,7 +155,7 @@ class Service:
                 body = self._make_body(batch, token)
             except Unavailable as error:  # the device could not be described, and no job was sent yet
                 raise Throttled(error.message) from None
-        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.post_job(body))
+        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.submit_request(body))
 
     def _make_body(self, batch: jobs.CircuitBatch, token: str) -> bytes:
         device = self._device(batch.backend)

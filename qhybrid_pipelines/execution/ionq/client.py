@@ -18,7 +18,7 @@ CREDENTIALS = CredentialSource(variable="IONQ_API_KEY", file_variable="IONQ_API_
 class IonQClient(KeyedClient):
     """One request per call; address and key are read for each."""
 
-    url_variable, public_url = URL_VARIABLE, PUBLIC_URL
+    url_variable, public_url, submission_path = URL_VARIABLE, PUBLIC_URL, "/jobs"
 
     def __init__(self, *, credentials: CredentialSource = CREDENTIALS, limits: RequestLimits | None = None) -> None:
         super().__init__(credentials=credentials, limits=limits)
@@ -26,10 +26,6 @@ class IonQClient(KeyedClient):
     def key_headers(self, key: Secret) -> Mapping[str, str]:
         """Return the header that carries a key."""
         return {"Authorization": f"apiKey {key.reveal()}"}
-
-    def post_job(self, body: bytes) -> str:
-        """Send a job once and return the provider's id of it. Raises as `KeyedClient.submit` does."""
-        return self.submit("/jobs", body)
 
     def get(self, *path: str, params: Params | None = None, public: bool = False) -> tuple[bytes, Any]:
         """Return an answer's bytes and what they say as JSON.

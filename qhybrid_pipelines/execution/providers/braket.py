@@ -112,7 +112,7 @@ class BraketProvider:
                 body = task_body(batch, source, token, device_arn=arn, region=region_of(arn))
             except InvalidInput as error:
                 raise Throttled(f"nothing was sent: {error}", request_sent=False) from None
-        task = self._devices.client(region_of(arn)).post_task(body)
+        task = self._devices.client(region_of(arn)).submit_request(body)
         return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=task)
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:

@@ -121,7 +121,7 @@ class DWaveProvider:
             except Unavailable as error:
                 raise Throttled(error.message, request_sent=False) from None
             body = problem_body(annealed, annealer, token, home_id=self._home_id)
-        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self._client.post_problem(body))
+        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self._client.submit_request(body))
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries a token, or None where the listing can be believed."""

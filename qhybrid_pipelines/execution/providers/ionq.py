@@ -117,7 +117,7 @@ class IonQProvider:
         url, project = self._client.url, self._project()
         if project is not None:
             self._account_registry.record_project(url, token, project)
-        job_id = self._client.post_job(body)
+        job_id = self._client.submit_request(body)
         self._account_registry.record_accepted(url, batch.backend, job_id)
         if project is not None:
             self._account_registry.record_project(url, job_id, project)

@@ -41,7 +41,7 @@ def pause_seconds(failures: int, chance: float, retry_after_seconds: float | Non
     Args:
         failures: at least 1.
         chance: between 0 and 1.
-        retry_after_seconds: what the receiver has asked for; a longer wish than ours is followed.
+        retry_after_seconds: what the receiver has asked for; a longer time than ours is kept.
     """
     ours = DELAYS_SECONDS[min(failures, len(DELAYS_SECONDS)) - 1] * (1 + JITTER * (2 * chance - 1))
     return max(ours, min(retry_after_seconds or 0.0, LONGEST_PAUSE_SECONDS))

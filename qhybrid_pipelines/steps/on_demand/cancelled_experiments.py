@@ -24,7 +24,7 @@ def cancel_experiment(
 ) -> list[dict[str, Any]]:
     """Stop an experiment, then ask for each of its unfinished jobs to be cancelled.
 
-    The stop is noted first, so that nothing new is begun meanwhile; then every wish, so that the next round of polls goes on
+    The stop is noted first, so that nothing new is begun meanwhile; then every request, so that the next round of polls goes on
     where this process dies. One job that cannot be cancelled does not keep the others from being tried.
 
     Args:

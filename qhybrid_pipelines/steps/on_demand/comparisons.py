@@ -181,7 +181,7 @@ def compare_executions(before: Execution, after: Execution) -> Comparison:
         figures=tuple(_figures(before, after)),
         points=points,
         counts=counts,
-        conclusion=f"The counts cannot be compared: {reason}. What can be is above."
+        conclusion=f"The counts cannot be compared: {reason}. What can be compared is above."
         if counts is None
         else describe_difference(
             changes,

@@ -21,7 +21,7 @@ from qhybrid_pipelines.control.home_identity import REMEDY
 from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL, WISH_MAY_WAIT
+from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, TERMINAL
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy
 from qhybrid_pipelines.control.reporting.logs import logger_from_environment
@@ -251,7 +251,7 @@ def _overdue(ledger: Ledger, now: datetime) -> CheckResult:
 
 
 def _cancellations(ledger: Ledger) -> CheckResult:
-    jobs = ledger.jobs(states=WISH_MAY_WAIT, cancel_intended=True)
+    jobs = ledger.jobs(states=CANCEL_REQUEST_MAY_WAIT, cancel_intended=True)
     return not jobs, f"{_list_job_ids(jobs)}. {CANCELLATION_WAITS}" if jobs else "none"
 
 

@@ -1,4 +1,4 @@
-"""What keeps a job from going on through no fault of its own: a damaged file, a backend that no setting names, a wish nobody carried out."""
+"""What keeps a job from going on through no fault of its own: a damaged file, a backend that no setting names, a request nobody carried out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import due_stages
-from qhybrid_pipelines.control.jobs.status_changes import open_wish
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, WISH_MAY_WAIT
+from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
+from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN
 from qhybrid_pipelines.control.reporting.next_steps import CANCELLATION_WAITS, UNNAMED_BACKEND
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 
@@ -28,7 +28,9 @@ def job_problems(
         found += [f"Its experiment cannot go on: {problem}" for problem in damage.problems.values()]
     if job.state in OPEN and job.backend not in control_plane.backends:
         found.append(UNNAMED_BACKEND)
-    if job.state in WISH_MAY_WAIT and (wish := open_wish(control_plane.ledger.events(job.job_id))):
-        by = wish[1].get("by")
+    if job.state in CANCEL_REQUEST_MAY_WAIT and (
+        request := open_cancel_request(control_plane.ledger.events(job.job_id))
+    ):
+        by = request[1].get("by")
         found.append((f"Asked for by {by}. " if by else "") + CANCELLATION_WAITS.replace("JOB", job.job_id))
     return tuple(found)

@@ -124,7 +124,7 @@ def _compare(before: Series, after: Series) -> Comparison:
         points=tuple((before.circuits[name]["point"], after.circuits[name]["point"]) for name in measured),
         counts=counts,
         quantity=QUANTITY,
-        conclusion="The counts cannot be compared: no circuit is in both series. What can be is above."
+        conclusion="The counts cannot be compared: no circuit is in both series. What can be compared is above."
         if counts is None
         else describe_difference(
             changes,

@@ -45,8 +45,8 @@ IN_RECOVERY = ("recover.before_look_up", "recover.looked_up")
 #: Passed by a first submission to a provider that lists tokens, and by one whose refusal is doubted.
 BEFORE_SENDING, IN_DOUBT = ("submit.before_look_up",), ("submit.doubted",)
 IN_CANCELLATION = ("cancel.before_call", "cancel.answered", "cancel.left", "collect.stored_late")
-#: Between a wish to cancel and the end of a job that was never accepted; `jobs/test_cancellation_wishes.py` dies there.
-IN_WITHDRAWAL = ("submit.withdrawn", "cancel.withdrawn")
+#: Between a request to cancel and the end of a job that was never accepted; `jobs/test_cancellation_requests.py` dies there.
+CANCELLED_UNSENT = ("submit.cancelled_unsent", "cancel.unsent")
 FAULTS = ("none", "throttled", "ambiguous_before", "ambiguous_after", "rejected_after", "throttled_after")
 #: What the vendor does to the first submissions, in this order.
 TROUBLES = (
@@ -118,7 +118,7 @@ def test_the_list_of_places_is_complete() -> None:
     named = {
         name for file in folder.glob("**/*.py") for name in re.findall(r'failpoint\("([^"]+)"\)', file.read_text())
     }
-    places = (*ON_THE_WAY, *BEFORE_SENDING, *IN_DOUBT, *IN_RECOVERY, *IN_CANCELLATION, *IN_WITHDRAWAL)
+    places = (*ON_THE_WAY, *BEFORE_SENDING, *IN_DOUBT, *IN_RECOVERY, *IN_CANCELLATION, *CANCELLED_UNSENT)
     assert named == {name for name in places if not name.startswith("vendor.")}
 
 
@@ -253,7 +253,7 @@ def test_who_asked_is_known_after_a_kill_at_every_place(run_process, tmp_path: P
     for number, place in enumerate(places):
         first, others, events = taken_back(run_process, tmp_path / str(number), how, place)
         named = {event.event: (event.detail or {}).get("by") for event in events if event.event.startswith("JobCancel")}
-        assert named["JobCancelIntended"] == "ada", "her wish was written before the provider was asked"
+        assert named["JobCancelIntended"] == "ada", "her request was written before the provider was asked"
         if place == "cancel.before_call":
             assert first.state is JobState.RUNNING, (
                 "a poll of one job asks the provider for nothing; a daemon's round does"

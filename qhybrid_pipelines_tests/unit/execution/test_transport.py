@@ -184,13 +184,13 @@ def tls_server(certificate, monkeypatch):
 @pytest.mark.parametrize("variable", CERTIFICATE_VARIABLES[:3])
 def test_a_certificate_is_believed_if_the_environment_names_it(variable, tls_server, certificate, monkeypatch):
     monkeypatch.setenv(variable, str(certificate))
-    assert send("POST", tls_server[0], authorization="apiKey abc", body=b"{}").body == b"{}"
+    assert send("POST", tls_server[0], headers={"Authorization": "apiKey abc"}, body=b"{}").body == b"{}"
     assert b"apiKey abc" in tls_server[1][0]
 
 
 def test_nothing_is_sent_to_a_server_whose_certificate_nobody_vouches_for(tls_server):
     with pytest.raises(NotSent, match="certificate"):
-        send("POST", tls_server[0], authorization="apiKey abc", body=b"{}", limits=SHORT)
+        send("POST", tls_server[0], headers={"Authorization": "apiKey abc"}, body=b"{}", limits=SHORT)
     assert tls_server[1] in ([], [b""])
 
 
@@ -231,14 +231,20 @@ def test_a_proxy_is_asked_only_where_the_environment_names_it_and_never_for_this
         assert not proxy.asked
         # A refusal to connect is the proxy's; the host that was asked has seen nothing.
         with pytest.raises(NotSent):
-            send("POST", "https://no-such-host.invalid/", authorization="apiKey abc", body=b"{}", limits=SHORT)
+            send(
+                "POST",
+                "https://no-such-host.invalid/",
+                headers={"Authorization": "apiKey abc"},
+                body=b"{}",
+                limits=SHORT,
+            )
         assert not any("apiKey" in (said or "") for said in proxy.authorizations)
 
 
 def test_a_header_that_cannot_be_sent_is_not_sent():
     with scripted_server(lambda *_: reply({})) as server:
         with pytest.raises((NotSent, ConnectionBroken)):
-            send("GET", server.url, authorization="apiKey a\nX: b", limits=SHORT)
+            send("GET", server.url, headers={"Authorization": "apiKey a\nX: b"}, limits=SHORT)
         assert not server.asked
 
 
@@ -269,7 +275,7 @@ def test_redirects_are_returned_and_the_key_goes_nowhere_else():
         scripted_server(lambda *_: reply({})) as other,
         scripted_server(lambda *_: reply({}, 302, Location=other.url)) as first,
     ):
-        answer = send("GET", first.url, authorization="apiKey abc")
+        answer = send("GET", first.url, headers={"Authorization": "apiKey abc"})
         assert answer.status == 302
         assert not other.asked
 
@@ -285,7 +291,7 @@ def test_a_netrc_file_does_not_replace_the_key(tmp_path, monkeypatch):
     netrc.write_text("machine 127.0.0.1 login someone password other\n")
     monkeypatch.setenv("NETRC", str(netrc))
     with scripted_server(lambda *_: reply({})) as server:
-        send("GET", server.url, authorization="apiKey abc")
+        send("GET", server.url, headers={"Authorization": "apiKey abc"})
         assert server.authorizations == ["apiKey abc"]
 
 

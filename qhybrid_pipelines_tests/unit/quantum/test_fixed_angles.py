@@ -10,11 +10,11 @@ import pytest
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.quantum.angles_table import FIXED_ANGLES
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
-from qhybrid_pipelines.quantum.large_girth import cut_fraction
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import probabilities
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
 from qhybrid_pipelines.quantum.simulation.x_mixer import XMixer
 from qhybrid_pipelines_tests.support.instance_files import FOLDER, named
+from qhybrid_pipelines_tests.support.large_girth import cut_fraction
 from qhybrid_pipelines_tests.support.reduced_models import ising, maxcut, read_maxcut
 
 ENTRIES = [(degree, layers) for degree, rows in FIXED_ANGLES.items() for layers in rows]

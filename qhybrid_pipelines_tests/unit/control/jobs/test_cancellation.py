@@ -1,4 +1,4 @@
-"""A wish to cancel outlives the process that had it: the next round of polls asks the provider, once, and a result counts.
+"""A request to cancel outlives the process that had it: the next round of polls asks the provider, once, and a result counts.
 
 Processes are killed by SIGKILL; the judge is the provider's own book, and how often it was asked to cancel.
 """
@@ -24,7 +24,7 @@ from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
 
 KILLED = -signal.SIGKILL
 VENDOR = {"dedupe": "token", "price_usd": 1.0}
-#: The places that a daemon's round passes while it carries a wish out.
+#: The places that a daemon's round passes while it carries a request out.
 IN_A_TICK = ("poll.seen", "poll.recorded", "cancel.before_call", "cancel.answered")
 
 
@@ -54,7 +54,7 @@ def state_of(home: Path) -> tuple[JobRecord, list[JobRecord], list[EventRecord]]
         return first, others, ledger.events(first.job_id)
 
 
-def wish_and_die(run_process, home: Path, how: str, settings: dict[str, Any]) -> DurableVendor:
+def request_and_die(run_process, home: Path, how: str, settings: dict[str, Any]) -> DurableVendor:
     """Ada wants a running job back, and her process dies before the provider is asked."""
     assert run_process("take_back", home, **settings) == [0]
     assert run_process("take_back", home, how=how, by="ada", failpoint="cancel.before_call", **settings) == [KILLED]
@@ -69,7 +69,7 @@ def wish_and_die(run_process, home: Path, how: str, settings: dict[str, Any]) ->
 def test_killed_at_every_place_of_a_tick_the_next_one_goes_on(run_process, tmp_path: Path, settings, how: str) -> None:
     for number, place in enumerate((None, *IN_A_TICK)):
         home = tmp_path / str(number)
-        vendor = wish_and_die(run_process, home, how, settings)
+        vendor = request_and_die(run_process, home, how, settings)
         if place is not None:
             assert run_process("tick", home, failpoint=place, **settings) == [KILLED], place
         for _ in range(3):
@@ -85,7 +85,7 @@ def test_killed_at_every_place_of_a_tick_the_next_one_goes_on(run_process, tmp_p
 
 
 def test_the_work_that_was_to_go_elsewhere_goes_there_once(run_process, tmp_path: Path, settings) -> None:
-    vendor = wish_and_die(run_process, tmp_path, "reroute", settings)
+    vendor = request_and_die(run_process, tmp_path, "reroute", settings)
     assert run_process("tick", tmp_path, **settings) == [0]
     for _ in range(2):
         assert run_process("take_back", tmp_path, how="go on", **settings) == [0]
@@ -97,7 +97,7 @@ def test_the_work_that_was_to_go_elsewhere_goes_there_once(run_process, tmp_path
 
 def test_a_result_that_came_meanwhile_is_collected(run_process, tmp_path: Path, settings) -> None:
     """Its vendor would still say "cancelled" to whoever asks; so nobody asks."""
-    vendor = wish_and_die(run_process, tmp_path, "cancel", settings)
+    vendor = request_and_die(run_process, tmp_path, "cancel", settings)
     assert run_process("tick", tmp_path, meanwhile="COMPLETED", **settings) == [0]
     first, _, _ = state_of(tmp_path)
     assert first.state is JobState.VERIFIED
@@ -105,7 +105,7 @@ def test_a_result_that_came_meanwhile_is_collected(run_process, tmp_path: Path, 
 
 
 def test_ticks_of_two_daemons_ask_once(run_process, tmp_path: Path, settings) -> None:
-    vendor = wish_and_die(run_process, tmp_path, "cancel", settings)
+    vendor = request_and_die(run_process, tmp_path, "cancel", settings)
     assert run_process("tick", tmp_path, copies=4, **settings) == [0] * 4
     first, _, _ = state_of(tmp_path)
     assert (first.state, vendor.calls("cancel")) == (JobState.CANCELLED, 1)
@@ -113,7 +113,7 @@ def test_ticks_of_two_daemons_ask_once(run_process, tmp_path: Path, settings) ->
 
 def test_a_daemon_that_knows_no_wishes_lets_the_paid_work_run(run_process, tmp_path: Path, settings) -> None:
     """The negative control: the same kill, and nobody ever asks."""
-    vendor = wish_and_die(run_process, tmp_path, "cancel", settings)
+    vendor = request_and_die(run_process, tmp_path, "cancel", settings)
     for _ in range(3):
         assert run_process("tick", tmp_path, knows_no_wishes=True, **settings) == [0]
     first, _, _ = state_of(tmp_path)

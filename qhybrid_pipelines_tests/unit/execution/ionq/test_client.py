@@ -69,7 +69,7 @@ def test_a_submission_is_one_request_and_its_failure_has_one_meaning(answer, err
     with scripted_server(lambda *_: answer) as server:
         client = at(server.url)
         with pytest.raises(ProviderError) as caught:
-            client.post_job(b"{}")
+            client.submit_request(b"{}")
     assert type(caught.value) is error
     assert len(server.asked) == client.requests == 1
     assert KEY not in str(caught.value)
@@ -80,7 +80,7 @@ def test_an_accepted_job_has_its_id_whatever_else_stands_there(status, at):
     with scripted_server(
         lambda *_: reply({"id": "a1b2-c3", "status": "submitted", "session_id": None, "new": 1}, status)
     ) as server:
-        assert at(server.url).post_job(b'{"shots":1}') == "a1b2-c3"
+        assert at(server.url).submit_request(b'{"shots":1}') == "a1b2-c3"
         assert server.asked == [("POST", "/jobs", {})]
         assert server.authorizations == [f"apiKey {KEY}"]
         assert server.bodies == [b'{"shots":1}']
@@ -89,7 +89,7 @@ def test_an_accepted_job_has_its_id_whatever_else_stands_there(status, at):
 def test_nobody_there_means_nothing_was_accepted(at):
     client = at(f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(Throttled, match="nothing was accepted"):
-        client.post_job(b"{}")
+        client.submit_request(b"{}")
     with pytest.raises(Unavailable, match="no answer"):
         client.get("jobs")
 
@@ -98,7 +98,7 @@ def test_a_connection_that_breaks_is_doubt_for_a_submission_only(at):
     with raw_server(lambda connection, over: None) as url:
         client = at(url)
         with pytest.raises(Ambiguous):
-            client.post_job(b"{}")
+            client.submit_request(b"{}")
         with pytest.raises(Unavailable):
             client.get("jobs")
         with pytest.raises(Unavailable):
@@ -145,7 +145,7 @@ def test_a_look_that_fails_never_rejects_the_job(answer, error, at):
 )
 def test_the_provider_says_when_to_come_back(header, seconds, at):
     with scripted_server(lambda *_: reply({}, 429, Retry_After=header)) as server, pytest.raises(Throttled) as caught:
-        at(server.url).post_job(b"{}")
+        at(server.url).submit_request(b"{}")
     found = caught.value.retry_after_seconds
     assert found == (seconds if seconds is None else pytest.approx(seconds, abs=5))
 
@@ -153,7 +153,7 @@ def test_the_provider_says_when_to_come_back(header, seconds, at):
 def test_the_provider_may_name_a_date_instead(at):
     until = format_datetime(datetime.now(UTC) + timedelta(seconds=50), usegmt=True)
     with scripted_server(lambda *_: reply({}, 429, Retry_After=until)) as server, pytest.raises(Throttled) as caught:
-        at(server.url).post_job(b"{}")
+        at(server.url).submit_request(b"{}")
     assert 30 < caught.value.retry_after_seconds <= 50
 
 
@@ -185,7 +185,7 @@ def test_what_submits_is_sent_once_whoever_refuses_the_key(at, tmp_path, monkeyp
 
     with scripted_server(answer) as server:
         with pytest.raises(Throttled) as caught:
-            at(server.url).post_job(b"{}")
+            at(server.url).submit_request(b"{}")
         assert caught.value.request_sent
         assert server.authorizations == ["apiKey old-key"]
 
@@ -195,7 +195,7 @@ def test_without_a_key_nothing_is_sent(at, monkeypatch):
     with scripted_server(lambda *_: reply([])) as server:
         client = at(server.url)
         with pytest.raises(Throttled, match="IONQ_API_KEY_FILE") as caught:
-            client.post_job(b"{}")
+            client.submit_request(b"{}")
         assert not caught.value.request_sent
         with pytest.raises(Unavailable, match="IONQ_API_KEY_FILE"):
             client.get("jobs")
@@ -207,7 +207,7 @@ def test_without_a_key_nothing_is_sent(at, monkeypatch):
 def test_a_key_is_not_sent_in_the_clear(at):
     client = at("http://api.example.com/v0.4")
     with pytest.raises(Throttled, match=r"nothing was sent: .*https"):
-        client.post_job(b"{}")
+        client.submit_request(b"{}")
     with pytest.raises(ProviderError, match="https"):
         client.get("backends", public=True)
 

@@ -25,9 +25,7 @@ from qhybrid_pipelines.learning.measurement.circuit_batches import (
     inference_batch,
     sampling_seeds,
 )
-from qhybrid_pipelines.learning.measurement.kernel_batches import kernel_from_counts, overlap_batch
 from qhybrid_pipelines.learning.measurement.parameter_shift_engine import ParameterShiftEngine
-from qhybrid_pipelines.learning.models.quantum_kernel import QuantumKernelClassifier
 from qhybrid_pipelines.learning.models.reuploading_classifier import VariationalClassifier
 from qhybrid_pipelines.quantum.qasm import write_circuit
 
@@ -237,52 +235,6 @@ def test_a_training_on_a_backend_is_not_continued_elsewhere():
     for other in (measured("ionq:simulator"), None):
         with pytest.raises(InvalidInput, match="belongs to a training with"):
             model.make_trainer(features, labels, engine=other, checkpoint=trainer.state.to_bytes())
-
-
-def kernel_model(n_classes=2):
-    rng = np.random.default_rng(6)
-    labels = np.arange(18) % n_classes
-    features = rng.uniform(-0.5, 0.5, (18, 3)) + np.linspace(-0.9, 0.9, n_classes)[labels][:, None]
-    return QuantumKernelClassifier(layers=2, bandwidth=0.8).fit(features, labels), features + 0.05
-
-
-def make_overlap_batch(model, features, shots=2000):
-    points = len(features) * len(model.svc_.support_)
-    seeds = sampling_seeds(7, "overlaps", points=points)
-    return overlap_batch(model, features, experiment="test", backend="local:auto", shots=shots, seeds=seeds)
-
-
-def test_an_overlap_circuit_gives_the_kernel_on_the_batch_path_and_in_pennylane():
-    import pennylane as qml
-
-    model, features = kernel_model()
-    batch = make_overlap_batch(model, features)
-    expected = model.kernel_matrix(features)[:, model.svc_.support_].ravel()
-    ready, _ = prepare_circuit(batch.template, keep_measurements=False)
-    np.testing.assert_allclose([row[0] for row in exact_probabilities(batch, ready)], expected, atol=1e-12)
-    queue = pennylane_circuit(batch.template)
-
-    @qml.qnode(qml.device("default.qubit", wires=3))
-    def circuit(bindings):
-        queue(bindings)
-        return qml.probs(wires=range(3))
-
-    for point in (0, 5, batch.points - 1):
-        assert circuit(batch.bindings[point])[0] == pytest.approx(expected[point], abs=1e-12)
-
-
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_the_machine_predicts_from_a_measured_kernel(n_classes):
-    model, features = kernel_model(n_classes)
-    batch = make_overlap_batch(model, features)
-    measured = kernel_from_counts(AerExact().run(batch).counts, batch, model)
-    exact = model.kernel_matrix(features)
-    support = model.svc_.support_
-    assert measured.shape == exact.shape
-    assert (abs(measured - exact)[:, support] < 5 * np.sqrt(exact * (1 - exact) / 2000)[:, support] + 1e-9).all()
-    assert (model.svc_.predict(measured) == model.predict(features)).mean() > 0.9
-    with pytest.raises(InvalidInput, match="the circuit takes 3"):
-        make_overlap_batch(model, features[:, :2])
 
 
 def test_the_size_of_an_epoch():

@@ -1,6 +1,6 @@
 """Somebody wants a job back that is just being submitted, or of which nobody knows whether it was accepted.
 
-The wish is an event with who and when before anybody waits for a lock or a list. It is carried out once the job is known to
+The request is an event with who and when before anybody waits for a lock or a list. It is carried out once the job is known to
 be with its provider, or not to be; nothing is sent a second time. Processes are killed; the judge is the provider's book.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.lifecycle import WISH_MAY_WAIT, Event
+from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, Event
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, StaleJob, Transition
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
@@ -28,12 +28,12 @@ KILLED, GONE_ON = -signal.SIGKILL, 0
 VENDOR = {"dedupe": "tag_lookup", "price_usd": 1.0, "has_known_job": True}
 #: Where the process dies that sends: before and after its provider has accepted the job.
 SENDER_DIES = {"vendor.received": False, "vendor.accepted": True}
-#: Where the process dies that carries the wish of a person out.
-WISHER_DIES = (None, "recover.before_look_up", "recover.looked_up", "submit.acknowledged", "cancel.before_call")
+#: Where the process dies that carries the request of a person out.
+REQUESTER_DIES = (None, "recover.before_look_up", "recover.looked_up", "submit.acknowledged", "cancel.before_call")
 TICK_DIES = (
     None,
     "recover.looked_up",
-    "cancel.withdrawn",
+    "cancel.unsent",
     "submit.acknowledged",
     "cancel.before_call",
     "cancel.answered",
@@ -74,7 +74,7 @@ def job_and_events(home: Path) -> tuple[JobRecord, list[EventRecord]]:
         ledger.close()
 
 
-def wishes(events: list[EventRecord]) -> list[str]:
+def cancel_requests(events: list[EventRecord]) -> list[str]:
     return [str((event.detail or {}).get("by")) for event in events if event.event == "JobCancelIntended"]
 
 
@@ -84,24 +84,26 @@ def test_killed_at_every_place_the_wish_is_carried_out_and_nothing_sent_again(
     run_process, tmp_path: Path, settings, sender_dies: str
 ) -> None:
     was_accepted = SENDER_DIES[sender_dies]
-    deaths = [(place, None) for place in WISHER_DIES] + [("recover.before_look_up", place) for place in TICK_DIES[1:]]
-    for number, (wisher_dies, tick_dies) in enumerate(deaths):
+    deaths = [(place, None) for place in REQUESTER_DIES] + [
+        ("recover.before_look_up", place) for place in TICK_DIES[1:]
+    ]
+    for number, (requester_dies, tick_dies) in enumerate(deaths):
         home = tmp_path / str(number)
         vendor = cut_off_while_sending(run_process, home, sender_dies, settings)
-        asks = {"by": "ada", "failpoint": wisher_dies or ""}
+        asks = {"by": "ada", "failpoint": requester_dies or ""}
         assert run_process("want_back", home, **asks, **settings)[0] in (KILLED, GONE_ON)
         _, events = job_and_events(home)
-        assert wishes(events) == ["ada"], wisher_dies
+        assert cancel_requests(events) == ["ada"], requester_dies
         if tick_dies is not None:
             assert run_process("tick", home, failpoint=tick_dies, **settings)[0] in (KILLED, GONE_ON)
         for _ in range(2):
             assert run_process("tick", home, **settings) == [0]
         job, events = job_and_events(home)
-        assert job.state is JobState.CANCELLED, (wisher_dies, tick_dies)
+        assert job.state is JobState.CANCELLED, (requester_dies, tick_dies)
         assert (events[-1].detail or {})["by"] == "ada"
-        assert wishes(events) == ["ada"]
-        assert (vendor.calls("submit"), len(vendor.book())) == (2, 1 + was_accepted), (wisher_dies, tick_dies)
-        assert vendor.calls("cancel") == was_accepted, (wisher_dies, tick_dies)
+        assert cancel_requests(events) == ["ada"]
+        assert (vendor.calls("submit"), len(vendor.book())) == (2, 1 + was_accepted), (requester_dies, tick_dies)
+        assert vendor.calls("cancel") == was_accepted, (requester_dies, tick_dies)
 
 
 @pytest.mark.parametrize("sender_dies", SENDER_DIES)
@@ -109,7 +111,7 @@ def test_the_experiments_next_run_carries_it_out_too(run_process, tmp_path: Path
     vendor = cut_off_while_sending(run_process, tmp_path, sender_dies, settings)
     asks_and_dies = {"by": "ada", "failpoint": "recover.before_look_up"}
     assert run_process("want_back", tmp_path, **asks_and_dies, **settings) == [KILLED]
-    dies = {"how": "go on", "failpoint": "submit.withdrawn"}
+    dies = {"how": "go on", "failpoint": "submit.cancelled_unsent"}
     assert run_process("take_back", tmp_path, **dies, **settings) == [GONE_ON if SENDER_DIES[sender_dies] else KILLED]
     for _ in range(2):
         assert run_process("take_back", tmp_path, how="go on", **settings) == [0]
@@ -153,7 +155,7 @@ def test_as_long_as_it_may_be_accepted_the_wish_waits_and_moves_no_window(harnes
     harness.now = sent + timedelta(seconds=601)
     harness.dispatcher().poll_due()
     assert harness.ledger.job(job.job_id).state is JobState.CANCELLED
-    assert wishes(harness.ledger.events(job.job_id)) == ["person 2", "person 4", "person 6"]
+    assert cancel_requests(harness.ledger.events(job.job_id)) == ["person 2", "person 4", "person 6"]
     assert harness.one.calls("submit") == 2, "the known one and this one"
 
 
@@ -174,7 +176,7 @@ def test_a_wish_during_the_call_does_not_lose_its_answer(harness, answer: Any) -
         harness.dispatcher().submit(make_batch(), SUBMIT_REQUEST)
     harness.one.submit = original
     [job] = harness.ledger.jobs()
-    assert wishes(harness.ledger.events(job.job_id)) == ["ada"]
+    assert cancel_requests(harness.ledger.events(job.job_id)) == ["ada"]
     if answer == "accepted":
         assert job.state is JobState.SUBMITTED
         harness.one.show(job.provider_job_id, JobState.RUNNING)
@@ -186,7 +188,7 @@ def test_a_wish_during_the_call_does_not_lose_its_answer(harness, answer: Any) -
 
 
 def test_whoever_waits_for_the_sender_in_vain_has_noted_the_wish(harness) -> None:
-    """The sender hangs within the call; the person's command gives up, and the wish is there."""
+    """The sender hangs within the call; the person's command gives up, and the request is there."""
     original, may_answer, was_asked = harness.one.submit, threading.Event(), threading.Event()
 
     def submit(batch, token):
@@ -207,8 +209,10 @@ def test_whoever_waits_for_the_sender_in_vain_has_noted_the_wish(harness) -> Non
         may_answer.set()
         sender.join()
     job = harness.ledger.job(job.job_id)
-    assert (job.state, wishes(harness.ledger.events(job.job_id))) == (JobState.SUBMITTED, ["ada"])
-    assert [found.job_id for found in harness.ledger.jobs(states=WISH_MAY_WAIT, cancel_intended=True)] == [job.job_id]
+    assert (job.state, cancel_requests(harness.ledger.events(job.job_id))) == (JobState.SUBMITTED, ["ada"])
+    assert [found.job_id for found in harness.ledger.jobs(states=CANCEL_REQUEST_MAY_WAIT, cancel_intended=True)] == [
+        job.job_id
+    ]
 
 
 class Killed(BaseException):
@@ -274,7 +278,7 @@ def test_a_wish_while_the_token_is_looked_up_keeps_it_from_being_sent_again(harn
     job, before = killed_after(harness, accepted=False), harness.one.calls("submit")
     while_it_lists(harness, lambda: harness.dispatcher().decisions.intend_cancel([job], by="ada"))
     assert harness.dispatcher().submit(make_batch(), SUBMIT_REQUEST).state is JobState.CANCELLED
-    assert wishes(harness.ledger.events(job.job_id)) == ["ada"]
+    assert cancel_requests(harness.ledger.events(job.job_id)) == ["ada"]
     assert harness.one.calls("submit") == before
 
 
@@ -314,4 +318,4 @@ def test_a_wish_that_waited_for_a_sender_that_died_is_noted_all_the_same(harness
     harness.ledger.job_lock = job_lock
     with pytest.raises(Ambiguous):
         harness.dispatcher().decisions.cancel(job.job_id, by="ada")
-    assert wishes(harness.ledger.events(job.job_id)) == ["ada"]
+    assert cancel_requests(harness.ledger.events(job.job_id)) == ["ada"]
