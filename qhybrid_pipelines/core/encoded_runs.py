@@ -41,7 +41,7 @@ def decoded_texts(run: str) -> Iterator[str]:
 
 
 def _decoded_texts(run: str) -> Iterator[str]:
-    # Digits alone are no text in Base64 and base32: every third byte of it would be above 127.
+    # Digits alone are not text in Base64 and base32: every third byte of it would be above 127.
     if not run.isdecimal():
         for data in _decode(run):
             yield from _texts(data)
@@ -57,7 +57,7 @@ def _decode(run: str) -> Iterator[bytes]:
     letters = run.translate(_FOR_URLS)
     for start in range(4):
         part = letters[start:]
-        # One letter that is left over is no byte.
+        # One letter that is left over is not a byte.
         yield binascii.a2b_base64((part[:-1] if len(part) % 4 == 1 else part) + "===")
     for found in _BASE32.finditer(run):
         value = int(found[0].upper().translate(_DIGITS), 32)

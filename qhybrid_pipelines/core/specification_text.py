@@ -143,22 +143,19 @@ def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines) -> AnySpec:
             line=find_line("kind", lines),
             field="kind",
         )
-    if "kind" not in data and "dataset" in data and "problem" not in data:
-        raise InvalidInput(
-            "an experiment with a data set does not say that it is one of learning",
-            remedy=f"Add the line kind: qml. {SCHEMA_HINT}",
-            file=file,
-            line=find_line("dataset", lines),
-            field="kind",
-        )
-    if "kind" not in data and "circuit" in data and "problem" not in data:
-        raise InvalidInput(
-            "an experiment with circuits and without a problem does not say that it is one of sampling",
-            remedy=f"Add the line kind: sampling. {SCHEMA_HINT}",
-            file=file,
-            line=find_line("circuit", lines),
-            field="kind",
-        )
+    for field, kind, what in (
+        ("dataset", "qml", "a data set"),
+        ("circuit", "sampling", "circuits and without a problem"),
+    ):
+        if "kind" not in data and field in data and "problem" not in data:
+            word = "learning" if kind == "qml" else kind
+            raise InvalidInput(
+                f"an experiment with {what} does not say that it is one of {word}",
+                remedy=f"Add the line kind: {kind}. {SCHEMA_HINT}",
+                file=file,
+                line=find_line(field, lines),
+                field="kind",
+            )
     # The kind of an optimisation is not part of its specification, so that all keys stay as they are.
     return validate_specification({k: v for k, v in data.items() if k != "kind"}, file=file, lines=lines)
 

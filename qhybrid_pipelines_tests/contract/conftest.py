@@ -11,20 +11,17 @@ from qhybrid_pipelines.control.ledger.port import (
     Ledger,
 )
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 
-@pytest.fixture(params=["sqlite", "postgres", "memory", "observed"])
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     made: Ledger
     if request.param == "sqlite":
         made = SqlLedger.open_sqlite(tmp_path / "ledger.db")
     elif request.param == "postgres":
         made = SqlLedger.open_postgres(request.getfixturevalue("postgres_url"))
-    elif request.param == "memory":
-        made = MemoryLedger()
     else:
-        made = ObservedLedger(MemoryLedger(), lambda _: None)
+        made = MemoryLedger()
     yield made
     made.close()

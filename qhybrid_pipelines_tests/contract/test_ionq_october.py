@@ -17,7 +17,7 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import split
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
-from qhybrid_pipelines.execution.ionq.payload import check_batch
+from qhybrid_pipelines.execution.circuit_checks import check_batch
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines_tests.support.emulator_client import Client
 

@@ -13,8 +13,9 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from qhybrid_pipelines.core.errors import QHybridError
 
@@ -29,6 +30,13 @@ class LockFileUnusable(QHybridError):
     """The file that carries the locks may not be opened; waiting would not help."""
 
     exit_code = 3
+
+
+class NamedLocks(Protocol):
+    """Locks by name, which are given back when their holder dies."""
+
+    def __call__(self, name: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
+        """Hold the lock ``name`` for the length of a ``with`` block, or raise `LockBusy`."""
 
 
 _guard = threading.Lock()

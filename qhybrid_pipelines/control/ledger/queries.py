@@ -16,6 +16,7 @@ from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     EventRecord,
     JobRecord,
+    Plan,
     StoredResult,
 )
 from qhybrid_pipelines.control.ledger.stored_values import from_microseconds
@@ -117,6 +118,12 @@ def select_histories(connection: Connection, job_ids: Collection[str]) -> dict[s
         for row in connection.execute(wanted.order_by(tables.event.c.job_id, tables.event.c.sequence)):
             found.setdefault(row.job_id, []).append(_event(row._asdict()))
     return found
+
+
+def find_planned(connection: Connection, plan: Plan) -> JobRecord | None:
+    """Return the job of a plan, if it was written down before."""
+    found = select_jobs(connection, tables.job.c.job_id == plan.job_id)
+    return found[0] if found else None
 
 
 def select_jobs_by_id(

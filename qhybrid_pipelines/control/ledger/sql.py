@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -58,13 +57,6 @@ from qhybrid_pipelines.storage.layout import Home
 TRANSITIONS_PER_TRANSACTION = 200
 
 
-class NamedLocks(Protocol):
-    """Locks by name, which are given back when their holder dies."""
-
-    def __call__(self, name: str, *, timeout_seconds: float) -> AbstractContextManager[None]:
-        """Hold the lock ``name`` for the length of a ``with`` block, or raise `LockBusy`."""
-
-
 class SqlLedger(SqlTotals):
     """The ledger behind the port `control.ledger.port.Ledger`, which says what each method does.
 
@@ -79,7 +71,10 @@ class SqlLedger(SqlTotals):
         has_server_clock: its time is that of the database's server, and not this machine's.
     """
 
-    def __init__(self, engine: Engine, *, hold_lock: NamedLocks, has_server_clock: bool = False) -> None:
+    #: Is told what was written, after it was written; it must not raise, because what it is told is done.
+    observer: Callable[[Sequence[tuple[Plan | Transition, JobRecord]]], None] | None = None
+
+    def __init__(self, engine: Engine, *, hold_lock: file_locks.NamedLocks, has_server_clock: bool = False) -> None:
         self._engine, self._exclusive, self.has_server_clock = engine, hold_lock, has_server_clock
         self._process = os.getpid()
         # A command ends without closing anything; Python 3.13 complains about SQLite handles that are dropped open.
@@ -129,12 +124,15 @@ class SqlLedger(SqlTotals):
     def plan_all(self, plans: Sequence[Plan]) -> list[JobRecord]:
         """Write many jobs down and reserve their quotes, in one transaction."""
         with self._transaction() as connection:
-            return [_find_planned(connection, plan) or write_plan(connection, plan) for plan in plans]
+            jobs = [queries.find_planned(connection, plan) or write_plan(connection, plan) for plan in plans]
+        return self._tell(plans, jobs)
 
     def advance(self, transition: Transition) -> JobRecord:
         """Write the steps of one job."""
         with self._transaction() as connection:
-            return write_transition(connection, transition)
+            job = write_transition(connection, transition)
+        self._tell([transition], [job])
+        return job
 
     def advance_all(self, transitions: Sequence[Transition]) -> list[JobRecord]:
         """Write the steps of many jobs, skipping stale moves."""
@@ -146,7 +144,7 @@ class SqlLedger(SqlTotals):
                         records.append(write_transition(connection, transition))
                     except StaleJob:
                         records += queries.select_jobs(connection, tables.job.c.job_id == transition.job.job_id)
-        return records
+        return self._tell(transitions, records)
 
     def job(self, job_id: str) -> JobRecord:
         """Return one job."""
@@ -331,6 +329,11 @@ class SqlLedger(SqlTotals):
         """Keep every other process and thread from handing this job over."""
         return self._exclusive(job_id, timeout_seconds=timeout_seconds)
 
+    def _tell(self, written: Sequence[Plan | Transition], jobs: list[JobRecord]) -> list[JobRecord]:
+        if self.observer is not None:
+            self.observer(list(zip(written, jobs, strict=True)))
+        return jobs
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with _translate_disconnect(), self._own_engine().begin() as connection:
@@ -384,12 +387,6 @@ def _translate_disconnect() -> Iterator[None]:
             "the ledger's server went away in the middle of a transaction, which was written whole or not at all. "
             "Run the same command again: it reads what is there and goes on from it."
         ) from error
-
-
-def _find_planned(connection: Connection, plan: Plan) -> JobRecord | None:
-    """Return the job of a plan, if it was written down before."""
-    found = queries.select_jobs(connection, tables.job.c.job_id == plan.job_id)
-    return found[0] if found else None
 
 
 def _close(engine: Engine, process: int) -> None:

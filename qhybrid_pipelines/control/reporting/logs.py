@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from qhybrid_pipelines.control.jobs.spending import WARNING
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
-from qhybrid_pipelines.control.reporting.observed_ledger import ObservedEvent, ObservedLedger
+from qhybrid_pipelines.control.reporting.observed_events import ObservedEvent, observed_events
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.redaction import redact
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-    from qhybrid_pipelines.control.ledger.port import Ledger
+    from qhybrid_pipelines.control.ledger.sql import SqlLedger
 
 LOG_VARIABLE, FILE_VARIABLE = "QHYBRID_LOG", "QHYBRID_LOG_FILE"
 
@@ -63,10 +63,12 @@ MAX_TEXT = 500
 _FAILURE_STATES = ENDED_WITHOUT_RESULT - {JobState.CANCELLED, JobState.REROUTED} | {JobState.SUBMIT_UNKNOWN}
 
 
-def with_logging(ledger: Ledger, environment: Mapping[str, str] | None = None) -> Ledger:
-    """Return the ledger itself, or one over it that logs its steps, if the environment asks for that."""
-    log = logger_from_environment(os.environ if environment is None else environment)
-    return ledger if log is None else ObservedLedger(ledger, log)
+def with_logging(ledger: SqlLedger, log: Callable[[Sequence[ObservedEvent]], None] | None = None) -> SqlLedger:
+    """Return the ledger, whose steps are logged from now on: as ``log`` does, or as the environment asks for."""
+    log = log or logger_from_environment(os.environ)
+    if log is not None:
+        ledger.observer = lambda written: log(observed_events(written))
+    return ledger
 
 
 def logger_from_environment(environment: Mapping[str, str]) -> Callable[[Sequence[ObservedEvent]], None] | None:

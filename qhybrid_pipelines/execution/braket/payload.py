@@ -13,8 +13,8 @@ import re
 import numpy as np
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.errors import InvalidInput, Rejected
-from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import CircuitBatch
 
 BUCKET_VARIABLE, PREFIX_VARIABLE = "AMZN_BRAKET_OUT_S3_BUCKET", "AMZN_BRAKET_OUT_S3_PREFIX"
 USUAL_PREFIX = "qhybrid"
@@ -70,27 +70,3 @@ def bucket_name(region: str) -> str:
             remedy=f"Set {BUCKET_VARIABLE} to a bucket of yours, for example amazon-braket-results-{{region}}.",
         )
     return name
-
-
-def check_batch(batch: CircuitBatch, capabilities: Capabilities) -> None:
-    """Check what would be refused, before anything is sent.
-
-    Raises:
-        Rejected: bindings or seeds have another shape than they should or are not finite, or a limit is exceeded.
-    """
-    circuits = batch.points * batch.repetitions
-    if batch.bindings.ndim != 2 or batch.bindings.shape[1] != len(batch.template.parameters):
-        problem = (
-            f"the bindings have shape {batch.bindings.shape}, the template has {len(batch.template.parameters)} inputs"
-        )
-    elif not np.isfinite(batch.bindings).all():
-        problem = "the bindings are not finite"
-    elif batch.seeds.shape[0] != batch.points or circuits != 1:
-        problem = f"{circuits} circuits; {batch.backend} takes one in a job"
-    elif not capabilities.min_shots <= batch.shots <= capabilities.max_shots:
-        problem = f"{batch.shots} shots; {batch.backend} takes {capabilities.min_shots} to {capabilities.max_shots}"
-    elif batch.template.n_qubits > capabilities.max_qubits:
-        problem = f"{batch.template.n_qubits} qubits; {batch.backend} has {capabilities.max_qubits}"
-    else:
-        return
-    raise Rejected(problem)

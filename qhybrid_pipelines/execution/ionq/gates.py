@@ -13,8 +13,8 @@ from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import Compiled, Template
+from qhybrid_pipelines.execution.circuit_checks import check_template
 from qhybrid_pipelines.execution.compile_cache import CompileCache, FreshlyCompiled, with_circuit_figures
-from qhybrid_pipelines.execution.engines.aer import measured_qubits, text_problem
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -57,11 +57,7 @@ def compile_template(cache: CompileCache, template: Template, backend: str, *, l
     """
     from importlib.metadata import version
 
-    problem = text_problem(template)
-    if problem is None and measured_qubits(template.text) is None:
-        problem = "the circuit does more than unitary gates and one measurement of every qubit into a bit of its own"
-    if problem is not None:
-        raise Rejected(problem)
+    check_template(template)
     return cache.get_or_compile(
         template,
         backend=backend,

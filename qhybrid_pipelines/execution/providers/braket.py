@@ -19,7 +19,8 @@ from qhybrid_pipelines.execution.braket.client import StorageClient
 from qhybrid_pipelines.execution.braket.credentials import INSTALL
 from qhybrid_pipelines.execution.braket.declarations import DEVICES
 from qhybrid_pipelines.execution.braket.devices import Devices, device_arn, device_arns, region_of
-from qhybrid_pipelines.execution.braket.payload import bucket_name, check_batch, task_body
+from qhybrid_pipelines.execution.braket.payload import bucket_name, task_body
+from qhybrid_pipelines.execution.circuit_checks import check_batch
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.port import Provider, before_sending
 from qhybrid_pipelines.execution.settings import seconds_setting

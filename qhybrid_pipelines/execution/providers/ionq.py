@@ -17,6 +17,7 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.readout_errors import ReadoutErrors
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.adapter_assumptions import Fact
+from qhybrid_pipelines.execution.circuit_checks import check_batch
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME, assumptions, decoding, gates, job_queries, prices
@@ -24,7 +25,7 @@ from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.backends import Backends, device_name
 from qhybrid_pipelines.execution.ionq.client import CREDENTIALS, URL_VARIABLE, IonQClient
 from qhybrid_pipelines.execution.ionq.declarations import MACHINES, SIMULATOR_DECLARATION
-from qhybrid_pipelines.execution.ionq.payload import check_batch, job_body
+from qhybrid_pipelines.execution.ionq.payload import job_body
 from qhybrid_pipelines.execution.ionq.readout import readout_errors
 from qhybrid_pipelines.execution.port import Provider, before_sending
 from qhybrid_pipelines.execution.settings import seconds_setting

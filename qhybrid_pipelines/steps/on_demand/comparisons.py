@@ -14,11 +14,11 @@ from qhybrid_pipelines.classical.statistics import wilson_interval
 from qhybrid_pipelines.core.bits import WORD
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.problems.execution_differences import changed_facts, describe_difference
+from qhybrid_pipelines.problems.execution_differences import changed_facts
 from qhybrid_pipelines.problems.measured_counts import I64, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
-from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison
+from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison, conclude, pair_by_backend
 from qhybrid_pipelines.steps.on_demand.series_comparisons import compare_series
 from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
 from qhybrid_pipelines.storage import schemas
@@ -148,12 +148,8 @@ def compare_experiments(keys: Sequence[str], specifications: Specifications, lak
             remedy="Name experiments of one kind.",
             field="KEY",
         )
-    first, *others = (_decided(key, specifications, lake) for key in keys)
-    return [
-        compare_executions(first[before], other[after])
-        for other in others
-        for before, after in [(b, b) for b in first if b in other] or [(next(iter(first)), next(iter(other)))]
-    ]
+    decided = [_decided(key, specifications, lake) for key in keys]
+    return [compare_executions(before, after) for before, after in pair_by_backend(decided)]
 
 
 def _decided(key: str, specifications: Specifications, lake: Lake) -> dict[str, Execution]:
@@ -181,14 +177,7 @@ def compare_executions(before: Execution, after: Execution) -> Comparison:
         figures=tuple(_figures(before, after)),
         points=points,
         counts=counts,
-        conclusion=f"The counts cannot be compared: {reason}. What can be compared is above."
-        if counts is None
-        else describe_difference(
-            changes,
-            beyond_shot_noise=counts.is_beyond_shot_noise,
-            identical=counts.identical,
-            p_value=counts.p_value,
-        ),
+        conclusion=conclude(changes, counts, reason=reason),
     )
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from qhybrid_pipelines.classical.count_comparison import PointCounts, compare_counts
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.problems.execution_differences import changed_facts, describe_difference
+from qhybrid_pipelines.problems.execution_differences import changed_facts
 from qhybrid_pipelines.sampling.reference import Outcomes, Reference
-from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison
+from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison, conclude, pair_by_backend
 from qhybrid_pipelines.steps.sampling.circuits import join_words, read_references
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
@@ -87,12 +87,8 @@ def compare_series(keys: Sequence[str], specifications: Specifications, lake: La
     Raises:
         MissingUpstream: one has no verdicts yet.
     """
-    first, *others = (_decided(key, specifications, lake) for key in keys)
-    return [
-        _compare(first[before], other[after])
-        for other in others
-        for before, after in [(b, b) for b in first if b in other] or [(next(iter(first)), next(iter(other)))]
-    ]
+    decided = [_decided(key, specifications, lake) for key in keys]
+    return [_compare(before, after) for before, after in pair_by_backend(decided)]
 
 
 def _decided(key: str, specifications: Specifications, lake: Lake) -> dict[str, Series]:
@@ -124,14 +120,7 @@ def _compare(before: Series, after: Series) -> Comparison:
         points=tuple((before.circuits[name]["point"], after.circuits[name]["point"]) for name in measured),
         counts=counts,
         quantity=QUANTITY,
-        conclusion="The counts cannot be compared: no circuit is in both series. What can be compared is above."
-        if counts is None
-        else describe_difference(
-            changes,
-            beyond_shot_noise=counts.is_beyond_shot_noise,
-            identical=counts.identical,
-            p_value=counts.p_value,
-        ),
+        conclusion=conclude(changes, counts, reason="no circuit is in both series"),
     )
 
 

@@ -36,46 +36,50 @@ def experiments(keys: Iterable[str], specifications: Specifications) -> pa.Table
 
 def _row(key: str, spec: AnySpec) -> Row:
     if isinstance(spec, LearningSpec):
-        return _learning_row(key, spec)
-    if isinstance(spec, SamplingSpec):
-        return _sampling_row(key, spec)
+        what = _what_learns(spec)
+    elif isinstance(spec, SamplingSpec):
+        what = _what_is_sampled(spec)
+    else:
+        what = _what_runs(spec)
+    lineage = spec.lineage if isinstance(spec, ExperimentSpec) else None
     return {
         "experiment": key,
         "name": spec.name,
         "tier": spec.tier,
-        "family": spec.problem.family,
-        "source": describe_source(spec.problem.source),
-        **_what_runs(spec),
-        "points": spec.sweep.points,
-        "shots": spec.shots,
-        "repetitions": spec.repetitions,
+        **what,
         "seed": spec.seed,
         "backends": list(spec.backends),
         "budget_usd": spec.budget.usd,
-        "round": spec.lineage.round,
-        "rounds_max": spec.rounds.max,
-        "parent": spec.lineage.parent,
-        "root": spec.lineage.root or key,
+        "round": lineage.round if lineage else 1,
+        "rounds_max": spec.rounds.max if isinstance(spec, ExperimentSpec) else 1,
+        "parent": lineage.parent if lineage else None,
+        "root": (lineage.root if lineage else None) or key,
         "specification": canonical_json(spec.model_dump(mode="json")),
     }
 
 
 def _what_runs(spec: ExperimentSpec) -> Row:
-    if spec.annealing is not None:
-        return {"ansatz": ANNEALING, "layers": 0, "sweep": ANNEALING}
     own_circuit = spec.problem.circuit is not None
+    if spec.annealing is not None:
+        plan: Row = {"ansatz": ANNEALING, "layers": 0, "sweep": ANNEALING}
+    else:
+        plan = {
+            "ansatz": "file" if own_circuit else spec.ansatz.kind,
+            "layers": 0 if own_circuit or spec.ansatz.layers == "auto" else spec.ansatz.layers,
+            "sweep": spec.sweep.strategy,
+        }
     return {
-        "ansatz": "file" if own_circuit else spec.ansatz.kind,
-        "layers": 0 if own_circuit or spec.ansatz.layers == "auto" else spec.ansatz.layers,
-        "sweep": spec.sweep.strategy,
+        "family": spec.problem.family,
+        "source": describe_source(spec.problem.source),
+        **plan,
+        "points": spec.sweep.points,
+        "shots": spec.shots,
+        "repetitions": spec.repetitions,
     }
 
 
-def _learning_row(key: str, spec: LearningSpec) -> Row:
+def _what_learns(spec: LearningSpec) -> Row:
     return {
-        "experiment": key,
-        "name": spec.name,
-        "tier": spec.tier,
         "family": LEARNING_FAMILY,
         "source": describe_source(spec.dataset.source),
         "ansatz": ", ".join(spec.model_names),
@@ -84,23 +88,12 @@ def _learning_row(key: str, spec: LearningSpec) -> Row:
         "points": spec.tuning.trials,
         "shots": max(spec.measured_shots, default=0),
         "repetitions": spec.folds.k * spec.folds.repeats,
-        "seed": spec.seed,
-        "backends": list(spec.backends),
-        "budget_usd": spec.budget.usd,
-        "round": 1,
-        "rounds_max": 1,
-        "parent": None,
-        "root": key,
-        "specification": canonical_json(spec.model_dump(mode="json")),
     }
 
 
-def _sampling_row(key: str, spec: SamplingSpec) -> Row:
+def _what_is_sampled(spec: SamplingSpec) -> Row:
     files = [describe_source(source) for source in spec.circuit.files]
     return {
-        "experiment": key,
-        "name": spec.name,
-        "tier": spec.tier,
         "family": SAMPLING_FAMILY,
         "source": ", ".join(files) if files else f"generator:{spec.circuit.family}",
         "ansatz": spec.circuit.family or "file",
@@ -109,14 +102,6 @@ def _sampling_row(key: str, spec: SamplingSpec) -> Row:
         "points": len(files) or len(spec.circuit.widths) * max(len(spec.circuit.depths), 1) * spec.circuit.instances,
         "shots": spec.shots,
         "repetitions": spec.repetitions,
-        "seed": spec.seed,
-        "backends": list(spec.backends),
-        "budget_usd": spec.budget.usd,
-        "round": 1,
-        "rounds_max": 1,
-        "parent": None,
-        "root": key,
-        "specification": canonical_json(spec.model_dump(mode="json")),
     }
 
 

@@ -17,8 +17,13 @@ from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import StaleJob, Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.policy.rules import parse_policy
-from qhybrid_pipelines.control.reporting.logs import FIELDS, MAX_TEXT, event_logger, logger_from_environment
-from qhybrid_pipelines.control.reporting.observed_ledger import ObservedLedger
+from qhybrid_pipelines.control.reporting.logs import (
+    FIELDS,
+    MAX_TEXT,
+    event_logger,
+    logger_from_environment,
+    with_logging,
+)
 from qhybrid_pipelines.core import redaction
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 from qhybrid_pipelines.core.job_states import JobState
@@ -37,7 +42,7 @@ def stream():
 
 @pytest.fixture
 def watched(ledger: SqlLedger, stream):
-    return ObservedLedger(ledger, event_logger(stream, clock=lambda: NOON))
+    return with_logging(ledger, event_logger(stream, clock=lambda: NOON))
 
 
 @pytest.fixture
@@ -141,7 +146,7 @@ def test_lines_go_to_the_error_stream_or_to_a_shared_file(ledger, vendor, tmp_pa
     to_file = logger_from_environment({"QHYBRID_LOG": "json", "QHYBRID_LOG_FILE": str(file)})
     to_stream = logger_from_environment({"QHYBRID_LOG": "json"})
     for observer in (to_file, to_stream):
-        dispatcher = Dispatcher(ObservedLedger(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
+        dispatcher = Dispatcher(with_logging(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
         dispatcher.submit(make_batch(seed=1 if observer is to_file else 2), SubmitRequest(tier="batch", budget_usd=5.0))
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -154,7 +159,7 @@ def test_a_stream_that_fails_never_stops_a_job(ledger, vendor, tmp_path):
     stream = io.StringIO()
     observer = event_logger(stream, clock=lambda: NOON)
     stream.close()
-    dispatcher = Dispatcher(ObservedLedger(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
+    dispatcher = Dispatcher(with_logging(ledger, observer), {"vendor": vendor}, RawStore(tmp_path / "raw"))
     assert dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=5.0)).state is JobState.SUBMITTED
 
 
@@ -166,8 +171,8 @@ def test_nobody_elses_logging_is_configured(stream, dispatcher):
 
 def test_a_homes_ledger_is_logged_when_asked_for(tmp_path, monkeypatch):
     home = Home(tmp_path).make()
-    assert not isinstance(ControlPlane(home).ledger, ObservedLedger)
+    assert ControlPlane(home).ledger.observer is None
     monkeypatch.setenv("QHYBRID_LOG", "json")
     watched = ControlPlane(home).ledger
-    assert isinstance(watched, ObservedLedger)
+    assert watched.observer is not None
     assert watched.verify_chain().is_intact
