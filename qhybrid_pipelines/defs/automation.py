@@ -14,8 +14,8 @@ import dagster as dg
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, waiting_jobs
-from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read_inbox
 from qhybrid_pipelines.control.experiments.resting import Rest, find_resting
+from qhybrid_pipelines.control.inbox.reader import InboxLimits, read_inbox
 from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.paced_question import PacedQuestion

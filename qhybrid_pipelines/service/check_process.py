@@ -1,7 +1,7 @@
 """What runs in a process that may be lost: checks and estimates of what came over the network, and reports.
 
 A generator may take minutes and a reader may take gigabytes. Here that ends this process only, with a limit of the kernel that no
-library can hold up (`control.experiments.inbox_process` does the same for files); `service.checkers` starts the next one. Orders
+library can hold up (`control.inbox.reader_process` does the same for files); `service.checkers` starts the next one. Orders
 come and answers go through a pipe, as plain values.
 """
 

@@ -15,13 +15,13 @@ from botocore.exceptions import ClientError
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.emulator.process import start_emulator
-from qhybrid_pipelines.execution import keyed_client
 from qhybrid_pipelines.execution.braket import credentials
 from qhybrid_pipelines.execution.braket.client import BraketClient
 from qhybrid_pipelines.execution.braket.devices import Devices
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
+from qhybrid_pipelines.execution.http import keyed_client
+from qhybrid_pipelines.execution.http.transport import HttpResponse
 from qhybrid_pipelines.execution.providers.braket import BraketProvider
-from qhybrid_pipelines.execution.transport import HttpResponse
 
 LAG_SECONDS = 0.1
 IONQ, IQM, RIGETTI, AQT = "braket:ionq.Forte-1", "braket:iqm.Garnet", "braket:rigetti.Ankaa-3", "braket:aqt.Ibex-Q1"

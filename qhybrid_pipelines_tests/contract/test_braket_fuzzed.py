@@ -14,7 +14,7 @@ from collections import Counter
 import pytest
 
 from qhybrid_pipelines.execution.braket.credentials import sign
-from qhybrid_pipelines.execution.credentials import Secret
+from qhybrid_pipelines.execution.http.credentials import Secret
 from qhybrid_pipelines_tests.support.emulator_in_process import EmulatorInProcess
 
 KEY = "the-secret"

@@ -11,7 +11,7 @@ import pytest
 
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest
-from qhybrid_pipelines.execution.credentials import CredentialSource
+from qhybrid_pipelines.execution.http.credentials import CredentialSource
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 

@@ -21,8 +21,8 @@ from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.emulator.process import running_emulator
-from qhybrid_pipelines.execution import transport
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
+from qhybrid_pipelines.execution.http import transport
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.emulator_client import Client

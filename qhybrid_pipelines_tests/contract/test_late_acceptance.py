@@ -18,9 +18,9 @@ from qhybrid_pipelines.core.errors import Ambiguous
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
+from qhybrid_pipelines.execution.http.transport import RequestLimits
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines.execution.transport import RequestLimits
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.emulator_client import Client
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger

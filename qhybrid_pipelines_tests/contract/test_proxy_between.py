@@ -16,8 +16,8 @@ from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
+from qhybrid_pipelines.execution.http.transport import CERTIFICATE_VARIABLES
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines.execution.transport import CERTIFICATE_VARIABLES
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.connect_proxy import HOST, connect_proxy, make_certificate
 from qhybrid_pipelines_tests.support.emulator_client import Client, job_body

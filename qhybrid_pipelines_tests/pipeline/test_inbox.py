@@ -8,8 +8,8 @@ import os
 import dagster as dg
 import pytest
 
-from qhybrid_pipelines.control.experiments import inbox
-from qhybrid_pipelines.control.experiments.inbox import SETTLE_SECONDS, scan_inbox
+from qhybrid_pipelines.control.inbox import scan as inbox
+from qhybrid_pipelines.control.inbox.scan import SETTLE_SECONDS, scan_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS

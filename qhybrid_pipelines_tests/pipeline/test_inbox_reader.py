@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.experiments.inbox import scan_inbox
-from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
-from qhybrid_pipelines.control.experiments.inbox_reader import InboxLimits, read_inbox
 from qhybrid_pipelines.control.experiments.registration import Registration
+from qhybrid_pipelines.control.inbox.notes import InboxNotes
+from qhybrid_pipelines.control.inbox.reader import InboxLimits, read_inbox
+from qhybrid_pipelines.control.inbox.scan import scan_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.sources import MAX_TERMS
 from qhybrid_pipelines.storage.layout import Home

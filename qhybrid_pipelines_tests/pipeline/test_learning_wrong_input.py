@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.experiments.inbox import scan_inbox
+from qhybrid_pipelines.control.inbox.scan import scan_inbox
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.learning.training.checksummed_json import add_checksum
 from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines import cli
-from qhybrid_pipelines.control.experiments.inbox import scan_inbox
+from qhybrid_pipelines.control.inbox.scan import scan_inbox
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines_tests.support.experiment_homes import (

@@ -6,7 +6,7 @@ import json
 import os
 import time
 
-from qhybrid_pipelines.control.experiments.inbox import scan_inbox
+from qhybrid_pipelines.control.inbox.scan import scan_inbox
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 

@@ -1,7 +1,7 @@
 """The only way in for experiments: whatever is wrong is refused here, before anything runs or is paid.
 
 The command line, the inbox sensor and the next round of a continued experiment all come through `Registration`. Watching
-the inbox folder is `control.experiments.inbox`.
+the inbox folder is `control.inbox.scan`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.experiments import angle_files, circuit_files, dataset_files, series_files
-from qhybrid_pipelines.control.experiments.given_files import GivenFiles
-from qhybrid_pipelines.control.experiments.known_keys import KeyOf
-from qhybrid_pipelines.control.experiments.older_defaults import keep_registered_default
-from qhybrid_pipelines.control.experiments.readable_folders import ReadableFolders
+from qhybrid_pipelines.control.experiments.allowed_files import GivenFiles, ReadableFolders
+from qhybrid_pipelines.control.experiments.known_keys import KeyOf, keep_registered_default
+from qhybrid_pipelines.control.experiments.named_files import angle_files, circuit_files, dataset_files, series_files
 from qhybrid_pipelines.core import schedules, variations
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.experiment_key import experiment_key

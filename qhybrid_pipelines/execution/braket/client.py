@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from qhybrid_pipelines.core.errors import Throttled, Unavailable
 from qhybrid_pipelines.execution.braket.credentials import AwsCredentials, sign
-from qhybrid_pipelines.execution.credentials import Secret
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound, error_text
-from qhybrid_pipelines.execution.keyed_client import KeyedClient, Params
-from qhybrid_pipelines.execution.transport import HttpResponse, RequestLimits, check_url
+from qhybrid_pipelines.execution.http.credentials import Secret
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound, error_text
+from qhybrid_pipelines.execution.http.keyed_client import KeyedClient, Params
+from qhybrid_pipelines.execution.http.transport import HttpResponse, RequestLimits, check_url
 
 ENDPOINT_VARIABLE = "BRAKET_ENDPOINT"
 #: As AWS's own tools read them.

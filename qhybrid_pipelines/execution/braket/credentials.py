@@ -1,7 +1,7 @@
 """AWS credentials: found where every AWS tool finds them, and used to sign requests, never sent themselves.
 
 botocore reads the chain (environment, profile, single sign-on, roles, the machine's own identity) and signs; its clients are not
-used, so that every request is bounded, counted and sent once by `execution.transport`. It is imported when a request is made.
+used, so that every request is bounded, counted and sent once by `execution.http.transport`. It is imported when a request is made.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.redaction import register_secret
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
 
 INSTALL = "pip install 'qhybrid-pipelines[braket]'"
 

@@ -20,7 +20,7 @@ from qhybrid_pipelines.execution.braket.calibration import quality_payload
 from qhybrid_pipelines.execution.braket.client import BraketClient
 from qhybrid_pipelines.execution.braket.declarations import DEVICES
 from qhybrid_pipelines.execution.braket.programs import GATES
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 
 ARNS_VARIABLE = "BRAKET_DEVICE_ARNS"
 #: Gate devices that are not retired, as amazon-braket-sdk 1.127.5 names them.

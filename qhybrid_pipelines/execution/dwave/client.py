@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
-from qhybrid_pipelines.execution.http_errors import parse_json
-from qhybrid_pipelines.execution.keyed_client import KeyedClient, Params
-from qhybrid_pipelines.execution.transport import HttpResponse, RequestLimits
+from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http.http_errors import parse_json
+from qhybrid_pipelines.execution.http.keyed_client import KeyedClient, Params
+from qhybrid_pipelines.execution.http.transport import HttpResponse, RequestLimits
 
 URL_VARIABLE = "DWAVE_API_ENDPOINT"
 #: The address that the vendor's own client takes where none is set.

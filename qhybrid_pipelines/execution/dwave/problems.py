@@ -17,7 +17,7 @@ from qhybrid_pipelines.execution.dwave import NAME
 from qhybrid_pipelines.execution.dwave.client import SapiClient
 from qhybrid_pipelines.execution.dwave.payload import read_label
 from qhybrid_pipelines.execution.dwave.solvers import solver_name
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.port import calling
 from qhybrid_pipelines.execution.time_limits import failed_by_time_limit
 

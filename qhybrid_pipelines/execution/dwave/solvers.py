@@ -20,7 +20,7 @@ from qhybrid_pipelines.core.jobs import BackendStatus, Capabilities
 from qhybrid_pipelines.execution.dwave import NAME
 from qhybrid_pipelines.execution.dwave.client import SapiClient
 from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.quantum.annealing.qubit_graph import QubitGraph
 
 #: Named until the service at the address has been asked once: loading the code location makes no request.

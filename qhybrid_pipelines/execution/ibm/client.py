@@ -3,7 +3,7 @@
 The vendor's own transport is not used: it repeats POST requests by itself and waits up to fifteen minutes for one. Its
 codecs for circuits, bindings and results are; see `service`.
 
-What failures mean is in `execution.http_errors`. A 401 refuses the access token: a new one is asked for once before
+What failures mean is in `execution.http.http_errors`. A 401 refuses the access token: a new one is asked for once before
 that counts. A 403 refuses a valid one: the instance is not this key's.
 
 An API key is exchanged for an access token that lives for an hour. The key is read for every call; the token is
@@ -22,10 +22,10 @@ from urllib.parse import quote, urlencode
 
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
-from qhybrid_pipelines.execution.http_errors import UNAUTHORIZED, error_text, parse_json
-from qhybrid_pipelines.execution.keyed_client import KeyedClient, Params
-from qhybrid_pipelines.execution.transport import (
+from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http.http_errors import UNAUTHORIZED, error_text, parse_json
+from qhybrid_pipelines.execution.http.keyed_client import KeyedClient, Params
+from qhybrid_pipelines.execution.http.transport import (
     ConnectionBroken,
     HttpResponse,
     NotSent,

@@ -14,8 +14,8 @@ from typing import Any
 
 from qhybrid_pipelines.core.errors import Unavailable
 from qhybrid_pipelines.core.jobs import JobRef, ListedJob, TokenListing
+from qhybrid_pipelines.execution.http.keyed_client import Params
 from qhybrid_pipelines.execution.ibm.client import NAME
-from qhybrid_pipelines.execution.keyed_client import Params
 
 #: Tags in addition to the token: what all our jobs have, so that one listing shows them, and what names the home.
 OWN_TAG, HOME_TAG = "qhybrid", "qhybrid-home-"

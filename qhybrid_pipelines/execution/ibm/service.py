@@ -27,7 +27,8 @@ from qhybrid_pipelines.core.mitigation_specification import DECOUPLING, TWIRLING
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.keyed_client import Params
 from qhybrid_pipelines.execution.ibm import job_listing
 from qhybrid_pipelines.execution.ibm.allocations import allocated_devices
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
@@ -40,7 +41,6 @@ from qhybrid_pipelines.execution.ibm.executor import SAMPLER, executor_params, w
 from qhybrid_pipelines.execution.ibm.job_listing import HOME_TAG, OWN_TAG
 from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
-from qhybrid_pipelines.execution.keyed_client import Params
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending
 from qhybrid_pipelines.execution.time_limits import failed_by_time_limit, says_time_limit

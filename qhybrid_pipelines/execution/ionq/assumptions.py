@@ -14,12 +14,12 @@ from typing import Any
 from qhybrid_pipelines.core.errors import CorruptResult, ProviderError
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
 from qhybrid_pipelines.execution.adapter_assumptions import Fact, compare, require, unknown
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.keyed_client import Params
 from qhybrid_pipelines.execution.ionq import decoding, job_queries
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.ionq.job_queries import AGGREGATE, PAGE_JOBS, STATES
 from qhybrid_pipelines.execution.ionq.payload import JOB_TYPE, SIMULATOR, TOKEN_KEY, circuit_names
-from qhybrid_pipelines.execution.keyed_client import Params
 
 BACKEND_STATES = ("available", "unavailable", "retired")
 APRIL, OCTOBER = "2026-04", "2026-10"

@@ -15,7 +15,7 @@ from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Rejected, Unavailable
 from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
 from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.ionq.declarations import MACHINES, SIMULATOR_DECLARATION

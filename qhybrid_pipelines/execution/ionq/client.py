@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
-from qhybrid_pipelines.execution.keyed_client import KeyedClient, Params
-from qhybrid_pipelines.execution.transport import HttpResponse, RequestLimits
+from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http.keyed_client import KeyedClient, Params
+from qhybrid_pipelines.execution.http.transport import HttpResponse, RequestLimits
 
 URL_VARIABLE = "IONQ_API_URL"
 PUBLIC_URL = "https://api.ionq.co/v0.4"

@@ -20,13 +20,13 @@ from qhybrid_pipelines.core.errors import (
 )
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import JobRef, ListedJob, Snapshot, TokenListing
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.keyed_client import Params
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.ionq.payload import HOME_KEY, TOKEN_KEY
 from qhybrid_pipelines.execution.ionq.prices import usd_per_unit
-from qhybrid_pipelines.execution.keyed_client import Params
 from qhybrid_pipelines.execution.port import calling
 from qhybrid_pipelines.execution.time_limits import failed_by_time_limit
 

@@ -23,7 +23,7 @@ from qhybrid_pipelines.execution.dwave.client import CREDENTIALS, SapiClient
 from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS
 from qhybrid_pipelines.execution.dwave.payload import problem_body
 from qhybrid_pipelines.execution.dwave.solvers import Solvers, solver_name
-from qhybrid_pipelines.execution.http_errors import parse_json
+from qhybrid_pipelines.execution.http.http_errors import parse_json
 from qhybrid_pipelines.execution.port import Provider, before_sending
 from qhybrid_pipelines.execution.settings import seconds_setting
 from qhybrid_pipelines.quantum.annealing.embedding_cache import EmbeddingCache

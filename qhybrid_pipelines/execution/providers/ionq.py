@@ -19,7 +19,7 @@ from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.adapter_assumptions import Fact
 from qhybrid_pipelines.execution.circuit_checks import check_batch
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME, assumptions, decoding, gates, job_queries, prices
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.backends import Backends, device_name

@@ -39,9 +39,9 @@ from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.emulator.faults import FAULTS as FAULTS_OF_EMULATOR
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
+from qhybrid_pipelines.execution.http.transport import CERTIFICATE_VARIABLES
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines.execution.transport import CERTIFICATE_VARIABLES
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.connect_proxy import HOST, connect_proxy, make_certificate
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch

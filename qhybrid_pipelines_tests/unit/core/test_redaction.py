@@ -20,8 +20,8 @@ from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import JobRef, Snapshot
 from qhybrid_pipelines.core.redaction import HIDDEN, redact, redact_content, register_secret, vendor_text
-from qhybrid_pipelines.execution.http_errors import error_text
-from qhybrid_pipelines.execution.transport import HttpResponse
+from qhybrid_pipelines.execution.http.http_errors import error_text
+from qhybrid_pipelines.execution.http.transport import HttpResponse
 
 KEY = "zQ7-pl4nted/B+x=9&k_tR2.w"
 SPELLINGS = {

@@ -8,7 +8,7 @@ import pytest
 
 from qhybrid_pipelines.emulator.braket.signatures import is_signed_with
 from qhybrid_pipelines.execution.braket.credentials import sign
-from qhybrid_pipelines.execution.credentials import Secret
+from qhybrid_pipelines.execution.http.credentials import Secret
 
 HOST = "http://127.0.0.1:8765"
 REQUESTS = {

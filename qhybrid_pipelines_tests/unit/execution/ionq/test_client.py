@@ -8,10 +8,10 @@ from email.utils import format_datetime
 import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.execution.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
+from qhybrid_pipelines.execution.http.transport import RequestLimits
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.port import calling
-from qhybrid_pipelines.execution.transport import RequestLimits
 from qhybrid_pipelines_tests.support.scripted_server import closed_port, raw_server, reply, scripted_server
 
 KEY = "planted-7d1e-key"

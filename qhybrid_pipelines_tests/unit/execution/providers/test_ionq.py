@@ -17,9 +17,9 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
+from qhybrid_pipelines.execution.http.transport import RequestLimits
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
-from qhybrid_pipelines.execution.transport import RequestLimits
 
 SIMULATOR = "ionq:simulator"
 PATIENCE = RequestLimits(connect_seconds=1, read_seconds=0.4, total_seconds=0.8)

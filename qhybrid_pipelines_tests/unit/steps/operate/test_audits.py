@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from qhybrid_pipelines.control.experiments.inbox import quarantine_file
+from qhybrid_pipelines.control.inbox.scan import quarantine_file
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs import checks

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from qhybrid_pipelines.control.experiments.inbox import QuarantinedFile, scan_inbox
-from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
 from qhybrid_pipelines.control.experiments.known_keys import find_keys
 from qhybrid_pipelines.control.experiments.registration import RegisteredExperiment, Registration
+from qhybrid_pipelines.control.inbox.notes import InboxNotes
+from qhybrid_pipelines.control.inbox.scan import QuarantinedFile, scan_inbox
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.storage.layout import Home

@@ -1,7 +1,7 @@
 """Requests to a service that takes the operator's key with each of them.
 
 The vendors' own clients are not used: they repeat POST requests, some behind a proxy only. What failures mean is in
-`execution.http_errors`. A key that is refused (401, 403) is read again once, before that counts: it may have been replaced.
+`execution.http.http_errors`. A key that is refused (401, 403) is read again once, before that counts: it may have been replaced.
 Only what submits a job is sent once in any case.
 """
 
@@ -14,9 +14,9 @@ from threading import Lock
 from typing import ClassVar
 
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Throttled, Unavailable
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
-from qhybrid_pipelines.execution.http_errors import FORBIDDEN, UNAUTHORIZED, HttpErrors
-from qhybrid_pipelines.execution.transport import (
+from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http.http_errors import FORBIDDEN, UNAUTHORIZED, HttpErrors
+from qhybrid_pipelines.execution.http.transport import (
     ConnectionBroken,
     HttpResponse,
     NotSent,

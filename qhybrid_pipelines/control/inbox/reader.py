@@ -19,7 +19,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from qhybrid_pipelines.control.experiments.inbox import (
+from qhybrid_pipelines.control.experiments.allowed_files import ROOTS_VARIABLE
+from qhybrid_pipelines.control.inbox.notes import InboxNotes
+from qhybrid_pipelines.control.inbox.scan import (
     MEMORY_VARIABLE,
     SECONDS_VARIABLE,
     QuarantinedFile,
@@ -27,12 +29,10 @@ from qhybrid_pipelines.control.experiments.inbox import (
     quarantine_file,
     too_large_error,
 )
-from qhybrid_pipelines.control.experiments.inbox_notes import InboxNotes
-from qhybrid_pipelines.control.experiments.readable_folders import ROOTS_VARIABLE
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.storage.layout import Home
 
-_MODULE = "qhybrid_pipelines.control.experiments.inbox_process"
+_MODULE = "qhybrid_pipelines.control.inbox.reader_process"
 DEFAULT_SECONDS, DEFAULT_MEMORY_GB = 120.0, 2.0
 #: Seconds between two checks whether the process has ended.
 _PAUSE_SECONDS = 0.05

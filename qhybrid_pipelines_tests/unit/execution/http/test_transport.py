@@ -16,7 +16,7 @@ import httpx  # noqa: F401 - loaded by the first request, and that is not the re
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.execution.transport import (
+from qhybrid_pipelines.execution.http.transport import (
     CERTIFICATE_VARIABLES,
     ConnectionBroken,
     NotSent,

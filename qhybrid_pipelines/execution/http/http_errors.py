@@ -31,8 +31,8 @@ from typing import Any
 
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.core.redaction import vendor_text
-from qhybrid_pipelines.execution.credentials import CredentialSource
-from qhybrid_pipelines.execution.transport import ConnectionBroken, HttpResponse, NotSent
+from qhybrid_pipelines.execution.http.credentials import CredentialSource
+from qhybrid_pipelines.execution.http.transport import ConnectionBroken, HttpResponse, NotSent
 
 #: Status codes that say that the key is not accepted.
 UNAUTHORIZED, FORBIDDEN = 401, 403

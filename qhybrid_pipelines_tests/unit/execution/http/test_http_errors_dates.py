@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from qhybrid_pipelines.execution.http_errors import retry_after_seconds
+from qhybrid_pipelines.execution.http.http_errors import retry_after_seconds
 
 THEIR_NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.redaction import HIDDEN, redact
-from qhybrid_pipelines.execution.credentials import CredentialSource, Secret
+from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
 
 SOURCE = CredentialSource(variable="SOME_KEY", file_variable="SOME_KEY_FILE")
 PLANTED = "planted-4f1c9d-secret"
