@@ -18,6 +18,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.experiments.registration import CheckedExperiment, Registration
 from qhybrid_pipelines.core import files
+from qhybrid_pipelines.core.address_space import address_space, limit_address_space
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.service.network_request import SPECIFICATION
@@ -30,7 +31,6 @@ from qhybrid_pipelines.storage.specifications import Specifications
 _HEAVY = ("networkx", "pyarrow", "scipy.sparse", "qiskit", "qhybrid_pipelines.problems.registry")
 #: For the first order of a process, which is our own.
 WARMING_CPU_SECONDS = 60.0
-_ADDRESS_SPACE_FIELD = "VmSize:"
 
 Order = Mapping[str, Any]
 
@@ -160,17 +160,8 @@ def work(orders: Connection, home: Path, backends: tuple[str, ...], cpu_seconds:
 def _limit_resources(memory_bytes: int) -> None:
     """Give up memory; it cannot be taken back."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    most = _address_space() + memory_bytes
-    for kind, limit in ((resource.RLIMIT_AS, most), (resource.RLIMIT_CORE, 0)):
-        resource.setrlimit(kind, (limit, limit))
-
-
-def _address_space() -> int:
-    """Return the bytes of address space that this process has now."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(_ADDRESS_SPACE_FIELD):
-            return int(line.split()[1]) * 1024
-    return 2**31
+    limit_address_space(address_space() + memory_bytes)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _import_heavy() -> None:

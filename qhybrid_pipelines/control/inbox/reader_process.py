@@ -23,6 +23,7 @@ from qhybrid_pipelines.control.experiments.registration import RegisteredExperim
 from qhybrid_pipelines.control.inbox.notes import InboxNotes
 from qhybrid_pipelines.control.inbox.scan import QuarantinedFile, scan_inbox
 from qhybrid_pipelines.control.policy.deployment import Deployment
+from qhybrid_pipelines.core.address_space import limit_address_space
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -91,8 +92,8 @@ class _Jobs:
 def _limit_resources(memory_bytes: int) -> None:
     """Give up memory; it cannot be taken back."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    for kind, most in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CORE, 0)):
-        resource.setrlimit(kind, (most, most))
+    limit_address_space(memory_bytes)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

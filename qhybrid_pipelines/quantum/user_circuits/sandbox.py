@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from qhybrid_pipelines.core.address_space import limit_address_space
+
 #: Address space; reading the largest circuit that passes the first check takes 0.4 GB.
 MAX_MEMORY_BYTES = 2 << 30
 #: Reading the largest circuit takes about ten seconds.
@@ -23,17 +25,13 @@ RECURSION_LIMIT = 20_000
 
 def limit_resources() -> None:
     """Give up memory, time, and the right to write files; none of it can be taken back."""
+    limit_address_space(MAX_MEMORY_BYTES)
     for kind, most in (
-        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
         (resource.RLIMIT_CPU, MAX_CPU_SECONDS),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        try:
-            resource.setrlimit(kind, (most, most))
-        except ValueError:
-            if kind != resource.RLIMIT_AS:  # only Linux bounds the address space
-                raise
+        resource.setrlimit(kind, (most, most))
     sys.setrecursionlimit(RECURSION_LIMIT)
     # Libraries ask for a folder for temporary files when they are imported; asking tries to write one.
     tempfile.tempdir = str(Path.cwd())

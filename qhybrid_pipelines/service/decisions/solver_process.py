@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from qhybrid_pipelines.core.address_space import address_space, limit_address_space
 from qhybrid_pipelines.core.bits import U8, assignment_array, assignment_text
 from qhybrid_pipelines.core.decision_words import CandidateOutcome
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
@@ -60,8 +61,7 @@ def work(orders: Connection, cpu_seconds: float, memory_bytes: int, idle: bool) 
     worker = SolverProcess(orders)
     orders.send(worker.warm())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    most = _address_space() + memory_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    limit_address_space(address_space() + memory_bytes)
     while True:
         try:
             order = orders.recv()
@@ -271,11 +271,3 @@ def _numbers(values: list[float], size: int, *, field: str) -> Any:
             field=field,
         )
     return np.array(values, dtype=np.float64)
-
-
-def _address_space() -> int:
-    """Return the bytes of address space that this process has now."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmSize:"):
-            return int(line.split()[1]) * 1024
-    return 2**31
