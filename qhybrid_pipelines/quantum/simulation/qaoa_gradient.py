@@ -23,7 +23,12 @@ import numpy.typing as npt
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import C128
 from qhybrid_pipelines.quantum.simulation.ring_mixer import pair_partners
-from qhybrid_pipelines.quantum.simulation.x_mixer import group_qubits, multiply_group
+from qhybrid_pipelines.quantum.simulation.x_mixer import (
+    group_qubits,
+    multiply_group,
+    multiply_lowest_group,
+    pair_rotations,
+)
 
 #: Takes the probabilities, gives the objective and the diagonal observable whose expectation has the same gradient.
 Objective = Callable[[F64], tuple[float, F64]]
@@ -55,6 +60,8 @@ class XGenerator:
         self._ones = np.asarray(ones, dtype=np.intp)
         self._diagonal = self._eigenvalue[self._ones]
         self._groups = [(first, np.stack([_walsh_matrix(count)] * 2)) for first, count in group_qubits(0, qubits)]
+        if self._groups:  # once, and not for every layer of every evaluation
+            self._groups[0] = (0, pair_rotations(self._groups[0][1]))
         self._scratch = np.empty((2, 1 << qubits), dtype=np.complex128)
 
     def apply(self, states: C128, beta: float) -> None:
@@ -72,9 +79,13 @@ class XGenerator:
         return slope
 
     def _transform(self, states: C128) -> None:
-        current, scratch = states, self._scratch[: len(states)]
+        rows = len(states)
+        current, scratch = states, self._scratch[:rows]
         for qubit, matrix in self._groups:
-            multiply_group(current, scratch, matrix[: len(states)], qubit)
+            if qubit == 0:
+                multiply_lowest_group(current, scratch, matrix[:rows])
+            else:
+                multiply_group(current, scratch, matrix[:rows], qubit)
             current, scratch = scratch, current
         if current is not states:
             states[...] = current
@@ -122,7 +133,7 @@ class QaoaGradient:
         # A constant is a global phase; around zero the phases are smallest, and rounding with them.
         self._energies = energies - energies.mean()
         self._mixer, self._objective = mixer, objective
-        self._write_phases = write_phases or self._write_sines
+        self._write_phases = write_phases or _phase_writer(self._energies)
         self._states = np.empty((2, len(energies)), dtype=np.complex128)
         self._phases: list[C128] = []
         self._gammas: list[float] = []
@@ -158,10 +169,21 @@ class QaoaGradient:
             self._mixer.apply(forward, angles[layers + layer])
         return np.asarray(np.square(forward[0].real) + np.square(forward[0].imag), dtype=np.float64)
 
-    def _write_sines(self, gamma: float, out: C128) -> None:
-        turned = gamma * self._energies
+
+def _phase_writer(energies: F64) -> Callable[[float, C128], None]:
+    """Return what writes ``exp(-i gamma E)``; where outcomes share their energies, as without weights, one sine of each is enough."""
+    distinct, places = np.unique(energies, return_inverse=True)
+    few = 2 * len(distinct) <= len(energies)
+
+    def write(gamma: float, out: C128) -> None:
+        turned = gamma * (distinct if few else energies)
+        if few:
+            np.take(np.cos(turned) + 1j * np.sin(-turned), places, out=out)
+            return
         np.cos(turned, out=out.real)
         np.sin(-turned, out=out.imag)
+
+    return write
 
 
 def _imaginary_overlap(states: C128, diagonal: F64) -> float:

@@ -122,18 +122,29 @@ def multiply_group(states: C128, out: C128, rotations: F64, qubit: int) -> None:
 
     Complex numbers are taken as pairs, so that all products are real.
     """
+    if qubit == 0:
+        multiply_lowest_group(states, out, pair_rotations(rotations))
+        return
     points, side = rotations.shape[:2]
     amplitudes = states.shape[1]
     pairs, turned = states.view(np.float64), out.view(np.float64)
-    if qubit == 0:
-        rows = min(amplitudes // side, MAX_PRODUCT_MULTIPLICATIONS // (2 * side) ** 2)
-        shape = (points, amplitudes // side // rows, rows, 2 * side)
-        np.matmul(pairs.reshape(shape), np.kron(rotations, np.eye(2))[:, None], out=turned.reshape(shape))
-        return
     below = 2 << qubit
     columns = min(below, MAX_PRODUCT_MULTIPLICATIONS // side**2)
     wide = (points, 2 * amplitudes // side // below, side, below // columns, columns)
     np.matmul(rotations[:, None, None], pairs.reshape(wide).swapaxes(2, 3), out=turned.reshape(wide).swapaxes(2, 3))
+
+
+def multiply_lowest_group(states: C128, out: C128, rotations: F64) -> None:
+    """Multiply the lowest qubits of ``states`` into ``out``; ``rotations`` are those of `pair_rotations`."""
+    points, side = rotations.shape[:2]
+    rows = min(2 * states.shape[1] // side, MAX_PRODUCT_MULTIPLICATIONS // side**2)
+    shape = (points, 2 * states.shape[1] // side // rows, rows, side)
+    np.matmul(states.view(np.float64).reshape(shape), rotations[:, None], out=out.view(np.float64).reshape(shape))
+
+
+def pair_rotations(rotations: F64) -> F64:
+    """Return what the matrices of the lowest group do to pairs of real and imaginary part, shape ``(points, 2 side, 2 side)``."""
+    return np.asarray(np.kron(rotations, np.eye(2)), dtype=np.float64)
 
 
 def _rotation_matrices(betas: F64, qubits: int) -> F64:
