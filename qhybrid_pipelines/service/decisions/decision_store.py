@@ -177,7 +177,10 @@ class DecisionStore:
         """Store which decisions have passed their deadlines, and move the log into the file."""
         now = self._now()
         with self._lock:
-            rows = self._connection.execute("SELECT id FROM decision WHERE state = 'open'").fetchall()
+            # Only those that are over: every answer waits for this lock, and thousands may be open for a day.
+            rows = self._connection.execute(
+                "SELECT id FROM decision WHERE state = 'open' AND (boot <> ? OR deadline <= ?)", (now.boot, now.seconds)
+            ).fetchall()
             records = [_find(self._connection, row["id"]) for row in rows]
         changed = [record for record in records if record is not None and _at(record, now) != record.status]
         if changed:

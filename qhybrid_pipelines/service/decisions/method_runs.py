@@ -19,10 +19,10 @@ from qhybrid_pipelines.service.decisions.solvers import STOP, Message, NoSolver,
 from qhybrid_pipelines.service.problem_documents import ProblemError, overloaded
 
 KNOWN = "known"
-#: Part of the time for an answer that is reserved for storing and sending it.
+#: Part of the time for an answer that is reserved for storing and sending it: the least, and more where there is more time.
 MARGIN_SECONDS = 0.005
-_LARGEST_MARGIN = 0.25
-#: A first answer is waited for so much longer, because a late one is better than none; then the request is refused.
+_MARGIN_SHARE, _LARGEST_SHARE, _LARGEST_MARGIN = 0.1, 0.25, 0.05
+#: A first answer is waited for so much longer, and by the least margin too: a late one is better than none. Then the request is refused.
 GRACE_SECONDS = 0.005
 #: A method with fewer measurements is measured in the background.
 FEWEST_TIMES = 5
@@ -93,7 +93,7 @@ class MethodRuns:
         Raises:
             ProblemError: something is wrong with the problem, or there is no answer in time.
         """
-        margin = min(MARGIN_SECONDS, _LARGEST_MARGIN * order.answer_seconds)
+        margin = _margin(order.answer_seconds)
         until = arrived + order.answer_seconds - margin
 
         def left(grace: float = 0.0) -> float:
@@ -102,7 +102,7 @@ class MethodRuns:
         def after() -> float:
             return self._clock.boot_seconds() - arrived
 
-        grace = margin + GRACE_SECONDS
+        grace = min(margin, MARGIN_SECONDS) + GRACE_SECONDS
         answers: list[AnswerRecord] = []
         try:
             with self._answering.one(left()) as solver:
@@ -114,7 +114,8 @@ class MethodRuns:
                 known = known_about(instance["sha256"])
                 if known is not None:
                     answers.append(_known_answer(known, after()))
-                solver.send(self._hint(instance, known, left(), order.terms.seed))
+                # Whoever waits for a process meanwhile has a deadline too: a long method is not begun before them.
+                solver.send(self._hint(instance, known, left() / (1 + self._answering.queue_length), order.terms.seed))
                 while solver.busy and (message := solver.receive(left(0.0 if answers else grace))) is not None:
                     if checked(message)["kind"] == "method":
                         answers.append(self._note(instance, message, after(), measured="seconds"))
@@ -229,6 +230,11 @@ class MethodRuns:
         finally:
             with self._lock:
                 self._waiting -= 1
+
+
+def _margin(seconds: float) -> float:
+    """Return how much of the time for an answer is reserved for storing and sending it."""
+    return min(max(MARGIN_SECONDS, _MARGIN_SHARE * seconds), _LARGEST_SHARE * seconds, _LARGEST_MARGIN)
 
 
 def _key(instance: Message, method: str) -> MethodKey:

@@ -7,6 +7,7 @@ answered by several messages, so that an answer is there as soon as the first me
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import time
@@ -59,7 +60,10 @@ def work(orders: Connection, cpu_seconds: float, memory_bytes: int, idle: bool) 
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the pipe
     worker = SolverProcess(orders)
-    orders.send(worker.warm())
+    warm = worker.warm()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays; looking through it for garbage would make an answer late
+    orders.send(warm)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_address_space(address_space() + memory_bytes)
     while True:

@@ -122,6 +122,7 @@ class Solvers:
         self._all: set[Solver] = set()
         self._lock = threading.Lock()
         self._closed = False
+        self._queued = 0
         #: Processes that ended, or took too long.
         self.lost = 0
 
@@ -130,6 +131,11 @@ class Solvers:
         """Ids of the processes that there are."""
         with self._lock:
             return sorted(solver.pid for solver in self._all if solver.pid is not None)
+
+    @property
+    def queue_length(self) -> float:
+        """How many orders wait, for each process."""
+        return self._queued / self._limits.processes
 
     def start(self) -> list[Message]:
         """Start all processes, and return what each says when it is warm.
@@ -146,10 +152,15 @@ class Solvers:
         Raises:
             NoSolver: none is idle in time.
         """
+        with self._lock:
+            self._queued += 1
         try:
             solver = self._idle.get(timeout=max(0.0, seconds))
         except queue.Empty:
             raise NoSolver from None
+        finally:
+            with self._lock:
+                self._queued -= 1
         try:
             yield solver
         finally:
