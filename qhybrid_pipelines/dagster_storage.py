@@ -2,8 +2,11 @@
 
 Dagster 1.13 makes an SQLAlchemy engine for every connection, of which a small experiment has some 1,400, and with each engine
 every statement is compiled again: about a third of what six small experiments cost. The engines of the files that were used
-last are kept here. They hold no connections, so that files can be removed, and processes forked, as before. What is stored is the
-same, and Dagster's own classes read it.
+last are kept here, and one open connection of each: a file whose last connection closes is tidied by SQLite every time. A forked
+child leaves them alone and opens its own. What is stored is the same, and Dagster's own classes read it.
+
+A power failure may take the last events with it, never the rest (`synchronous=NORMAL` in WAL mode; a killed process loses nothing).
+What is done stands in the lake and the ledger, which wait for the disk; Dagster only shows it.
 
 Two processes that open a new home at the same moment both make its tables: with Dagster's classes one of them fails, or both leave a
 database with two versions, which nothing opens again. Here one waits for the other.
@@ -14,6 +17,9 @@ partition, and tables are made once.
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,10 +32,12 @@ from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from filelock import FileLock
-from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 #: Every run has a file of its own; those of the last few are enough.
 MAX_ENGINES = 8
+#: The write-ahead log of a file is written back when it has so many pages.
+MAX_LOG_PAGES = 100
 _INDEX = "index"
 Store = TypeVar("Store")
 
@@ -39,6 +47,7 @@ class Engines:
 
     def __init__(self) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
+        _all_engines.add(self)
 
     def __len__(self) -> int:
         return len(self._engines)
@@ -47,12 +56,46 @@ class Engines:
         """Return the engine of a file."""
         engine = self._engines.pop(address, None)
         if engine is None:
-            timeout = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
-            engine = create_engine(address, poolclass=NullPool, connect_args=timeout)
+            engine = _make_engine(address)
         self._engines[address] = engine
         if len(self._engines) > MAX_ENGINES:
             self._engines.popitem(last=False)[1].dispose()
         return engine
+
+    def close(self) -> None:
+        """Close the connections that are open; whoever asks for an engine again gets a new one."""
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+
+    def forget_connections(self) -> None:
+        """Leave what a parent process opened to it: no handle of SQLite may cross a fork."""
+        for engine in self._engines.values():
+            engine.dispose(close=False)
+
+
+_all_engines: weakref.WeakSet[Engines] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    for engines in _all_engines:
+        engines.forget_connections()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def _make_engine(address: str) -> Engine:
+    """Return an engine that keeps one connection open, and opens more for threads that come at the same time."""
+    settings = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+    engine = create_engine(address, poolclass=QueuePool, pool_size=1, max_overflow=-1, connect_args=settings)
+
+    @event.listens_for(engine, "connect")
+    def wait_for_no_disk(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        # The log of an open file is written back when it has so many pages, no longer when it closes: it stays small.
+        connection.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
+
+    return engine
 
 
 def open_alone(base_dir: str, open_store: Callable[[], Store]) -> Store:
@@ -86,6 +129,16 @@ class EventLogStorage(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def dispose(self) -> None:
+        """Close its files."""
+        super().dispose()
+        self._engines.close()
+
+    def wipe(self) -> None:
+        """Remove all files; what is open of them would go on to be written to unseen."""
+        self._engines.close()
+        super().wipe()
 
     def has_table(self, table_name: str) -> bool:
         """Tell whether the index has a table."""
@@ -127,6 +180,11 @@ class RunStorage(SqliteRunStorage):
         """Open a connection in a transaction."""
         with self._engines.get(self._conn_string).connect() as connection, connection.begin():
             yield connection
+
+    def dispose(self) -> None:
+        """Close its file."""
+        super().dispose()
+        self._engines.close()
 
 
 class ScheduleStorage(SqliteScheduleStorage):

@@ -1,5 +1,7 @@
 """Our stores of Dagster's state against Dagster's own: the same files, the same answers, and what was removed is gone."""
 
+import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -129,3 +131,59 @@ def test_whoever_opens_a_new_home_while_another_makes_it_waits(tmp_path: Path, s
 def test_without_waiting_it_fails(tmp_path: Path) -> None:
     """The control: Dagster's own class, given as many chances as it takes."""
     assert any(any(open_all_at_once(SqliteRunStorage, tmp_path / str(attempt))) for attempt in range(20))
+
+
+def test_a_forked_child_opens_files_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    with open_instance(folder, own=True) as instance:
+        first = run(instance, "a")
+        child = os.fork()
+        if child == 0:
+            found = instance.get_run_by_id(first)
+            instance.add_dynamic_partitions("things", ["from the child"])
+            os._exit(0 if found is not None and found.is_success else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert "from the child" in instance.get_dynamic_partitions("things")
+        assert events(instance, run(instance, "b"))
+
+
+def open_files(folder: Path) -> set[str]:
+    """Return the database files below a folder that this process has open."""
+    links = [str(place.readlink()) for place in Path("/proc/self/fd").iterdir() if place.is_symlink()]
+    return {name for name in links if name.startswith(str(folder))}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed by Linux only")
+def test_files_are_closed_with_the_instance(tmp_path: Path) -> None:
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    with open_instance(folder, own=True) as instance:
+        run(instance, "a")
+        assert any(name.endswith("runs.db") for name in open_files(folder))  # the control: they were open
+    assert not {name for name in open_files(folder) if name.endswith(".db")}
+
+
+def test_a_killed_process_loses_no_event(tmp_path: Path) -> None:
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    with open_instance(folder, own=True) as instance:
+        child = os.fork()
+        if child == 0:
+            instance.add_dynamic_partitions("things", ["told before death"])
+            os.kill(os.getpid(), signal.SIGKILL)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    with open_instance(folder, own=False) as instance:
+        assert instance.get_dynamic_partitions("things") == ["told before death"]
+
+
+def test_after_a_wipe_all_is_new(tmp_path: Path) -> None:
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    with open_instance(folder, own=True) as instance:
+        run(instance, "a")
+        instance.wipe()
+        second = run(instance, "b")
+    with open_instance(folder, own=False) as instance:
+        assert [record.run_id for record in instance.get_runs()] == [second]
+        assert events(instance, second)
