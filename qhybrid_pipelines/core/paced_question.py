@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
+
 
 @dataclass(slots=True)
 class PacedQuestion:
@@ -14,23 +16,23 @@ class PacedQuestion:
     Args:
         share: of one processor that asking may take.
         free_seconds: an answer that took no more processor time than this needs no rest.
-        clock: seconds that never run backwards.
+        clock: tells the time.
         worked: processor seconds of this process so far.
     """
 
     share: float = 0.05
     free_seconds: float = 0.5
-    clock: Callable[[], float] = time.monotonic
+    clock: Clock = SYSTEM_CLOCK
     worked: Callable[[], float] = time.process_time
     _rests_until: dict[str, float] = field(default_factory=dict, init=False)
 
     def ask(self, about: str, question: Callable[[], bool]) -> bool:
         """Return the answer; no while the question about this rests."""
-        now = self.clock()
+        now = self.clock.monotonic()
         if now < self._rests_until.get(about, now):
             return False
         before = self.worked()
         answer = question()
         took = self.worked() - before
-        self._rests_until[about] = self.clock() + (took / self.share if took > self.free_seconds else 0.0)
+        self._rests_until[about] = self.clock.monotonic() + (took / self.share if took > self.free_seconds else 0.0)
         return answer

@@ -19,7 +19,7 @@ from qhybrid_pipelines.execution.braket import credentials
 from qhybrid_pipelines.execution.braket.client import BraketClient
 from qhybrid_pipelines.execution.braket.devices import Devices
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
-from qhybrid_pipelines.execution.http import keyed_client
+from qhybrid_pipelines.execution.http import authorised_client
 from qhybrid_pipelines.execution.http.transport import HttpResponse
 from qhybrid_pipelines.execution.providers.braket import BraketProvider
 
@@ -280,7 +280,7 @@ def test_what_an_answer_means_to_a_submission(status, answer, error, monkeypatch
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDANYBODY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-nobody")
     body = json.dumps(answer).encode()
-    monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=status, headers={}, body=body))
+    monkeypatch.setattr(authorised_client, "send", lambda *_, **__: HttpResponse(status=status, headers={}, body=body))
     with pytest.raises(error) as raised:
         BraketClient("eu-north-1").submit_request(b"{}")
     assert type(raised.value) is error
@@ -292,13 +292,13 @@ def test_without_credentials_nothing_is_sent(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setattr(keyed_client, "send", lambda *_, **__: pytest.fail("a request was sent"))
+    monkeypatch.setattr(authorised_client, "send", lambda *_, **__: pytest.fail("a request was sent"))
     with pytest.raises(Throttled, match="no AWS credentials were found") as refused:
         BraketClient("eu-north-1").submit_request(b"{}")
     assert not refused.value.request_sent
     (tmp_path / "none").write_text("[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = kept-in-a-file\n")
     monkeypatch.setenv("AWS_PROFILE", "default")
-    monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=424, headers={}, body=b"{}"))
+    monkeypatch.setattr(authorised_client, "send", lambda *_, **__: HttpResponse(status=424, headers={}, body=b"{}"))
     with pytest.raises(Throttled, match="takes no tasks now"):
         BraketClient("eu-north-1").submit_request(b"{}")
 

@@ -193,12 +193,12 @@ def test_one_unknown_problem_among_many_hides_no_other(tmp_path, emulator):
     ],
 )
 def test_a_list_is_refused_entry_by_entry_within_a_good_answer(answer, status, error, monkeypatch):
-    from qhybrid_pipelines.execution.http import keyed_client
+    from qhybrid_pipelines.execution.http import authorised_client
     from qhybrid_pipelines.execution.http.transport import HttpResponse
 
     monkeypatch.setenv("DWAVE_API_TOKEN", "k")
     body = json.dumps(answer).encode()
-    monkeypatch.setattr(keyed_client, "send", lambda *_, **__: HttpResponse(status=status, headers={}, body=body))
+    monkeypatch.setattr(authorised_client, "send", lambda *_, **__: HttpResponse(status=status, headers={}, body=body))
     with pytest.raises(error):
         SapiClient().submit_request(b"[]")
 

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from qhybrid_pipelines.core.errors import Throttled, Unavailable
 from qhybrid_pipelines.execution.braket.credentials import AwsCredentials, sign
+from qhybrid_pipelines.execution.http.authorised_client import AuthorisedClient, Params
 from qhybrid_pipelines.execution.http.credentials import Secret
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound, error_text
-from qhybrid_pipelines.execution.http.keyed_client import KeyedClient, Params
 from qhybrid_pipelines.execution.http.transport import HttpResponse, RequestLimits, check_url
 
 ENDPOINT_VARIABLE = "BRAKET_ENDPOINT"
@@ -32,7 +32,7 @@ _TASK_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]*:[0-9]{12}:quantum-task
 _OFFLINE = 424
 
 
-class AwsClient(KeyedClient):
+class AwsClient(AuthorisedClient):
     """Signed requests to one service in one region.
 
     Args:

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.execution.http.authorised_client import AuthorisedClient, Params
 from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
 from qhybrid_pipelines.execution.http.http_errors import parse_json
-from qhybrid_pipelines.execution.http.keyed_client import KeyedClient, Params
 from qhybrid_pipelines.execution.http.transport import HttpResponse, RequestLimits
 
 URL_VARIABLE = "DWAVE_API_ENDPOINT"
@@ -27,7 +27,7 @@ def _accept(kind: str) -> dict[str, str]:
     return {"Accept": f"application/vnd.dwave.sapi.{kind}+json; version={VERSION}"}
 
 
-class SapiClient(KeyedClient):
+class SapiClient(AuthorisedClient):
     """One request per call; address and token are read for each."""
 
     url_variable, public_url, submission_path = URL_VARIABLE, PUBLIC_URL, "/problems/"

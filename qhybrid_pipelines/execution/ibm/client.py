@@ -22,9 +22,9 @@ from urllib.parse import quote, urlencode
 
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
+from qhybrid_pipelines.execution.http.authorised_client import AuthorisedClient, Params
 from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
 from qhybrid_pipelines.execution.http.http_errors import UNAUTHORIZED, error_text, parse_json
-from qhybrid_pipelines.execution.http.keyed_client import KeyedClient, Params
 from qhybrid_pipelines.execution.http.transport import (
     ConnectionBroken,
     HttpResponse,
@@ -53,7 +53,7 @@ class _AccessToken:
     until: float
 
 
-class RuntimeClient(KeyedClient):
+class RuntimeClient(AuthorisedClient):
     """One request per call, and one more where a new access token is needed."""
 
     submission_path, replaceable_key = "/jobs", (UNAUTHORIZED,)

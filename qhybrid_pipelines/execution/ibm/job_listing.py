@@ -14,7 +14,7 @@ from typing import Any
 
 from qhybrid_pipelines.core.errors import Unavailable
 from qhybrid_pipelines.core.jobs import JobRef, ListedJob, TokenListing
-from qhybrid_pipelines.execution.http.keyed_client import Params
+from qhybrid_pipelines.execution.http.authorised_client import Params
 from qhybrid_pipelines.execution.ibm.client import NAME
 
 #: Tags in addition to the token: what all our jobs have, so that one listing shows them, and what names the home.

@@ -27,8 +27,8 @@ from qhybrid_pipelines.core.mitigation_specification import DECOUPLING, TWIRLING
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
+from qhybrid_pipelines.execution.http.authorised_client import Params
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
-from qhybrid_pipelines.execution.http.keyed_client import Params
 from qhybrid_pipelines.execution.ibm import job_listing
 from qhybrid_pipelines.execution.ibm.allocations import allocated_devices
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties

@@ -14,8 +14,8 @@ from typing import Any
 from qhybrid_pipelines.core.errors import CorruptResult, ProviderError
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
 from qhybrid_pipelines.execution.adapter_assumptions import Fact, compare, require, unknown
+from qhybrid_pipelines.execution.http.authorised_client import Params
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
-from qhybrid_pipelines.execution.http.keyed_client import Params
 from qhybrid_pipelines.execution.ionq import decoding, job_queries
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.ionq.job_queries import AGGREGATE, PAGE_JOBS, STATES

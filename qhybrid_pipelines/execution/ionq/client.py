@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from qhybrid_pipelines.execution.http.authorised_client import AuthorisedClient, Params
 from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
-from qhybrid_pipelines.execution.http.keyed_client import KeyedClient, Params
 from qhybrid_pipelines.execution.http.transport import HttpResponse, RequestLimits
 
 URL_VARIABLE = "IONQ_API_URL"
@@ -15,7 +15,7 @@ PUBLIC_URL = "https://api.ionq.co/v0.4"
 CREDENTIALS = CredentialSource(variable="IONQ_API_KEY", file_variable="IONQ_API_KEY_FILE")
 
 
-class IonQClient(KeyedClient):
+class IonQClient(AuthorisedClient):
     """One request per call; address and key are read for each."""
 
     url_variable, public_url, submission_path = URL_VARIABLE, PUBLIC_URL, "/jobs"

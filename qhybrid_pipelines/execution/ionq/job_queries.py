@@ -20,8 +20,8 @@ from qhybrid_pipelines.core.errors import (
 )
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import JobRef, ListedJob, Snapshot, TokenListing
+from qhybrid_pipelines.execution.http.authorised_client import Params
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
-from qhybrid_pipelines.execution.http.keyed_client import Params
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.account_registry import AccountRegistry
 from qhybrid_pipelines.execution.ionq.client import IonQClient

@@ -6,9 +6,8 @@ the other provider is real: jobs are accepted, run and paid there.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.batches import Batch
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
@@ -39,10 +39,8 @@ class ChaosProvider:
     name = NAME
     abilities = frozenset({Ability.LIST_TOKENS})
 
-    def __init__(
-        self, plan: FaultPlan, providers: Mapping[str, Provider], sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._plan, self._sleep = plan, sleep
+    def __init__(self, plan: FaultPlan, providers: Mapping[str, Provider], clock: Clock = SYSTEM_CLOCK) -> None:
+        self._plan, self._clock = plan, clock
         self._inner = {
             f"{NAME}:{backend.replace(':', '.', 1)}": (provider, backend)
             for provider in providers.values()
@@ -188,7 +186,7 @@ class ChaosProvider:
 
     def _wait_or_raise(self, rule: Fault) -> None:
         if rule.fault == "slow":
-            self._sleep(rule.seconds)
+            self._clock.sleep(rule.seconds)
         elif rule.fault == "throttle":
             raise Throttled("planned: too many requests", retry_after_seconds=rule.seconds)
         elif rule.fault == "unavailable":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import latency
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.service.pages.job_index import JobIndex
 
@@ -36,10 +35,10 @@ class ExpectedTimes:
     Args:
         ledger: has the events of the jobs.
         index: knows which are the last ones.
-        clock: seconds that only go forward.
+        clock: tells the time.
     """
 
-    def __init__(self, ledger: Ledger, index: JobIndex, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ledger: Ledger, index: JobIndex, clock: Clock = SYSTEM_CLOCK) -> None:
         self._ledger, self._index, self._clock = ledger, index, clock
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, ExpectedSeconds]] = {}
@@ -48,9 +47,9 @@ class ExpectedTimes:
         """Return what to expect on a backend."""
         with self._lock:
             at, found = self._known.get(backend, (0.0, None))
-            if found is None or self._clock() - at > KEPT_SECONDS:
+            if found is None or self._clock.monotonic() - at > KEPT_SECONDS:
                 found = self._measured(backend)
-                self._known[backend] = (self._clock(), found)
+                self._known[backend] = (self._clock.monotonic(), found)
             return found
 
     def _measured(self, backend: str) -> ExpectedSeconds:

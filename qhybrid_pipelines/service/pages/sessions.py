@@ -10,9 +10,9 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 
 IDLE_SECONDS, LONGEST_SECONDS = 3600.0, 12 * 3600.0
 #: Sessions at a time; the one that was idle longest makes room.
@@ -40,17 +40,17 @@ class Sessions:
     """The sessions of a service.
 
     Args:
-        clock: seconds that only go forward.
+        clock: tells the time.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._by_id: dict[str, Session] = {}
 
     def begin(self, authorization: str | None) -> str:
         """Begin a session, and return its id, which is what the cookie holds."""
-        now, session_id = self._clock(), secrets.token_urlsafe(32)
+        now, session_id = self._clock.monotonic(), secrets.token_urlsafe(32)
         with self._lock:
             self._drop_ended(now)
             while len(self._by_id) >= MOST_SESSIONS:
@@ -65,7 +65,7 @@ class Sessions:
             session_id: what the cookie holds.
             is_used: whether this is a request of its browser; a page that only stays open must not keep a session from ending.
         """
-        now = self._clock()
+        now = self._clock.monotonic()
         with self._lock:
             self._drop_ended(now)
             found = self._by_id.get(session_id or "")

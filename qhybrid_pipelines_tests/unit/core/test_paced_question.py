@@ -1,17 +1,19 @@
 from qhybrid_pipelines.core.paced_question import PacedQuestion
 
 
-class Clock:
+class Seconds:
+    """As much of a clock as is asked."""
+
     now = 100.0
 
-    def __call__(self):
+    def monotonic(self):
         return self.now
 
 
 def asked_for(seconds, *, every, times):
     """Ask again and again what takes some seconds; return how often it was asked, and the share of the time that took."""
-    clock, asked = Clock(), []
-    paced = PacedQuestion(clock=clock, worked=clock)
+    clock, asked = Seconds(), []
+    paced = PacedQuestion(clock=clock, worked=clock.monotonic)
 
     def question():
         asked.append(clock.now)
@@ -37,8 +39,8 @@ def test_what_takes_long_takes_a_twentieth_of_the_time():
 
 
 def test_questions_about_others_do_not_wait():
-    clock = Clock()
-    paced = PacedQuestion(clock=clock, worked=clock)
+    clock = Seconds()
+    paced = PacedQuestion(clock=clock, worked=clock.monotonic)
 
     def slow():
         clock.now += 60.0

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, InvalidInput, Throttled, Unavailable
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
@@ -53,7 +54,7 @@ def test_every_call_can_be_throttled_and_slowed(method, tmp_path):
         tmp_path,
         {"on": method, "fault": "slow", "seconds": 3.0},
         {"on": method, "fault": "throttle", "times": 1, "seconds": 5.0},
-        sleep=waited.append,
+        clock=Clock(sleep=waited.append),
     )
     calm = chaos_provider(tmp_path)
     ref = calm.submit(BATCH, "a token")

@@ -9,6 +9,7 @@ import pytest
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.service.pages.expected_times import FEWEST, ExpectedTimes
 from qhybrid_pipelines.service.pages.job_index import JobIndex
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, plan
@@ -51,7 +52,7 @@ def test_the_middle_and_the_slow_end_of_the_last_jobs(ledger):
     for number in range(11):
         finish(ledger, f"a{number}", 10.0 * (number + 1))
     clock = [0.0]
-    times = ExpectedTimes(ledger, JobIndex(ledger), clock=lambda: clock[0])
+    times = ExpectedTimes(ledger, JobIndex(ledger), clock=Clock(monotonic=lambda: clock[0]))
     found = times.on("v:d")
     assert (found.p50, found.p90, found.jobs) == pytest.approx((60.0, 100.0, 11))
     for number in range(11, 40):

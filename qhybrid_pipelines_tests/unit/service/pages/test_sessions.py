@@ -6,15 +6,17 @@ from qhybrid_pipelines.service.pages import sessions as sessions_module
 from qhybrid_pipelines.service.pages.sessions import IDLE_SECONDS, LONGEST_SECONDS, Sessions, is_form_of
 
 
-class Clock:
+class Seconds:
+    """As much of a clock as is asked."""
+
     now = 1000.0
 
-    def __call__(self) -> float:
+    def monotonic(self) -> float:
         return self.now
 
 
 def test_a_session_ends_when_it_is_idle_and_in_any_case():
-    clock = Clock()
+    clock = Seconds()
     sessions = Sessions(clock)
     session_id = sessions.begin("Bearer k")
     assert sessions.find(session_id).authorization == "Bearer k"
@@ -28,7 +30,7 @@ def test_a_session_ends_when_it_is_idle_and_in_any_case():
 
 
 def test_a_page_that_only_stays_open_keeps_no_session_from_ending():
-    clock = Clock()
+    clock = Seconds()
     sessions = Sessions(clock)
     session_id = sessions.begin("Bearer k")
     clock.now += IDLE_SECONDS - 1
@@ -59,7 +61,7 @@ def test_a_form_is_of_its_own_session():
 
 def test_the_one_that_was_idle_longest_makes_room(monkeypatch):
     monkeypatch.setattr(sessions_module, "MOST_SESSIONS", 3)
-    clock = Clock()
+    clock = Seconds()
     sessions = Sessions(clock)
     made = []
     for _ in range(3):

@@ -29,7 +29,7 @@ from qhybrid_pipelines.execution.http.transport import (
 Params = list[tuple[str, str]]
 
 
-class KeyedClient(ABC):
+class AuthorisedClient(ABC):
     """One request per call; address and key are read for each.
 
     Attributes:
