@@ -72,7 +72,7 @@ def parse_target(text: str, *, loopback: bool) -> Target:
         raise _refused(
             "the host is neither a name nor an address in its usual form", "Write a name, such as hooks.example.org."
         )
-    if host == "localhost" or (address is not None and address.is_loopback):
+    if host == "localhost" or (address is not None and _is_loopback(address)):
         if not loopback:
             raise _refused("nothing is sent to this machine itself", "Name a receiver on the internet.")
         if scheme not in {"http", "https"}:
@@ -125,7 +125,7 @@ def may_connect(address: IpAddress, *, loopback: bool, own: Callable[[], frozens
         loopback: this machine is allowed.
         own: returns the addresses of this machine, which are refused though they may be public; None for those that it has.
     """
-    if address.is_loopback:
+    if _is_loopback(address):
         return loopback
     return _is_public(address) and address not in (own or own_addresses)()
 
@@ -140,6 +140,12 @@ def own_addresses() -> frozenset[IpAddress]:
             except ValueError:  # of the hardware
                 continue
     return frozenset(found)
+
+
+def _is_loopback(address: IpAddress) -> bool:
+    # Python 3.13 calls 127.0.0.1 in an IPv6 form loopback too, which nobody writes who means this machine.
+    mapped = address.version == 6 and address.ipv4_mapped is not None
+    return address.is_loopback and not mapped
 
 
 def _is_public(address: IpAddress) -> bool:
