@@ -13,6 +13,7 @@ from qhybrid_pipelines_tests.support.cli_in_process import run_qhybrid
 def qhybrid(tmp_path, monkeypatch, capsys):
     for variable in ("IONQ_API_KEY", "IONQ_API_URL"):
         monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "home").mkdir()  # one that is named and not there is refused
     return lambda *words: run_qhybrid(monkeypatch, capsys, *words, home=tmp_path / "home")
 
 
