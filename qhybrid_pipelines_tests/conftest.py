@@ -58,6 +58,7 @@ def _keys_of_this_module() -> Iterator[None]:
     redaction._known_secrets.clear()
 
 
+@pytest.hookimpl(optionalhook=True)  # `make mutants` runs without xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker more than cores: a quarter of the time goes into waiting, for disks and for processes to end."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

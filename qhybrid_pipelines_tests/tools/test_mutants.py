@@ -71,6 +71,14 @@ def told(number):
 def nobody_calls(number):
     return number + 1
 
+def negative(number):
+    if number < 0:
+        wording = (
+            "below"
+        )
+        return [given for given in (wording,) if given]
+    return None
+
 def forever(number):
     while number > 0:
         number -= 1
@@ -88,6 +96,12 @@ def test_the_limit():
 
 def test_told():
     assert user.answer(1) == "yes"
+
+def test_one_way():
+    assert arithmetic.negative(1) is None
+
+def test_the_other_way():
+    assert arithmetic.negative(-1) == ["below"]
 
 def test_it_ends():
     assert arithmetic.forever(3) == 0
@@ -157,6 +171,14 @@ def test_what_tests_notice_and_what_they_do_not(run_mutants):
     assert states["told:word:1"] == "survived", "nobody asks for a no"
     assert states["nobody_calls:arithmetic:0"] == states["nobody_calls:return:0"] == "unreached"
     assert states["forever:arithmetic:0"] == "timeout"
+    # Both tests call the function; only one runs what stands in the branch.
+    assert found["negative:comparison:0"]["tests"] == 2
+    inside = [
+        line
+        for name, line in found.items()
+        if name.startswith(("negative:word", "negative:condition", "negative:return"))
+    ]
+    assert {(line["tests"], line["state"]) for line in inside} == {(1, "killed")}
 
 
 def test_processes_that_tests_start_import_the_mutant(run_mutants):

@@ -1,7 +1,8 @@
 """One pytest session in which every mutant is a forked process: imports and collection are paid once.
 
-The tests run once unchanged, and it is noted which functions of the mutated modules each of them calls. A mutant is then
-tried by the tests that call its function, until one fails: first those that have noticed another mutant of the module, then the quickest.
+The tests run once unchanged, and it is noted which statements of the mutated modules each of them runs. A mutant is then tried by the
+tests that run the changed statement, until one fails: first those that have noticed another mutant of the function or of the module, then
+those of the module's own test files, then the quickest.
 A change within a function is put into the collected modules by exchanging the function's code. A change of what a module does when it is imported, or of a function that is called then, makes the
 forked process forget the module and all that imports it, and collect again. Processes that tests start through `sys.executable` import the
 mutant too.
@@ -25,9 +26,9 @@ from types import FunctionType
 
 import pytest
 from mutation import interpreter
-from mutation.call_recorder import CallRecorder
 from mutation.changed_code import exchange, forget, is_test, restore_submodules
 from mutation.operators import Mutant, compile_mutant, list_mutants
+from mutation.statement_recorder import StatementRecorder
 from mutation.trials import BROKEN, KILLED, TIMEOUT, UNREACHED, Outcome, Trial, run_child
 from related_tests import PACKAGE, QUICK_MARKS, TESTS
 
@@ -63,12 +64,12 @@ class Baseline:
 
     Attributes:
         seconds: node id -> processor time, of the processes that it has started and waited for too.
-        callers: (module, qualified name of the outermost function) -> node ids of the tests that call it.
-        at_import: functions that are called when modules are imported.
+        runners: (module, first line of a statement of a function) -> node ids of the tests that run it.
+        at_import: (module, qualified name of the outermost function) of those that are called when modules are imported.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
-    callers: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    runners: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     at_import: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -104,11 +105,11 @@ class MutationSession:
         self._targets = {target.module: target for target in targets}
         self._choose, self._told, self._workers, self._folder, self._root = choose, told, workers, folder, root
         self._sources = {target.module: target.file.read_text("utf-8") for target in targets}
-        self._recorder = CallRecorder({target.module: target.file for target in targets})
+        self._recorder = StatementRecorder({target.module: target.file for target in targets})
         sys.meta_path[:0] = self._recorder.finders
         self.baseline = Baseline()
         self._baselines = root / "build" / "mutants" / "baselines"
-        self._noticed: dict[str, set[str]] = {}
+        self._noticed: dict[str, set[str]] = {}  # by module, and by module and function
 
     def pytest_sessionstart(self) -> None:
         """Let property tests take the same examples for every mutant, and keep none from one to the next."""
@@ -122,7 +123,8 @@ class MutationSession:
         """Run the tests once as they are, then once for each mutant."""
         if session.testsfailed:
             pytest.exit("tests cannot be collected", returncode=3)
-        self.baseline.at_import = set(self._recorder.seen)
+        functions = self._recorder.functions
+        self.baseline.at_import = {(module, functions[module, line]) for module, line in self._recorder.seen}
         self._read_baseline(session)
         items = {item.nodeid: item for item in session.items if item.nodeid in self.baseline.seconds}
         mutants = [mutant for name in self._targets for mutant in list_mutants(name, self._sources[name])]
@@ -180,8 +182,8 @@ class MutationSession:
                 failed.append(told["name"])
                 continue
             self.baseline.seconds[told["name"]] = told["seconds"]
-            for module, function in told["calls"]:
-                self.baseline.callers.setdefault((module, function), set()).add(told["name"])
+            for module, first in told["statements"]:
+                self.baseline.runners.setdefault((module, first), set()).add(told["name"])
         if failed or len(self.baseline.seconds) != len(session.items):
             stored.unlink()
             print("tests that fail on unchanged code:", *failed or ["the process ended early"], sep="\n  ")
@@ -196,20 +198,26 @@ class MutationSession:
                 "name": item.nodeid,
                 "failed": failed,
                 "seconds": sum(os.times()[:4]) - began,
-                "calls": sorted(self._recorder.seen),
+                "statements": sorted(self._recorder.seen),
             }
             os.write(write, (json.dumps(told) + "\n").encode())
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests of a mutant: first those that have noticed another one of its module, then the quickest."""
-        target, callers = self._targets[mutant.module], self.baseline.callers
+        """Return the tests of a mutant in the order in which they run."""
+        target, runners = self._targets[mutant.module], self.baseline.runners
         if self._is_imported(mutant):
-            chosen = {test for (module, _), tests in callers.items() if module == mutant.module for test in tests}
+            chosen = {test for (module, _), tests in runners.items() if module == mutant.module for test in tests}
         else:
-            chosen = set(callers.get((mutant.module, mutant.qualname), ()))
+            line = self._recorder.statement(mutant.module, mutant.line)
+            chosen = set(runners.get((mutant.module, line), ()))
         chosen |= {name for name in self.baseline.seconds if name.startswith(target.own_tests or ("\0",))}
-        noticed, seconds = self._noticed.get(mutant.module, set()), self.baseline.seconds
-        ordered = sorted(chosen, key=lambda name: (name not in noticed, seconds[name], name))
+        noticed, seconds = self._noticed, self.baseline.seconds
+        by_function, by_module = (noticed.get(name, set()) for name in (_function(mutant), mutant.module))
+        own = f"/test_{mutant.module.rpartition('.')[2]}"
+        ordered = sorted(
+            chosen,
+            key=lambda name: (name not in by_function, name not in by_module, own not in name, seconds[name], name),
+        )
         before = itertools.accumulate((seconds[name] for name in ordered), initial=0.0)
         return [name for name, total in zip(ordered, before, strict=False) if total <= self._seconds]
 
@@ -277,7 +285,8 @@ class MutationSession:
             )
             pytest.exit("unchanged code must survive", returncode=3)
         if not is_control:
-            self._noticed.setdefault(outcome.mutant.module, set()).add(outcome.by)
+            for where in (outcome.mutant.module, _function(outcome.mutant)):
+                self._noticed.setdefault(where, set()).add(outcome.by)
             self._told(outcome)
 
     def _reap(self, running: dict[int, Trial]) -> None:
@@ -289,6 +298,10 @@ class MutationSession:
         for pipe in [pipe for pipe, trial in running.items() if time.monotonic() > trial.ends_at]:
             running[pipe].kill()
             self._tell(running.pop(pipe).outcome())
+
+
+def _function(mutant: Mutant) -> str:
+    return f"{mutant.module}:{mutant.qualname}"
 
 
 class _ChosenAgain:

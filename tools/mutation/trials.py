@@ -27,7 +27,7 @@ class Outcome:
 
     Attributes:
         mutant: the change.
-        state: `killed`, `timeout`, `survived`, or `unreached`: no test calls the function.
+        state: `killed`, `timeout`, `survived`, or `unreached`: no test runs the statement.
         by: the test that failed.
         seconds: on the clock.
         tests: how many tests were chosen.
