@@ -70,7 +70,7 @@ def run_one_job(command: dict[str, Any]) -> None:
     """The whole life of one job, as a pipeline runs it; ``knows_no_wishes`` is one that sends whatever anybody wants."""
     dispatcher = make_dispatcher(command)
     if command.get("knows_no_wishes"):
-        SubmissionProtocol._cancel_if_requested = lambda self, job: None  # the negative control
+        SubmissionProtocol._end_if_unwanted = lambda self, job: None  # the negative control
     batch = make_batch()
     job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
     [job] = dispatcher.poll([job])

@@ -97,8 +97,11 @@ class Cancellation:
             return self._request_cancel(job, end, **fields) if job.state in OPEN else job
 
     def _record_cancel_request(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
-        """Write that a person wants a job back of which nobody knows yet whether its provider has it; nothing for other ends."""
-        is_request = end is Event.CANCEL and job.state is JobState.SUBMITTING
+        """Write that a person wants a job cancelled or elsewhere of which nobody knows yet whether its provider has it.
+
+        A deadline needs no such event: it is in the ledger, and nothing is sent again after it.
+        """
+        is_request = end is not Event.EXPIRE and job.state is JobState.SUBMITTING
         return self._record_intent(job, end, detail) if is_request else job
 
     @contextmanager
@@ -194,7 +197,9 @@ class Cancellation:
                 if job.state is not JobState.APPROVED:
                     return job
                 failpoint("cancel.unsent")
-                return self._context.advance_or_reload(job, request[0], detail=request[1])
+                end, detail = request
+                rerouted_to = next_job_id(job) if end is Event.REROUTE else None
+                return self._context.advance_or_reload(job, end, detail=detail, rerouted_to=rerouted_to)
         except LockBusy:
             return ledger.job(job_id)
 

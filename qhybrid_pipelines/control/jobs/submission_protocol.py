@@ -24,7 +24,8 @@ from datetime import timedelta
 from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.job_ids import token_for
+from qhybrid_pipelines.control.jobs.deadlines import is_overdue
+from qhybrid_pipelines.control.jobs.job_ids import next_job_id, token_for
 from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
 from qhybrid_pipelines.control.jobs.submission_events import SENT_AT, doubted_refusal, error_detail, sent_at
 from qhybrid_pipelines.control.jobs.token_search import (
@@ -93,7 +94,7 @@ class SubmissionProtocol:
             if job.state is JobState.APPROVED:
                 # A job that was sent before may have been wanted back meanwhile.
                 was_sent = job.outcome in (Outcome.DEFERRED, Outcome.NOT_ACCEPTED)
-                if was_sent and (ended := self._cancel_if_requested(job)) is not None:
+                if was_sent and (ended := self._end_if_unwanted(job)) is not None:
                     return ended
                 job = pre_submit_check(job)
                 if job.state is not JobState.APPROVED:
@@ -129,13 +130,20 @@ class SubmissionProtocol:
         sent = sent_at(job, self._context.ledger.events(job.job_id))
         return self._context.time.present() >= sent + timedelta(seconds=seconds)
 
-    def _cancel_if_requested(self, job: JobRecord) -> JobRecord | None:
-        """Let a request to cancel count before anything is sent: return the job as it stands then, None where there is no request.
+    def _end_if_unwanted(self, job: JobRecord) -> JobRecord | None:
+        """Let a request to cancel or reroute, or the deadline, count before a job is sent again.
+
+        Returns:
+            The job as it stands then; None where it is still wanted.
 
         Raises:
             Ambiguous: it may still be accepted; nothing is sent again.
+            ClockDisagreement: nobody can tell whether its deadline has passed.
         """
         request = open_cancel_request(self._context.ledger.events(job.job_id))
+        if request is None and is_overdue(job.deadline_at, self._context.time.present()):
+            self._context.check_clock(job.backend, ask=True)
+            request = (Event.EXPIRE, {})
         if request is None:
             return None
         if job.state is JobState.SUBMITTING:
@@ -143,7 +151,9 @@ class SubmissionProtocol:
         if job.state is not JobState.APPROVED:
             return job  # its provider has it, and the next round of polls asks for it; or a person has to find out
         failpoint("submit.cancelled_unsent")
-        return self._context.advance(job, Event.CANCEL, detail=request[1])
+        end, detail = request
+        rerouted_to = next_job_id(job) if end is Event.REROUTE else None
+        return self._context.advance(job, end, detail=detail or None, rerouted_to=rerouted_to)
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
         """Keep everybody else from submitting this job."""
@@ -232,7 +242,7 @@ class SubmissionProtocol:
             Throttled: the provider has asked to come back later, and does not have the job.
         """
         job = self._context.ledger.job(job.job_id)
-        if (ended := self._cancel_if_requested(job)) is not None:
+        if (ended := self._end_if_unwanted(job)) is not None:
             return ended
         dedupe = self._context.capabilities(job.backend).dedupe
         refusal = doubted_refusal(self._context.ledger.events(job.job_id))
@@ -247,7 +257,7 @@ class SubmissionProtocol:
                 job = self._record_resubmission(job)
             except StaleJob:  # somebody wants it back, and has said so a moment ago
                 return self._recover(job, batch, provider)
-        elif (ended := self._cancel_if_requested(job)) is not None:  # or has said so while the list was read
+        elif (ended := self._end_if_unwanted(job)) is not None:  # or has said so while the list was read
             return ended
         return self._submit_to_provider(job, batch, provider)
 
