@@ -38,7 +38,7 @@ def prepare_home(home: str | None, *, reading: bool = False, make: bool = True) 
     Args:
         home: as it was typed.
         reading: nothing will be written; a home that is there and may only be read will do.
-        make: False makes nothing where there is no ledger yet: a mistyped folder is not worth twenty new ones.
+        make: False makes nothing where no ledger exists yet, so that a mistyped path leaves no folders behind.
 
     Raises:
         InvalidInput: it is a file, cannot be made or written to, or has a name that some library reads as something else.

@@ -82,7 +82,7 @@ def named_workspace(home: str | None) -> Workspace:
     """Return the workspace of a home to read in, which may be new, but not where somebody named a folder that is not there.
 
     Raises:
-        InvalidInput: there is no such folder.
+        InvalidInput: the folder that was named does not exist.
     """
     workspace = workspace_for(home, reading=True, make=False)
     named = home is not None or HOME_VARIABLE in os.environ

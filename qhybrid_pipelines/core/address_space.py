@@ -1,4 +1,4 @@
-"""How much address space a process may have: a limit of the kernel, which no library can hold up."""
+"""How much address space a process may have: the kernel enforces the limit, whatever a library does."""
 
 from __future__ import annotations
 

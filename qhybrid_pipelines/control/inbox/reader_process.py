@@ -1,7 +1,7 @@
 """The process in which the files of an inbox are read: little memory, a time limit for each file, and nobody waits for it.
 
 A file may be too large, or a reader may never end. Here that ends this process only: the kernel ends it, whatever library
-holds it, and the note about the file it was reading tells the next scan whose fault it was (`inbox_reader`). It reads one
+holds it, and the note about the file it was reading tells the next scan whose fault it was (`control.inbox.reader`). It reads one
 JSON object from its standard input, registers what is settled, and appends what came of each file to a journal.
 """
 

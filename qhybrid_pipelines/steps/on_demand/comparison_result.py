@@ -47,7 +47,7 @@ def pair_by_backend(experiments: Sequence[Mapping[str, AnyExecution]]) -> Iterat
 
 
 def conclude(changes: Sequence[ChangedFact], counts: CountDifference | None, *, reason: str | None) -> str:
-    """Return in a sentence what a comparison comes to; ``reason`` says why there are no counts, where there are none."""
+    """Return the outcome of a comparison in one sentence; ``reason`` says why its counts are missing, if they are."""
     if counts is None:
         return f"The counts cannot be compared: {reason}. What can be compared is above."
     return describe_difference(

@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor
-from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
+from qhybrid_pipelines_tests.support.ledgers import DATABASE_VARIABLE, open_test_ledger
 
 RunProcess = Callable[..., list[int]]
 
@@ -72,3 +72,14 @@ def run_process() -> Iterator[RunProcess]:
 
         yield run
         process.stdin.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What every process of a test is told: the module's ``VENDOR``, and where the ledger is, in a file or on a real server."""
+    told: dict[str, Any] = {"vendor": request.module.VENDOR, "budget_usd": 5.0}
+    if request.param == "sqlite":
+        return told
+    server = request.getfixturevalue("postgres_home")
+    monkeypatch.setenv(DATABASE_VARIABLE, server)
+    return told | {"ledgers_in": server}

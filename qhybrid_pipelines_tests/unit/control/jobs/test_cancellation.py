@@ -17,7 +17,6 @@ from qhybrid_pipelines.control.ledger.lifecycle import UNCANCELLED, Event
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 from qhybrid_pipelines.core.errors import Unavailable
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines_tests.support import ledgers
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
@@ -26,17 +25,6 @@ KILLED = -signal.SIGKILL
 VENDOR = {"dedupe": "token", "price_usd": 1.0}
 #: The places that a daemon's round passes while it carries a request out.
 IN_A_TICK = ("poll.seen", "poll.recorded", "cancel.before_call", "cancel.answered")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What every process is told; the ledger is a file, or on a real server."""
-    told: dict[str, Any] = {"vendor": VENDOR, "budget_usd": 5.0}
-    if request.param == "sqlite":
-        return told
-    server = request.getfixturevalue("postgres_home")
-    monkeypatch.setenv(ledgers.DATABASE_VARIABLE, server)
-    return told | {"ledgers_in": server}
 
 
 @contextmanager

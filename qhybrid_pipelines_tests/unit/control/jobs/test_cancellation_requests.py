@@ -19,7 +19,6 @@ from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, 
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, StaleJob, Transition
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines_tests.support import ledgers
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
@@ -38,17 +37,6 @@ TICK_DIES = (
     "cancel.before_call",
     "cancel.answered",
 )
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What every process is told; the ledger is a file, or on a real server."""
-    told: dict[str, Any] = {"vendor": VENDOR, "budget_usd": 5.0}
-    if request.param == "sqlite":
-        return told
-    server = request.getfixturevalue("postgres_home")
-    monkeypatch.setenv(ledgers.DATABASE_VARIABLE, server)
-    return told | {"ledgers_in": server}
 
 
 def cut_off_while_sending(run_process, home: Path, place: str, settings: dict[str, Any]) -> DurableVendor:
