@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from qhybrid_pipelines.storage.sqlite_files import create_tables, storage_errors, transaction
 
@@ -159,6 +160,16 @@ class Registration:
     problem: str | None = None
 
 
+class _Reader:
+    """A thread's connection, closed when the thread ends: SQLite's own would stay open until somebody collects garbage."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class RequestStore:
     """The accepted requests of a home.
 
@@ -173,6 +184,7 @@ class RequestStore:
         self._path = path
         self._queue: queue.Queue[_Order | None] = queue.Queue(MOST_WAITING)
         self._readers = threading.local()
+        self._open_readers: WeakSet[_Reader] = WeakSet()
         with storage_errors(path, "requests"):
             self._prepare()
         self._writer = threading.Thread(target=self._write, name="request-writer", daemon=True)
@@ -237,9 +249,11 @@ class RequestStore:
         return int(self._reader().execute("SELECT count(*) FROM request").fetchone()[0])
 
     def close(self) -> None:
-        """Write what waits, and end."""
+        """Write what waits, and end; nobody reads any more."""
         self._queue.put(None)
         self._writer.join()
+        for reader in list(self._open_readers):
+            reader.connection.close()
 
     def _order(self, order: _Order) -> Future[Acceptance]:
         try:
@@ -261,11 +275,12 @@ class RequestStore:
 
     def _reader(self) -> sqlite3.Connection:
         """Return this thread's own connection, which sees what is committed and waits for nobody."""
-        found: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        found: _Reader | None = getattr(self._readers, "reader", None)
         if found is None:
-            found = self._readers.connection = self._connect()
-            found.execute("PRAGMA query_only=ON")
-        return found
+            found = self._readers.reader = _Reader(self._connect())
+            self._open_readers.add(found)
+            found.connection.execute("PRAGMA query_only=ON")
+        return found.connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

@@ -93,7 +93,11 @@ class EndpointStore:
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
 
     def version(self) -> tuple[int, int]:
         """Return what changes when somebody, here or in another process, has changed an endpoint."""

@@ -145,3 +145,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "service.db").write_bytes(b"not a database, but long enough to be looked at" * 30)
     with pytest.raises(InvalidInput, match="cannot be stored"):
         RequestStore(tmp_path / "service.db")
+
+
+def test_no_connection_stays_open_when_the_store_is_closed(tmp_path):
+    path = tmp_path / "closed.db"
+    made = RequestStore(path)
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(lambda _: made.count(), range(8)), made.count()] == [0] * 9
+        made.close()
+        assert path.resolve() not in [link.resolve() for link in Path("/proc/self/fd").iterdir()]
