@@ -106,7 +106,9 @@ _STANDARD_WORDS = (
         for table, column in (("decision", "reason"), ("decision", "last_outcome"), ("answer", "outcome"))
     ),
 )
-_VERSIONS = (_TABLES, _STANDARD_WORDS)
+#: What was judged before has no upper quantile.
+_HIGH_GAIN = ("ALTER TABLE answer ADD COLUMN high_gain REAL",)
+_VERSIONS = (_TABLES, _STANDARD_WORDS, _HIGH_GAIN)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -167,7 +169,7 @@ SELECT d.id AS decision, a.place, d.principal, d.subject, d.family, d.instance_s
        d.state, d.reason, d.version AS final_version, d.used_version, d.quantum, d.min_gain, d.confidence,
        d.deadline_seconds, d.answer_seconds, d.outcome AS reported,
        a.source, a.assignment, a.objective, a.feasible, a.proved, a.seconds, a.after_seconds, a.version, a.outcome, a.gain,
-       a.wins, a.scenarios, a.confidence_low, a.low_gain, a.realised, a.jobs, a.cost_usd
+       a.wins, a.scenarios, a.confidence_low, a.low_gain, a.high_gain, a.realised, a.jobs, a.cost_usd
 FROM decision d JOIN answer a ON a.decision = d.id
 """
 

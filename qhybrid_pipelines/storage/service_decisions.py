@@ -54,6 +54,7 @@ SERVICE_DECISIONS = Table(
         column("scenarios", I32, "Number of scenarios", nullable=True),
         column("confidence_low", F64, "Lower 95 % bound of the probability that it is better", nullable=True),
         column("low_gain", F64, "5 % quantile of its gain over the scenarios", nullable=True),
+        column("high_gain", F64, "95 % quantile of its gain over the scenarios", nullable=True),
         column("realised", F64, "What it turned out to be worth", nullable=True),
         column("jobs", pa.list_(pa.string()), "Jobs that measured it"),
         column("cost_usd", F64, "What these jobs cost", "USD", nullable=True),

@@ -11,7 +11,7 @@ import numpy as np
 from qhybrid_pipelines.core.decision_words import CandidateOutcome
 from qhybrid_pipelines.problems.anytime.error_gate import Gate, note_outcome
 from qhybrid_pipelines.problems.anytime.solution_methods import EXACT, GREEDY, run_method
-from qhybrid_pipelines.problems.anytime.upgrade_rule import LOW_TAIL, Uncertainty, judge, realised_objectives
+from qhybrid_pipelines.problems.anytime.upgrade_rule import TAIL, Uncertainty, judge, realised_objectives
 from qhybrid_pipelines_tests.support.small_problems import small_problem
 
 CONFIDENCE = 0.8
@@ -79,7 +79,8 @@ def decide(rounds: Iterable[Round], *, assumed: float, true: float, rng: np.rand
             gate,
             gain=float(after - before),
             low_gain=found.low_gain,
-            low_tail=LOW_TAIL,
+            high_gain=found.high_gain,
+            tail=TAIL,
             claimed_error=1 - found.confidence_low if upgraded else None,
         )
         if gate.closed and closed_at is None:

@@ -27,8 +27,8 @@ DRAWN_SCENARIOS = 1000
 FEWEST_SCENARIOS = 50
 #: A two-sided interval of this level has the bounds of one-sided ones of 95 %.
 _TWO_SIDED = 0.90
-#: Share of the scenarios that the realised gain should lie below no more often; `error_gate` counts it.
-LOW_TAIL = 0.05
+#: The realised gain should lie below the low quantile, and above the high one, no more often than this; `error_gate` counts it.
+TAIL = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Judgement:
         wins: scenarios in which it is better; None where nothing is uncertain.
         scenarios: number of them.
         confidence_low: one-sided lower 95 % bound (Wilson) of the probability that it is better.
-        low_gain: quantile `LOW_TAIL` of its gain over the scenarios.
+        low_gain, high_gain: quantiles `TAIL` and 1 - `TAIL` of its gain over the scenarios.
     """
 
     outcome: CandidateOutcome
@@ -75,6 +75,7 @@ class Judgement:
     scenarios: int | None = None
     confidence_low: float | None = None
     low_gain: float | None = None
+    high_gain: float | None = None
 
 
 def judge(
@@ -116,6 +117,7 @@ def judge(
     wins = int(np.count_nonzero(gains > 0))
     low = wilson_interval(wins, len(gains), level=_TWO_SIDED)[0]
     outcome = stated.outcome if not better or low >= confidence else CandidateOutcome.LOW_CONFIDENCE
+    low_gain, high_gain = gain_quantiles(gains)
     return Judgement(
         outcome=outcome,
         objective=after,
@@ -124,8 +126,24 @@ def judge(
         wins=wins,
         scenarios=len(gains),
         confidence_low=low,
-        low_gain=float(np.quantile(gains, LOW_TAIL)),
+        low_gain=low_gain,
+        high_gain=high_gain,
     )
+
+
+def gain_quantiles(gains: F64) -> tuple[float, float]:
+    """Return the values below and above which one more gain of the same kind lies with a probability of at most `TAIL` each.
+
+    They are order statistics, with nothing between two of them estimated: of ``s`` scenarios and one outcome, all alike, the outcome is
+    below the ``k``-th smallest scenario with probability ``k / (s + 1)`` at most. An interpolated quantile of 50 scenarios would be
+    undercut in 6.8 of 100 cases instead of 5.
+
+    Args:
+        gains: one for each scenario, shape ``(s,)``, `FEWEST_SCENARIOS` at least.
+    """
+    place = int(TAIL * (len(gains) + 1))
+    ordered = np.sort(gains)
+    return float(ordered[place - 1]), float(ordered[-place])
 
 
 def scenario_gains(terms: ObjectiveTerms, sign: int, both: U8, uncertainty: Uncertainty) -> F64:

@@ -173,6 +173,7 @@ class Decider:
             scenarios=judged.get("scenarios"),
             confidence_low=judged.get("confidence_low"),
             low_gain=judged.get("low_gain"),
+            high_gain=judged.get("high_gain"),
             jobs=found.jobs,
             cost_usd=found.cost_usd,
         )

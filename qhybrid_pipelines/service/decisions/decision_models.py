@@ -159,6 +159,7 @@ class SubjectGate(ResponseModel):
     evidence: float = Field(description="Against the claims; the gate closes at 20.")
     judged: int = Field(description="Outcomes of candidates that were judged over scenarios.")
     low: int = Field(description="Of these, below the 5 % quantile of their scenarios.")
+    outside: int = Field(description="Of those judged by this release, below the 5 % or above the 95 % quantile.")
     upgrades: int
     worse: int = Field(description="Upgrades that turned out worse.")
 

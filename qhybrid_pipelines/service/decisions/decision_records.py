@@ -27,7 +27,7 @@ class AnswerRecord:
         wins: scenarios in which it is better.
         scenarios: number of them.
         confidence_low: lower bound of the probability that it is better.
-        low_gain: low quantile of its gain over the scenarios.
+        low_gain, high_gain: low and high quantile of its gain over the scenarios.
         realised: what it turned out to be worth.
         jobs: ids of the jobs that measured it.
         cost_usd: of these jobs.
@@ -47,6 +47,7 @@ class AnswerRecord:
     scenarios: int | None = None
     confidence_low: float | None = None
     low_gain: float | None = None
+    high_gain: float | None = None
     realised: float | None = None
     jobs: tuple[str, ...] = ()
     cost_usd: float | None = None

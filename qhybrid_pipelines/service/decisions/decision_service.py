@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
 from qhybrid_pipelines.core.decision_words import CandidateOutcome, DecisionState
 from qhybrid_pipelines.problems.anytime.error_gate import Gate, note_outcome
-from qhybrid_pipelines.problems.anytime.upgrade_rule import LOW_TAIL
+from qhybrid_pipelines.problems.anytime.upgrade_rule import TAIL
 from qhybrid_pipelines.problems.evaluation import objective_sign
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.service.decisions.decider import Decider, moment
@@ -152,7 +152,9 @@ def counted(gate: Gate, record: DecisionRecord, realised: dict[int, float]) -> G
             continue
         gain = objective_sign(family_named(record.family)) * (realised[place] - realised[first])
         claimed = 1 - answer.confidence_low if answer.outcome is CandidateOutcome.UPGRADED else None
-        return note_outcome(gate, gain=gain, low_gain=answer.low_gain, low_tail=LOW_TAIL, claimed_error=claimed)
+        return note_outcome(
+            gate, gain=gain, low_gain=answer.low_gain, high_gain=answer.high_gain, tail=TAIL, claimed_error=claimed
+        )
     return gate
 
 

@@ -364,5 +364,7 @@ def _gate(connection: sqlite3.Connection, principal: str, subject: str) -> Gate:
 
 
 def _read_gate(text: str) -> Gate:
-    state: dict[str, Any] = json.loads(text)
-    return Gate(**(state | {name: tuple(state[name]) for name in ("error_stakes", "tail_stakes")}))
+    state: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()
+    }
+    return Gate(**state)

@@ -8,7 +8,7 @@ from typing import Any
 from qhybrid_pipelines.problems.anytime.error_gate import Gate
 from qhybrid_pipelines.service.decisions.decision_records import AnswerRecord, DecisionRecord
 
-_HIDDEN = ("low_gain",)
+_HIDDEN = ("low_gain", "high_gain")
 
 
 def decision_fields(record: DecisionRecord) -> dict[str, Any]:
@@ -66,6 +66,7 @@ def gate_fields(subject: str, gate: Gate) -> dict[str, Any]:
         "evidence": min(gate.evidence, 1e12),
         "judged": gate.judged,
         "low": gate.low,
+        "outside": gate.outside,
         "upgrades": gate.upgrades,
         "worse": gate.worse,
     }

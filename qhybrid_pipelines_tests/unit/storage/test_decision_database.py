@@ -54,4 +54,6 @@ def test_states_and_outcomes_get_the_words_of_this_version(first_version: Path) 
             "maxcut"
         ]
         connection.close()
-    assert {row["outcome"] for row in warehouse_rows(first_version)} == set(CandidateOutcome)
+    rows_now = warehouse_rows(first_version)
+    assert {row["outcome"] for row in rows_now} == set(CandidateOutcome)
+    assert {row["high_gain"] for row in rows_now} == {None}  # was not judged then

@@ -7,7 +7,7 @@ import pytest
 
 from qhybrid_pipelines.classical.statistics import wilson_interval
 from qhybrid_pipelines.problems.anytime.error_gate import FALSE_ALARM, Gate, note_outcome
-from qhybrid_pipelines.problems.anytime.upgrade_rule import LOW_TAIL
+from qhybrid_pipelines.problems.anytime.upgrade_rule import TAIL, gain_quantiles
 from qhybrid_pipelines_tests.support.realised_upgrades import CONFIDENCE, decide, dispatch_rounds
 
 NOISE = 0.03
@@ -19,14 +19,14 @@ def run(rng: np.random.Generator, *, tail: float, error: float, outcomes: int, c
     for _ in range(outcomes):
         low, worse = rng.random() < tail, rng.random() < error
         gain = -2.0 if low else -0.5 if worse else 1.0
-        gate = note_outcome(gate, gain=gain, low_gain=-1.0, low_tail=LOW_TAIL, claimed_error=claimed)
+        gate = note_outcome(gate, gain=gain, low_gain=-1.0, high_gain=9.0, tail=TAIL, claimed_error=claimed)
     return gate
 
 
 def test_claims_that_hold_close_it_in_fewer_than_one_of_twenty_runs():
     rng = np.random.default_rng(1)
     # All that the claims allow: every outcome in the tail is worse as well, so that the errors are those beside it.
-    closed = sum(run(rng, tail=LOW_TAIL, error=0.15 / 0.95, outcomes=400).closed for _ in range(300))
+    closed = sum(run(rng, tail=TAIL, error=0.15 / 0.95, outcomes=400).closed for _ in range(300))
     assert closed <= 300 * FALSE_ALARM
 
 
@@ -36,11 +36,40 @@ def test_claims_that_do_not_hold_close_it(tail, error):
     assert sum(run(rng, tail=tail, error=error, outcomes=150).closed for _ in range(40)) >= 38
 
 
+def test_gains_that_fall_out_on_both_sides_close_it_though_few_are_low_and_none_is_worse():
+    rng, gate = np.random.default_rng(4), Gate()
+    for _ in range(60):
+        gain = 5 + 2 * rng.standard_normal()  # said to have a deviation of 1
+        gate = note_outcome(gate, gain=gain, low_gain=3.355, high_gain=6.645, tail=TAIL, claimed_error=None)
+    assert gate.closed
+    assert gate.outside > gate.low
+    low_alone = Gate()
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        gain = 5 + 2 * rng.standard_normal()
+        low_alone = note_outcome(low_alone, gain=gain, low_gain=3.355, high_gain=None, tail=TAIL, claimed_error=None)
+    assert (low_alone.low, low_alone.outside) == (gate.low, 0)
+    assert low_alone.evidence < gate.evidence
+
+
+@pytest.mark.parametrize("scenarios", [50, 77, 1000])
+def test_quantiles_are_passed_no_more_often_than_is_claimed(scenarios):
+    """Of scenarios and an outcome drawn alike; the interpolated quantile of 50 is passed more often."""
+    rng = np.random.default_rng(scenarios)
+    drawn = rng.standard_normal((20_000, scenarios + 1))
+    bounds = np.array([gain_quantiles(row[1:]) for row in drawn])
+    passed = np.array([(drawn[:, 0] < bounds[:, 0]).mean(), (drawn[:, 0] > bounds[:, 1]).mean()])
+    assert (passed <= TAIL + 3 * np.sqrt(TAIL / 20_000)).all()
+    assert (passed >= 0.7 * TAIL).all()
+    if scenarios == 50:
+        assert (drawn[:, 0] < np.quantile(drawn[:, 1:], TAIL, axis=1)).mean() > TAIL + 6 * np.sqrt(TAIL / 20_000)
+
+
 def test_it_stays_closed():
     gate = run(np.random.default_rng(3), tail=1.0, error=1.0, outcomes=30)
     assert gate.closed
     for _ in range(500):
-        gate = note_outcome(gate, gain=1.0, low_gain=-1.0, low_tail=LOW_TAIL, claimed_error=0.2)
+        gate = note_outcome(gate, gain=1.0, low_gain=-1.0, high_gain=9.0, tail=TAIL, claimed_error=0.2)
     assert gate.evidence < 1
     assert gate.closed
 
@@ -50,7 +79,7 @@ def test_stakes_are_fair_or_worse_whatever_happens_below_the_claim():
     for claim in (0.0, 1e-3, 0.05, 0.2, 0.5, 0.99, 1.0):
         start = Gate()
         happened, not_happened = (
-            note_outcome(start, gain=gain, low_gain=-9.0, low_tail=1.0, claimed_error=claim).evidence
+            note_outcome(start, gain=gain, low_gain=-9.0, high_gain=None, tail=1.0, claimed_error=claim).evidence
             for gain in (-1.0, 1.0)
         )
         for probability in np.linspace(0, max(claim, 1e-3), 7):

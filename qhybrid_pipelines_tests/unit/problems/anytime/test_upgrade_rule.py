@@ -12,7 +12,7 @@ from qhybrid_pipelines.core.decision_words import CandidateOutcome
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.anytime.objective_terms import objective_terms
 from qhybrid_pipelines.problems.anytime.upgrade_rule import (
-    LOW_TAIL,
+    TAIL,
     Uncertainty,
     judge,
     realised_objectives,
@@ -94,7 +94,8 @@ def test_drawn_scenarios_agree_with_the_normal_distribution(problem, ranked, noi
             problem, incumbent, candidate, min_gain=0.0, confidence=0.8, uncertainty=Uncertainty(noise=noise)
         )
         assert judged.wins == np.count_nonzero(gains > 0)
-        assert judged.low_gain == pytest.approx(mean + norm.ppf(LOW_TAIL) * deviation, abs=0.3 * deviation)
+        assert judged.low_gain == pytest.approx(mean + norm.ppf(TAIL) * deviation, abs=0.3 * deviation)
+        assert judged.high_gain == pytest.approx(mean - norm.ppf(TAIL) * deviation, abs=0.3 * deviation)
 
 
 def test_wins_that_are_needed_are_those_of_the_wilson_bound(problem, ranked):
