@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from qhybrid_pipelines.core import redaction
-from qhybrid_pipelines_tests.support import ledgers, postgres_databases
+from qhybrid_pipelines_tests.support import ledgers, postgres_databases, temporary_files
 
 # How quickly examples are made says how busy the machine is. What a property asserts, and on how many examples, stays.
 # The same commit is tried with the same examples, so that a failure belongs to it; `make test-examples` tries new ones.
@@ -20,6 +21,26 @@ settings.register_profile(
     derandomize="QHYBRID_NEW_EXAMPLES" not in os.environ,
 )
 settings.load_profile("any-machine")
+
+
+TEMPORARY_FILES = pytest.StashKey[temporary_files.TemporaryFiles]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose where temporary files lie; workers find the choice of their controller."""
+    config.stash[TEMPORARY_FILES] = chosen = temporary_files.choose(os.environ)
+    chosen.use()
+
+
+@pytest.hookimpl(trylast=True)  # pytest removes its own folder first
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[TEMPORARY_FILES].end(keep=exitstatus not in (0, pytest.ExitCode.NO_TESTS_COLLECTED))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    chosen = config.stash[TEMPORARY_FILES]
+    return f"temporary files: {chosen.folder or tempfile.gettempdir()} ({chosen.reason})"
 
 
 @pytest.fixture(scope="session")
