@@ -12,7 +12,7 @@ from qhybrid_pipelines.core.job_states import JobState
 THIS_MACHINE = "this-machine"
 
 #: Kinds of work that a backend takes.
-Plane = Literal["gate", "annealing"]
+Plane = Literal["gate", "annealing", "hybrid"]
 #: Timestamps of a job's life that a provider may report.
 ReportedTime = Literal["submitted", "started", "completed"]
 #: What a provider may say about its queue, see `core.jobs.BackendStatus`.

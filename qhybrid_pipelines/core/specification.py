@@ -223,7 +223,7 @@ class ExperimentSpec(StrictModel):
     )
     annealing: AnnealingSpec | None = Field(
         default=None,
-        description="For annealers, in place of ansatz, sweep, shots and compile: {reads, annealing_time_us, chain_strength, gauges}.",
+        description="For annealers, in place of ansatz, sweep, shots and compile: {reads, annealing_time_us, chain_strength, gauges}; for hybrid solvers {time_limit_seconds}.",
     )
     mitigation: MitigationSpec | None = Field(
         default=None,

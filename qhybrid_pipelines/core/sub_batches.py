@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Refused
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
 from qhybrid_pipelines.core.openqasm import bind_parameters
 
@@ -35,6 +36,9 @@ def make_sub_batch(batch: Batch, *, first_point: int, points: int, first_repetit
         return SubBatch(batch=_bind_in_text(batch), first_point=0, first_repetition=0)
     rows = slice(first_point, first_point + points)
     seeds = batch.seeds[rows, first_repetition : first_repetition + repetitions]
+    if isinstance(batch, HybridBatch):
+        run = replace(batch, seeds=seeds)
+        return SubBatch(batch=run, first_point=first_point, first_repetition=first_repetition)
     if not isinstance(batch, CircuitBatch):
         part = replace(
             batch,

@@ -54,7 +54,8 @@ class Verdict(StrEnum):
     Next: a next round where one is left; else the best answer of any source stands.
     """
     INCONCLUSIVE = "inconclusive"
-    """The runs do not decide: nothing was measured, there were too few runs, or the interval reaches over the margin.
+    """The runs do not decide: nothing was measured, there were too few runs, or the interval reaches over the margin. Or a hybrid
+    solver is better, of which nobody is told what is quantum.
 
     By: as `quantum_better`; the reason says which.
 

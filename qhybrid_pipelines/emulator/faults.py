@@ -54,6 +54,10 @@ ROUTES = frozenset(
         "GET /problems/{id}/info",
         "GET /problems/{id}/answer",
         "GET /problems/{id}/messages",
+        "POST /bqm/multipart",
+        "PUT /bqm/multipart/{id}/part/{id}",
+        "GET /bqm/multipart/{id}/status",
+        "POST /bqm/multipart/{id}/combine",
         "GET /solvers",
         "GET /solvers/{backend}",
         # of Braket, and of the bucket where its results are

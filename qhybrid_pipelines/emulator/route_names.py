@@ -44,6 +44,10 @@ _SAPI_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"/problems/[^/]+/answer/?", "/problems/{id}/answer"),
         (r"/problems/[^/]+/messages/?", "/problems/{id}/messages"),
         (r"/problems/[^/]+/?", "/problems/{id}"),
+        (r"/bqm/multipart/?", "/bqm/multipart"),
+        (r"/bqm/multipart/[^/]+/part/[^/]+/?", "/bqm/multipart/{id}/part/{id}"),
+        (r"/bqm/multipart/[^/]+/status/?", "/bqm/multipart/{id}/status"),
+        (r"/bqm/multipart/[^/]+/combine/?", "/bqm/multipart/{id}/combine"),
         (r"/solvers/remote/?", "/solvers"),
         (r"/solvers/remote/[^/]+/?", "/solvers/{backend}"),
     )

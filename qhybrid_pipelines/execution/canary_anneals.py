@@ -1,4 +1,4 @@
-"""Models whose lowest outcome is certain, to prove the bit order of annealers, and batches that none may accept."""
+"""Models whose lowest outcome is certain, to prove the bit order of annealers and hybrid solvers, and batches that none may accept."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed
 
@@ -39,6 +40,29 @@ def canary_anneal(
         shots=shots,
         seeds=np.array(seeds, dtype=np.uint64),
     )
+
+
+def canary_hybrid(model: IsingModel, *, backend: str, time_limit: float, repetitions: int) -> HybridBatch:
+    """Return a batch for a hybrid solver."""
+    seeds = [[derive_seed(7, "canary", 0, run) for run in range(repetitions)]]
+    return HybridBatch(
+        experiment=CANARY_EXPERIMENT,
+        backend=backend,
+        model=model,
+        time_limit=time_limit,
+        seeds=np.array(seeds, dtype=np.uint64),
+    )
+
+
+def malformed_hybrids(batch: HybridBatch) -> list[Batch]:
+    """Return batches like one of a single problem that no hybrid solver may accept: numbers, limits, several problems or answers."""
+    return [
+        replace(batch, model=replace(batch.model, linear=np.full(batch.width, np.nan))),
+        replace(batch, shots=2),
+        replace(batch, time_limit=1e-3),
+        replace(batch, time_limit=np.inf),
+        replace(batch, seeds=np.zeros((1, 2), dtype=np.uint64)),
+    ]
 
 
 def malformed_anneals(batch: AnnealBatch) -> list[Batch]:

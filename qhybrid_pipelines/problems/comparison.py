@@ -7,7 +7,7 @@ after repair and local search; it is held, run by run, against the baseline with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ def compare(
     quantum_seconds: float | None = None,
     execute_seconds: float | None = None,
     without_counts: str | None = None,
+    is_hybrid: bool = False,
 ) -> dict[str, Any]:
     """Return the row of the table `baseline_comparisons`, without experiment and backend.
 
@@ -63,6 +64,7 @@ def compare(
         quantum_seconds: time to the counts, all runs.
         execute_seconds: of that, time on the device or simulator.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
+        is_hybrid: a hybrid solver answered: one assignment per run, so that nothing is said of shots.
 
     Raises:
         BrokenProof: an answer is better than what is called proved; nothing is concluded then.
@@ -96,6 +98,9 @@ def compare(
     gains = None if to_beat is None else paired_gains(quantum, to_beat.objective, sense)
     interval = None if gains is None else paired_bootstrap(gains)
     target = _time_to_target(scores, sense, reference)
+    if is_hybrid:
+        target = replace(target, shots_needed=None)
+    noise_like = not is_hybrid and _is_noise_like(scores)
     verdict, reason = decide_verdict(
         Evidence(
             solved_by_reduction=reduced_model_row["solved_by_reduction"],
@@ -116,13 +121,14 @@ def compare(
             baseline_is_optimum=_reaches_in_every_run(to_beat, optimum, sense),
             incumbent_is_optimum=incumbent[1] and bool(_reaches(_finite([incumbent[0]]), optimum, sense).any()),
             known_by=_who_knew(family, best_quantum, incumbent, best_classical),
-            noise_like=_is_noise_like(scores),
+            noise_like=noise_like,
+            hybrid=is_hybrid,
             single_outcome=all(number == 1 for number in scores.get("distinct_outcomes", [0])),
             best_raw=best_raw,
             best_quantum=best_quantum,
         )
     )
-    uniform = random_figures(reduced_model_row, scores, reached=target.reached)
+    uniform = random_figures(reduced_model_row, {"point": []} if is_hybrid else scores, reached=target.reached)
     success = int(np.sum(_reaches(quantum, reference, sense)))
     success_low, success_high = wilson_interval(success, len(repetitions))
     ratios = [_ratio(value, reference, sense) for value in quantum[np.isfinite(quantum)].tolist()]
@@ -155,13 +161,13 @@ def compare(
         "shots_to_target_99": target.shots_needed,
         "target_reached": target.reached,
         "p_feasible": _weighted(scores["p_feasible"], scores["shots"]),
-        "p_optimum": _weighted(scores["p_reduced_model_optimum"], scores["shots"]),
+        "p_optimum": None if is_hybrid else _weighted(scores["p_reduced_model_optimum"], scores["shots"]),
         "random_p_optimum": uniform.p_optimum,
         "optimised_expectation": optimised_expectation,
         "depth_reason": depth_reason,
         "reached_expectation": _reached_expectation(scores),
         "random_shots_to_target_99": uniform.shots_to_target_99,
-        "noise_like": _is_noise_like(scores),
+        "noise_like": noise_like,
         "reduced_model_optimum_reached": _found_reduced_model_optimum(scores, best_quantum, reduced_model_row, sense),
         "incumbent_objective": reduced_model_row["incumbent_objective"],
         "reduced_model_optimum": reduced_model_row["reduced_model_optimum"],

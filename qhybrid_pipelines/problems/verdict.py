@@ -5,7 +5,7 @@ by more than the margin; raw shots say nothing; nothing could be won, in the ins
 paired gains over the best baseline. ``quantum_better`` needs the lower 95 % bound above the margin, ``classical_better``
 the upper one below minus the margin, ``tie`` and ``no_better`` both bounds within it, each over at least 10 runs. Against
 a proved optimum no interval is needed where all of them agree: what reaches it cannot be beaten, and what misses it every
-time has missed it. A value that the incumbent or a baseline had is never credited to the quantum side: ``no_better``.
+time has missed it. A hybrid solver that is better is ``inconclusive``, because which part of it is quantum is not known. A value that the incumbent or a baseline had is never credited to the quantum side: ``no_better``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Evidence:
         best_quantum: best feasible objective after repair and local search, or None.
         empty_windows: all windows that were looked at, where none holds anything better than the incumbent and nothing was sent.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
+        hybrid: the answers are those of a hybrid solver, which no circuit and no qubit is credited with.
     """
 
     solved_by_reduction: bool
@@ -76,10 +77,26 @@ class Evidence:
     best_quantum: float | None = None
     empty_windows: int | None = None
     without_counts: str | None = None
+    hybrid: bool = False
 
 
 def decide_verdict(evidence: Evidence) -> tuple[Verdict, str]:
-    """Return the verdict and its reason in one sentence."""
+    """Return the verdict and its reason in one sentence, two where a hybrid solver answered."""
+    verdict, reason = _decide(evidence)
+    if not evidence.hybrid or not evidence.runs:
+        return verdict, reason
+    if verdict == Verdict.QUANTUM_BETTER:
+        verdict = Verdict.INCONCLUSIVE
+    return verdict, f"{reason} {_HYBRID_NOTE}"
+
+
+_HYBRID_NOTE = (
+    "The quantum side is a hybrid solver here, classical but for a share that nobody is told: what it finds is credited to no circuit and no "
+    "annealer, and it has answers, not shots."
+)
+
+
+def _decide(evidence: Evidence) -> tuple[Verdict, str]:
     if evidence.solved_by_reduction:
         return Verdict.SOLVED_BY_REDUCTION, _reduction_sentence(evidence)
     if evidence.empty_windows is not None:

@@ -80,7 +80,7 @@ def plan_sweep(
 ) -> SweepPlan:
     """Return the parameter points of an experiment; none for a reduced model without variables.
 
-    An experiment that anneals has no angles; its points are its settings.
+    An experiment that anneals has no angles; its points are its settings, and on a hybrid solver it has one.
 
     Args:
         reduced_model: what is to be solved.
@@ -95,6 +95,9 @@ def plan_sweep(
     """
     if reduced_model.size == 0:
         return SweepPlan(strategy=spec.sweep.strategy, angles=np.empty((0, 0)), angle_source=(), layers=0)
+    if spec.annealing is not None and spec.annealing.is_hybrid:
+        limit = (f"hybrid solver, {spec.annealing.time_limit_seconds:g} s",)
+        return SweepPlan(strategy="hybrid", angles=np.empty((1, 0)), angle_source=limit, layers=0)
     if spec.annealing is not None:
         said = tuple(
             f"{time:g} us, chain strength {factor:g}, gauge {gauge}" for time, factor, gauge in spec.annealing.settings

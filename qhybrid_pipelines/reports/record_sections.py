@@ -39,6 +39,8 @@ def circuit_section(content: OptimisationContent) -> Section | None:
 def _annealing_section(batch: Row) -> Section:
     """Return what was annealed in place of a circuit."""
     said = json.loads(batch["annealing"])
+    if "time_limit_seconds" in said:
+        return _hybrid_section(batch, said["time_limit_seconds"])
     chains = [len(chain) for chain in said["embedding"]["chains"]]
     facts = facts_table(
         "annealing",
@@ -61,6 +63,20 @@ def _annealing_section(batch: Row) -> Section:
     ]
     table = records_table("settings", "Settings, chain strength as a factor of Ocean's default", columns, records)
     return Section(name="circuit", heading="What was annealed", tables=(facts, table))
+
+
+def _hybrid_section(batch: Row, time_limit: float) -> Section:
+    """Return what a hybrid solver was given: it has no embedding, no chains and no shots."""
+    facts = facts_table(
+        "hybrid",
+        "The model, and how long the hybrid solver may work on it",
+        [
+            ("n_variables", "Variables", batch["n_qubits"]),
+            ("time_limit_seconds", "Time limit of a run (s)", show(time_limit)),
+            ("repetitions", "Runs, one answer each", batch["repetitions"]),
+        ],
+    )
+    return Section(name="circuit", heading="What the hybrid solver was given", tables=(facts,))
 
 
 def reduction_section(content: OptimisationContent) -> Section | None:

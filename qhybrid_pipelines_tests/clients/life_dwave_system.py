@@ -1,4 +1,4 @@
-"""Life of problems through ``dwave-system``, D-Wave's own client: sampler, embedding, low-level problems, lists, cancelling."""
+"""Life of problems through ``dwave-system``, D-Wave's own client: sampler, embedding, hybrid solver, low-level problems, lists, cancelling."""
 
 import json
 import os
@@ -14,13 +14,14 @@ import networkx as nx
 import numpy as np
 from dwave.cloud import Client
 from dwave.cloud.api import Problems, Solvers, exceptions, models
-from dwave.system import DWaveSampler, EmbeddingComposite
+from dwave.system import DWaveSampler, EmbeddingComposite, LeapHybridSampler
 
 SMALL = "Advantage2_system4"
+HYBRID = "hybrid_binary_quadratic_model_version2"
 ids = []
 
 with Solvers(endpoint=url, token=token) as solvers:
-    assert {one.identity.name for one in solvers.list_solvers()} == {"Advantage2_system1", SMALL}
+    assert {one.identity.name for one in solvers.list_solvers()} == {"Advantage2_system1", SMALL, HYBRID}
     status = solvers.get_solver(SMALL, filter="none,+identity,+status")
     assert (status.status, status.get("properties")) == ("ONLINE", None), status
 
@@ -64,6 +65,30 @@ dense = dimod.generators.ran_r(3, 20, seed=1)
 answer = EmbeddingComposite(sampler).sample(dense, num_reads=100, chain_strength=0.2)
 ids.append(answer.info["problem_id"])
 assert answer.record.chain_break_fraction.mean() > 0.02, answer.record.chain_break_fraction.mean()
+
+# a hybrid solver: labelled and unlabelled variables, spins and bits, the least time limit, and one that is too short
+with LeapHybridSampler() as hybrid:
+    assert hybrid.solver.name == HYBRID
+    named = dimod.BinaryQuadraticModel({"a": 1.0, "b": -1.0, "c": 0.5}, {("a", "b"): 0.25}, 3.0, "BINARY")
+    for model, label in ((named, "named"), (cut, "cut")):
+        answer = hybrid.sample(model, label=label)
+        ids.append(answer.info["problem_id"])
+        assert len(answer) == 1, answer
+        np.testing.assert_allclose(answer.record.energy, model.energies(answer))
+        assert answer.info["charge_time"] == answer.info["run_time"] == 3_000_000, answer.info
+        assert answer.info["qpu_access_time"] == 0, answer.info
+        if model is named:
+            assert dict(answer.first.sample) == {"a": 0, "b": 1, "c": 0}, answer
+        else:
+            assert answer.first.energy <= -33, answer
+    assert hybrid.min_time_limit(dimod.BinaryQuadraticModel(2560, "SPIN")) == 6.5
+    too_short = hybrid.solver.sample_bqm(named, time_limit=1)
+    try:
+        too_short.sampleset.resolve()
+    except Exception as error:
+        assert "time_limit 1 is not between 3" in str(error), error
+    else:
+        raise AssertionError("a time limit below the least is refused")
 
 # low level: partial acceptance, lists by label, info as it was sent, answers, messages, cancelling
 with Client.from_config(endpoint=url, token=token) as client, Problems(endpoint=url, token=token) as problems:

@@ -21,7 +21,7 @@ from qhybrid_pipelines.control.policy.rules import Decision, Policy, PolicyReque
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused, Rejected
-from qhybrid_pipelines.core.jobs import Calibration, Capabilities, Compiled, Estimate
+from qhybrid_pipelines.core.jobs import Calibration, Capabilities, CircuitBatch, Compiled, Estimate
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED
 from qhybrid_pipelines.execution.port import calling
 
@@ -228,7 +228,7 @@ class AdmissionControl:
 
     def _prepare(self, batch: Batch, capabilities: Capabilities) -> tuple[Compiled | None, Rejected | None]:
         """Compile the template, unless that is part of the run."""
-        if capabilities.engines or isinstance(batch, AnnealBatch):  # it was embedded when it was planned
+        if capabilities.engines or not isinstance(batch, CircuitBatch):  # a model was embedded when it was planned
             return None, None
         provider = self._context.provider_for(capabilities.backend)
         try:

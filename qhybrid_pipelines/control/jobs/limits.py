@@ -34,7 +34,7 @@ def limit_problems(batch: Batch, capabilities: Capabilities, *, whole: bool = Fa
         whole: the batch is not split yet, so that the circuits of one job are not compared.
     """
     if batch.plane != capabilities.plane:
-        yield _PLANE_PROBLEMS[batch.plane].format(experiment=batch.experiment, backend=capabilities.backend)
+        yield _plane_problem(batch, capabilities)
         return
     if isinstance(batch, AnnealBatch) and batch.embedding.graph_id != capabilities.graph_id:
         yield (
@@ -72,9 +72,17 @@ def switch_problems(batch: Batch, capabilities: Capabilities) -> Iterator[str]:
             )
 
 
-_PLANE_PROBLEMS = {
-    "gate": "experiment '{experiment}' runs circuits, and '{backend}' anneals models. Say `annealing` in the specification, or name another backend.",
-    "annealing": "experiment '{experiment}' anneals a model, and '{backend}' runs circuits. Leave `annealing` out, or name an annealer.",
+def _plane_problem(batch: Batch, capabilities: Capabilities) -> str:
+    asked = _PLANES[batch.plane][0]
+    _, offered, remedy = _PLANES[capabilities.plane]
+    return f"experiment '{batch.experiment}' {asked}, and '{capabilities.backend}' {offered}. {remedy}, or name another backend."
+
+
+#: What an experiment of each plane does, what a backend of it does, and what makes an experiment fit it.
+_PLANES = {
+    "gate": ("runs circuits", "runs circuits", "Leave `annealing` out"),
+    "annealing": ("anneals a model", "anneals models", "Say `annealing` with reads in the specification"),
+    "hybrid": ("gives a model to a hybrid solver", "is a hybrid solver", "Say `annealing: {time_limit_seconds: 5}`"),
 }
 
 

@@ -21,6 +21,7 @@ from qhybrid_pipelines.control.jobs.submission_events import error_detail
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, StoredResult
 from qhybrid_pipelines.control.policy.tiers import Tiers
+from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, QHybridError, Rejected, Unavailable
 from qhybrid_pipelines.core.failpoints import failpoint
@@ -140,7 +141,9 @@ class ResultCollector:
         try:
             counts, details = provider.decode(raw, batch), _clean(provider.details(raw))
             able = with_ability(provider, Ability.CHAIN_BREAKS)
-            chain_breaks = None if able is None else able.chain_breaks(raw, batch)
+            chain_breaks = (
+                able.chain_breaks(raw, batch) if able is not None and isinstance(batch, AnnealBatch) else None
+            )
         except CorruptResult as error:
             if job.state is not JobState.FETCHED:
                 raise

@@ -22,6 +22,7 @@ from qhybrid_pipelines.emulator.faults import read_plan
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.machines import MACHINES
 from qhybrid_pipelines.emulator.response_bodies import backend_view, job_log_view
+from qhybrid_pipelines.emulator.sapi.hybrid import HYBRIDS
 from qhybrid_pipelines.emulator.sapi.solvers import SOLVERS
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 
@@ -119,7 +120,7 @@ class AdminPages:
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:
         """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, its graph, or its spending limit."""
-        if backend not in (*self._cloud.interface.machines, *SOLVERS, *DEVICES):
+        if backend not in (*self._cloud.interface.machines, *SOLVERS, *HYBRIDS, *DEVICES):
             raise BadRequest(f"Unknown backend {backend!r}.", "backend")
         given = await _object(request)
         for name, value in given.items():
@@ -130,7 +131,7 @@ class AdminPages:
                 raise BadRequest(f"{name} is not a number from 0.", name)
         store = self._cloud.store
         store.change_backend(backend, {**store.backend_changes(backend), **given})
-        if backend in SOLVERS or backend in DEVICES:
+        if backend in (*SOLVERS, *HYBRIDS, *DEVICES):
             return JSONResponse({"backend": backend, **store.backend_changes(backend)})
         return JSONResponse(backend_view(self._cloud, MACHINES[backend]))
 

@@ -12,11 +12,13 @@ import json
 import random
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, make_job_id
+from qhybrid_pipelines.emulator.sapi import hybrid
 from qhybrid_pipelines.emulator.sapi.annealing import answer_body, sample
 from qhybrid_pipelines.emulator.sapi.problems import Problem, SapiError, read_problem
 from qhybrid_pipelines.emulator.sapi.solvers import (
@@ -28,6 +30,7 @@ from qhybrid_pipelines.emulator.sapi.solvers import (
     run_times,
     working_graph,
 )
+from qhybrid_pipelines.emulator.sapi.uploads import Uploads
 from qhybrid_pipelines.emulator.store import Job
 from qhybrid_pipelines.emulator.strict_json import read_json, read_stored
 
@@ -44,12 +47,28 @@ STATES = {
 }
 """The interface's word for each state of the book."""
 
+_ALL_SOLVERS = (*SOLVERS, *hybrid.HYBRIDS)
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 _MAX_CACHED_ANSWERS = 64
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What an accepted problem takes, on whichever solver."""
+
+    solver: str
+    type: str
+    label: str | None
+    shots: int
+    qubits: int
+    seconds: float
+    usd: float
+    average_wait_seconds: float
+    settings: dict[str, Any]
+
+
 class AnnealingCloud:
-    """The annealers of one cloud.
+    """The annealers and hybrid solvers of one cloud.
 
     Args:
         cloud: whose store, clock, seed and fault plan they share.
@@ -57,6 +76,7 @@ class AnnealingCloud:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
+        self.uploads = Uploads(cloud.store)
         self._problem = lru_cache(maxsize=256)(self._read_stored_problem)
         self._answers: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
@@ -74,16 +94,21 @@ class AnnealingCloud:
         version = int(self.cloud.backend_changes(solver.name).get("graph_version", 0))
         return working_graph(solver, self.cloud.seed, version)
 
-    def definition(self, solver: Solver) -> dict[str, Any]:
-        """Return a solver as the interface shows it."""
-        changes = self.cloud.backend_changes(solver.name)
-        graph = self.graph(solver)
+    def definition(self, name: str) -> dict[str, Any]:
+        """Return a solver as the interface shows it. Raises `SapiError` where there is none."""
+        changes = self.cloud.backend_changes(name)
+        if name in hybrid.HYBRIDS:
+            what, stated, graph_id = "hybrid solver", hybrid.hybrid_properties(name), None
+        else:
+            solver = self.solver(name)
+            graph = self.graph(solver)
+            what, stated, graph_id = "annealer", properties(solver, graph), graph.graph_id
         return {
-            "identity": _identity(solver.name, graph.graph_id),
+            "identity": _identity(name, graph_id),
             "status": "ONLINE" if changes.get("status", "available") == "available" else "OFFLINE",
-            "description": "An emulated annealer on this machine",
+            "description": f"An emulated {what} on this machine",
             "avg_load": 0.1,
-            "properties": properties(solver, graph),
+            "properties": stated,
         }
 
     # problems
@@ -100,46 +125,72 @@ class AnnealingCloud:
         Raises:
             SapiError: it cannot be accepted.
         """
-        problem = read_problem(given, self.graph)
-        solver, cloud = problem.solver, self.cloud
-        if cloud.backend_changes(solver.name).get("status") == "retired":
-            raise SapiError(404, f"Solver {solver.name} does not exist any more.")
+        if hybrid.is_for_a_hybrid_solver(given):
+            asked = hybrid.read_hybrid_problem(given)
+            variables = hybrid.read_model(self.uploads.content(asked.upload_id)).num_variables
+            seconds = hybrid.granted_seconds(asked, variables)
+            work = _Work(
+                solver=asked.solver,
+                type="bqm",
+                label=asked.label,
+                shots=1,
+                qubits=variables,
+                seconds=seconds,
+                usd=seconds * hybrid.HYBRID_SECOND_USD,
+                average_wait_seconds=hybrid.AVERAGE_WAIT_SECONDS,
+                settings={"upload": asked.upload_id, "seconds": seconds},
+            )
+        else:
+            problem = read_problem(given, self.graph)
+            times = run_times(len(problem.qubits), problem.params)
+            work = _Work(
+                solver=problem.solver.name,
+                type=problem.type,
+                label=problem.label,
+                shots=problem.reads,
+                qubits=len(problem.qubits),
+                seconds=times.access * 1e-6,
+                usd=times.access * 1e-6 * QPU_SECOND_USD,
+                average_wait_seconds=problem.solver.average_wait_seconds,
+                settings={
+                    "graph_version": int(self.cloud.backend_changes(problem.solver.name).get("graph_version", 0)),
+                    "qpu_access_time_us": times.access,
+                },
+            )
+        return self._add(work, index=index, body_seq=body_seq, body=body)
+
+    def _add(self, work: _Work, *, index: int, body_seq: int, body: bytes) -> Job:
+        cloud = self.cloud
+        changes = cloud.backend_changes(work.solver)
+        if changes.get("status") == "retired":
+            raise SapiError(404, f"Solver {work.solver} does not exist any more.")
         now, seq = cloud.clock.now(), cloud.store.next_seq()
-        times = run_times(len(problem.qubits), problem.params)
         luck = random.Random(f"wait/{cloud.seed}/{seq}").lognormvariate(0.0, 0.5)  # noqa: S311 - a queue, no secret
-        wait = solver.average_wait_seconds * luck + float(
-            cloud.backend_changes(solver.name).get("extra_wait_seconds", 0.0)
-        )
-        starts_at = max(now + COMPILE_SECONDS + wait, cloud.store.last_ends_at(solver.name))
-        rule = cloud.store.next_fault(stage="job", route="POST /problems", backend=solver.name, seed=cloud.seed)
+        wait = work.average_wait_seconds * luck + float(changes.get("extra_wait_seconds", 0.0))
+        starts_at = max(now + COMPILE_SECONDS + wait, cloud.store.last_ends_at(work.solver))
+        rule = cloud.store.next_fault(stage="job", route="POST /problems", backend=work.solver, seed=cloud.seed)
         job = Job(
             seq=seq,
             id=make_job_id(cloud.realm, seq),
             body_seq=body_seq,
             body_sha256=hashlib.sha256(body).hexdigest(),
-            backend=solver.name,
-            type=problem.type,
-            name=problem.label,
-            metadata=json.dumps({"label": problem.label}),
-            shots=problem.reads,
+            backend=work.solver,
+            type=work.type,
+            name=work.label,
+            metadata=json.dumps({"label": work.label}),
+            shots=work.shots,
             circuits=1,
-            qubits=len(problem.qubits),
+            qubits=work.qubits,
             one_qubit_gates=0,
             two_qubit_gates=0,
             noise=None,
-            settings=json.dumps(
-                {
-                    "index": index,
-                    "graph_version": int(cloud.backend_changes(solver.name).get("graph_version", 0)),
-                    "qpu_access_time_us": times.access,
-                }
-            ),
+            settings=json.dumps({"index": index, **work.settings}),
             dry_run=0,
-            estimated_usd=times.access * 1e-6 * QPU_SECOND_USD,
+            estimated_usd=work.usd,
             accepted_at=now,
             accepted_real=cloud.wall(),
             starts_at=starts_at,
-            ends_at=starts_at + times.access * 1e-6,
+            ends_at=starts_at + work.seconds,
             outcome=json.dumps({"fault": rule.fault, "params": dict(rule.params)}) if rule else None,
         )
         cloud.store.add(job)
@@ -148,7 +199,7 @@ class AnnealingCloud:
     def find(self, identifier: str) -> Job:
         """Return the problem with this id. Raises `SapiError` where clients may see none."""
         job = self.cloud.store.job(identifier)
-        if job is None or job.backend not in SOLVERS or job.outcome_fault == "lost":
+        if job is None or job.backend not in _ALL_SOLVERS or job.outcome_fault == "lost":
             raise SapiError(404, f"Problem {identifier} does not exist.")
         return job
 
@@ -161,7 +212,7 @@ class AnnealingCloud:
                 before_seq=before,
                 limit=1000,
                 accepted_before_real=self.cloud.wall() - lag,
-                backends=tuple(SOLVERS),
+                backends=_ALL_SOLVERS,
                 ids=(),
             )
             found += [job for job in batch if job.outcome_fault != "lost" and matches(job)]
@@ -180,7 +231,7 @@ class AnnealingCloud:
         view: dict[str, Any] = {
             "id": job.id,
             "type": job.type,
-            "solver": _identity(job.backend, self._graph_of(job).graph_id),
+            "solver": _identity(job.backend, self._graph_of(job).graph_id if job.backend in SOLVERS else None),
             "label": job.name,
             "status": state,
             "submitted_on": stamp(job.accepted_at + skew),
@@ -230,13 +281,19 @@ class AnnealingCloud:
             raise SapiError(404, f"Problem {job.id} has no answer yet.")
         async with self._one_at_a_time:
             if job.id not in self._answers:
-                problem = self._problem(job.id)
                 seed = int.from_bytes(hashlib.sha256(f"anneal/{self.cloud.seed}/{job.seq}".encode()).digest()[:4]) >> 1
-                samples = await asyncio.to_thread(sample, problem, seed)
-                self._answers[job.id] = answer_body(problem, samples)
+                self._answers[job.id] = await self._computed(job, seed)
                 while len(self._answers) > _MAX_CACHED_ANSWERS:
                     self._answers.popitem(last=False)
         return self._answers[job.id]
+
+    async def _computed(self, job: Job, seed: int) -> dict[str, Any]:
+        if job.backend in hybrid.HYBRIDS:
+            settings = read_stored(job.settings)
+            content = self.uploads.content(settings["upload"])
+            return await asyncio.to_thread(hybrid.answer_body, content, seconds=settings["seconds"], seed=seed)
+        problem = self._problem(job.id)
+        return answer_body(problem, await asyncio.to_thread(sample, problem, seed))
 
     def _given(self, job: Job) -> dict[str, Any]:
         body = read_json(self.cloud.store.body(job.body_seq))
@@ -252,5 +309,5 @@ class AnnealingCloud:
         return read_problem(self._given(job), lambda _: graph)
 
 
-def _identity(name: str, graph_id: str) -> dict[str, Any]:
-    return {"name": name, "version": {"graph_id": graph_id}}
+def _identity(name: str, graph_id: str | None) -> dict[str, Any]:
+    return {"name": name} if graph_id is None else {"name": name, "version": {"graph_id": graph_id}}

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.sapi.annealing_cloud import ENDED, AnnealingCloud
+from qhybrid_pipelines.emulator.sapi.hybrid import HYBRIDS
 from qhybrid_pipelines.emulator.sapi.problems import SapiError
 from qhybrid_pipelines.emulator.sapi.solvers import SOLVERS
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
@@ -62,24 +63,58 @@ def application(annealers: AnnealingCloud, keys: ApiKeys) -> FastAPI:
             api.add_api_route(
                 path + ending, page, methods=[method], dependencies=[Depends(_speaks(kind))], response_model=None
             )
+    for method, path, upload_page in (
+        ("POST", "/bqm/multipart", pages.begin_upload),
+        ("PUT", "/bqm/multipart/{identifier}/part/{number}", pages.upload_part),
+        ("GET", "/bqm/multipart/{identifier}/status", pages.upload_status),
+        ("POST", "/bqm/multipart/{identifier}/combine", pages.combine_upload),
+    ):
+        for ending in ("", "/"):
+            api.add_api_route(path + ending, upload_page, methods=[method], response_model=None)
     return api
 
 
 class SapiPages:
-    """The annealers' pages."""
+    """The pages of annealers and hybrid solvers."""
 
     def __init__(self, annealers: AnnealingCloud) -> None:
         self._annealers = annealers
 
     async def solvers(self, request: Request, filter: str | None = None) -> Response:  # noqa: A002 - the interface calls it so
         """List the solvers."""
-        definitions = [self._annealers.definition(solver) for solver in SOLVERS.values()]
+        definitions = [self._annealers.definition(name) for name in (*SOLVERS, *HYBRIDS)]
         return _cacheable(request, [_filtered(one, filter) for one in definitions], "solver-definition-list")
 
     async def solver(self, request: Request, name: str, filter: str | None = None) -> Response:  # noqa: A002
         """Show one solver."""
-        definition = self._annealers.definition(self._annealers.solver(name))
-        return _cacheable(request, _filtered(definition, filter), "solver-definition")
+        return _cacheable(request, _filtered(self._annealers.definition(name), filter), "solver-definition")
+
+    async def begin_upload(self, request: Request) -> JSONResponse:
+        """Begin to bring a model for a hybrid solver."""
+        given = _read(await request.body())
+        size = given.get("size") if isinstance(given, dict) else None
+        return JSONResponse({"id": self._annealers.uploads.begin(size, body_seq=request.scope["emulator.body"])})
+
+    async def upload_part(self, request: Request, identifier: str, number: str) -> JSONResponse:
+        """Bring a part of it."""
+        self._annealers.uploads.add(
+            identifier,
+            number,
+            await request.body(),
+            checksum=request.headers.get("content-md5"),
+            body_seq=request.scope.get("emulator.body"),
+        )
+        return JSONResponse({})
+
+    async def upload_status(self, identifier: str) -> JSONResponse:
+        """Show which parts are here."""
+        return JSONResponse(self._annealers.uploads.status(identifier))
+
+    async def combine_upload(self, request: Request, identifier: str) -> JSONResponse:
+        """Make a model of the parts."""
+        given = _read(await request.body())
+        self._annealers.uploads.combine(identifier, given.get("checksum") if isinstance(given, dict) else None)
+        return JSONResponse({})
 
     async def submit(self, request: Request) -> Response:
         """Accept problems; those of a list are accepted or refused one by one, a single one is waited for a little."""

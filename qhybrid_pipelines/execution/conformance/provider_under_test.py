@@ -12,16 +12,25 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.backend_declaration import Plane
 from qhybrid_pipelines.core.batches import Batch
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import JobRef, RawResult, Snapshot
 from qhybrid_pipelines.core.sub_batches import make_sub_batch, split
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
-from qhybrid_pipelines.execution.canary_anneals import canary_anneal, canary_model, malformed_anneals
+from qhybrid_pipelines.execution.canary_anneals import (
+    canary_anneal,
+    canary_hybrid,
+    canary_model,
+    malformed_anneals,
+    malformed_hybrids,
+)
 from qhybrid_pipelines.execution.canary_circuits import Shape, canary_batch
 from qhybrid_pipelines.execution.port import Provider
 
 #: Polls of a job until it must be finished; between two of them `Subject.wait_between_polls` is called.
 MAX_POLLS = 200
+#: Time limit of canaries on hybrid solvers, the least that small models take.
+HYBRID_SECONDS = 3.0
 OPEN_STATES = (JobState.SUBMITTED, JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
 
 
@@ -73,6 +82,9 @@ class ProviderUnderTest:
         """Return a canary batch with two repetitions, and the outcome of each point."""
         if self.plane == "annealing":
             return self._annealed_canary(qubit, shots)
+        if self.plane == "hybrid":
+            model = canary_model(width=self.width, variable=qubit)
+            return canary_hybrid(model, backend=self.backend, time_limit=HYBRID_SECONDS, repetitions=2), [1 << qubit]
         return canary_batch(shape, width=self.width, qubit=qubit, backend=self.backend, shots=shots, repetitions=2)
 
     def malformed(self) -> list[Batch]:
@@ -80,6 +92,8 @@ class ProviderUnderTest:
         batch = self.batch(self.shapes[-1])
         if isinstance(batch, AnnealBatch):
             return malformed_anneals(batch)
+        if isinstance(batch, HybridBatch):
+            return malformed_hybrids(batch)
         nan, wide = batch.bindings.copy(), np.zeros((batch.points, len(batch.template.parameters) + 1))
         nan[-1:, -1:] = np.nan
         bad: list[Batch] = [replace(batch, bindings=wide), replace(batch, shots=0)]

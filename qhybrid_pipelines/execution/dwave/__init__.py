@@ -1,3 +1,3 @@
-"""D-Wave's annealers through the Solver API, version 3, over our own transport."""
+"""D-Wave's annealers and hybrid solvers through the Solver API, version 3, over our own transport."""
 
 NAME = "dwave"

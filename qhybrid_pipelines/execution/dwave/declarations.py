@@ -1,14 +1,15 @@
-"""What the adapter says about D-Wave's annealers without asking."""
+"""What the adapter says about D-Wave's annealers and hybrid solvers without asking."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from qhybrid_pipelines.core.backend_declaration import Declaration
 from qhybrid_pipelines.core.job_states import JobState
 
 ANNEALERS = Declaration(
-    backends="dwave:*",
+    backends="dwave:Advantage*",
     vendor="D-Wave",
     plane="annealing",
     price_model="per second of QPU access time (programming and sampling)",
@@ -34,4 +35,18 @@ ANNEALERS = Declaration(
     integration="an account and its API token, DWAVE_API_ENDPOINT and DWAVE_USD_PER_SECOND",
     evidence="conformance suite against the emulated cloud, on which the vendor's own client runs; never against the live service",
     evidence_on=date(2026, 11, 29),
+)
+
+HYBRID_SOLVERS = replace(
+    ANNEALERS,
+    backends="dwave:hybrid_*",
+    plane="hybrid",
+    price_model="per second of the hybrid solver's time, which is the time limit that is asked for",
+    price_source="the time limit x DWAVE_HYBRID_USD_PER_SECOND; D-Wave publishes no price, and without one nothing is submitted",
+    limits="the solver's properties: variables, shortest time limit by their number, longest time limit",
+    calibration="none: the solver is classical but for a share that nobody is told",
+    observability="status, times of submission and end, time charged, QPU access time as the answer tells it",
+    integration="an account and its API token, DWAVE_API_ENDPOINT and DWAVE_HYBRID_USD_PER_SECOND",
+    evidence="conformance suite against the emulated cloud, which answers by simulated annealing and on which the vendor's own client runs; never against the live service",
+    evidence_on=date(2026, 11, 30),
 )

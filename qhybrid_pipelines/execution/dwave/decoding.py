@@ -67,7 +67,7 @@ def broken_by_variable(raw: RawResult, batch: AnnealBatch) -> npt.NDArray[np.flo
 
 def details(raw: RawResult) -> dict[str, Any]:
     """Return what a raw result says about its making. Raises `CorruptResult` for one that cannot be read."""
-    info, answer = _open_envelope(raw.content)
+    info, answer = open_envelope(raw.content)
     solver = info["metadata"].get("solver")
     found: dict[str, Any] = {
         "engine": solver.get("name") if isinstance(solver, dict) else None,
@@ -103,14 +103,14 @@ def read_samples(answer: dict[str, Any]) -> QubitSamples:
 
 
 def _read(raw: RawResult, batch: AnnealBatch) -> tuple[QubitSamples, Unembedded]:
-    info, answer = _open_envelope(raw.content)
+    info, answer = open_envelope(raw.content)
     metadata, params = info["metadata"], info.get("params")
     label = read_label(metadata.get("label"))
-    _check_equal("problem", info.get("id"), raw.ref.provider_job_id)
-    _check_equal("status", metadata.get("status"), "COMPLETED")
-    _check_equal("type", metadata.get("type"), PROBLEM_TYPE)
-    _check_equal("batch", None if label is None else label[2], batch.payload_sha256[:16])
-    _check_equal("reads", params.get("num_reads") if isinstance(params, dict) else None, batch.shots)
+    check_equal("problem", info.get("id"), raw.ref.provider_job_id)
+    check_equal("status", metadata.get("status"), "COMPLETED")
+    check_equal("type", metadata.get("type"), PROBLEM_TYPE)
+    check_equal("batch", None if label is None else label[2], batch.payload_sha256[:16])
+    check_equal("reads", params.get("num_reads") if isinstance(params, dict) else None, batch.shots)
     samples = read_samples(answer)
     own = batch.embedding.qubits
     if not np.array_equal(samples.qubits, np.sort(own)):
@@ -122,7 +122,8 @@ def _read(raw: RawResult, batch: AnnealBatch) -> tuple[QubitSamples, Unembedded]
     return samples, majority_vote(spins, batch.embedding, gauge)
 
 
-def _open_envelope(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def open_envelope(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the service says was asked, and its answer. Raises `CorruptResult` for what cannot be read."""
     try:
         texts = json.loads(content)
         info, answer = json.loads(texts["info"]), json.loads(texts["answer"])["answer"]
@@ -147,6 +148,7 @@ def _numbers(answer: dict[str, Any], name: str) -> npt.NDArray[np.int64]:
     return np.frombuffer(content, dtype="<i4").astype(np.int64)
 
 
-def _check_equal(what: str, found: Any, expected: Any) -> None:
+def check_equal(what: str, found: Any, expected: Any) -> None:
+    """Raise `CorruptResult` where a result says something else than was expected."""
     if found != expected:
         raise CorruptResult(f"the result's {what} is {str(found)[:80]!r}, expected {expected!r}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.execution.dwave.solvers import Annealer
 from qhybrid_pipelines.quantum.annealing.programming import ProgrammedModel, program, random_gauge
@@ -21,7 +22,7 @@ PROBLEM_TYPE = "ising"
 _SEPARATOR = "/"
 
 
-def label_of(token: str, home_id: str, batch: AnnealBatch) -> str:
+def label_of(token: str, home_id: str, batch: AnnealBatch | HybridBatch) -> str:
     """Return the label of a problem: ``token/home/digest``."""
     return _SEPARATOR.join((token, home_id, batch.payload_sha256[:16]))
 

@@ -1,4 +1,4 @@
-"""What a problem costs: QPU access time by the vendor's published timing model, at the price of the operator's contract.
+"""What a problem costs: QPU access time by the vendor's published timing model, or the time limit of a hybrid solver, at the price of the operator's contract.
 
 Source of the model: "Operation and Timing", QPU Timing, version 1.0.x of ``problem_timing_data``.
 """
@@ -12,25 +12,62 @@ import numpy as np
 
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.jobs import Estimate
+from qhybrid_pipelines.execution.dwave.hybrid_solvers import HybridSolver
 from qhybrid_pipelines.execution.dwave.solvers import Annealer
 
-PRICE_VARIABLE = "DWAVE_USD_PER_SECOND"
-_REMEDY = "Give the US dollars that your contract asks for a second of QPU access time, for example 0.55."
+#: Of a second of QPU access time, and of a second of a hybrid solver.
+PRICE_VARIABLE, HYBRID_PRICE_VARIABLE = "DWAVE_USD_PER_SECOND", "DWAVE_HYBRID_USD_PER_SECOND"
+_REMEDIES = {
+    PRICE_VARIABLE: "Give the US dollars that your contract asks for a second of QPU access time, for example 0.55.",
+    HYBRID_PRICE_VARIABLE: "Give the US dollars that your contract asks for a second of a hybrid solver's time, for example 0.03.",
+}
 
 
-def usd_per_second() -> float:
-    """Return the price of a second of access time. Raises `InvalidInput` where nobody has set it: none is published."""
-    text = os.environ.get(PRICE_VARIABLE)
+def usd_per_second(variable: str = PRICE_VARIABLE) -> float:
+    """Return the price of a second. Raises `InvalidInput` where nobody has set it: none is published."""
+    text = os.environ.get(variable)
     if text is None:
-        raise InvalidInput(f"{PRICE_VARIABLE} is not set, and D-Wave publishes no price", remedy=_REMEDY)
+        raise InvalidInput(f"{variable} is not set, and D-Wave publishes no price", remedy=_REMEDIES[variable])
     try:
         price = float(text)
     except ValueError:
         price = -1.0
     if not 0 <= price < float("inf"):
-        raise InvalidInput(f"{PRICE_VARIABLE} is {text!r}", remedy=_REMEDY)
+        raise InvalidInput(f"{variable} is {text!r}", remedy=_REMEDIES[variable])
     return price
+
+
+def hybrid_estimate(solver: HybridSolver, batch: HybridBatch) -> Estimate:
+    """Return what a batch for a hybrid solver costs: it works, and charges, for as long as it may.
+
+    Raises:
+        InvalidInput: no price is set, or the time limit is shorter or longer than the solver takes.
+    """
+    price = usd_per_second(HYBRID_PRICE_VARIABLE)
+    shortest = solver.shortest_run(batch.width)
+    if not shortest <= batch.time_limit <= solver.longest_run:
+        raise InvalidInput(
+            f"{solver.name} works {shortest:g} to {solver.longest_run:g} s on {batch.width} variables, and {batch.time_limit:g} s are asked for",
+            remedy=f"Say annealing: {{time_limit_seconds: {max(shortest, min(batch.time_limit, solver.longest_run)):g}}}.",
+            field="annealing.time_limit_seconds",
+        )
+    seconds = batch.repetitions * batch.time_limit
+    return Estimate(
+        low_usd=seconds * price,
+        high_usd=seconds * price,
+        assumptions=f"{batch.repetitions} problems of {batch.width} variables, {batch.time_limit:g} s of the hybrid solver each, at {price:g} USD a second",
+        source=f"minimum_time_limit of {solver.name}, {HYBRID_PRICE_VARIABLE}",
+    )
+
+
+def hybrid_cost_usd(charged_micros: float | None) -> float | None:
+    """Return what a finished problem cost by the time that its answer charges; None as in `cost_usd`."""
+    try:
+        return None if charged_micros is None else charged_micros * 1e-6 * usd_per_second(HYBRID_PRICE_VARIABLE)
+    except InvalidInput:
+        return None
 
 
 def estimate(annealer: Annealer, batch: AnnealBatch) -> Estimate:

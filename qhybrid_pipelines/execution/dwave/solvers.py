@@ -1,4 +1,4 @@
-"""What the service says about its annealers: which there are, their qubit graphs, limits and how long runs take."""
+"""What the service says about its annealers and hybrid solvers: which there are, their qubit graphs, limits and how long runs take."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
 from qhybrid_pipelines.core.jobs import BackendStatus, Capabilities
 from qhybrid_pipelines.execution.dwave import NAME
 from qhybrid_pipelines.execution.dwave.client import SapiClient
-from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS
+from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS, HYBRID_SOLVERS
+from qhybrid_pipelines.execution.dwave.hybrid_solvers import HYBRID_SOLVER, HybridSolver, hybrid_solver, is_hybrid
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.quantum.annealing.qubit_graph import QubitGraph
 
 #: Named until the service at the address has been asked once: loading the code location makes no request.
-USUAL_SOLVERS = ("Advantage2_system1", "Advantage2_system4", "Advantage_system4", "Advantage_system6")
-_SOLVER = re.compile(r"Advantage[A-Za-z0-9_.-]{0,60}")
+USUAL_SOLVERS = (
+    "Advantage2_system1",
+    "Advantage2_system4",
+    "Advantage_system4",
+    "Advantage_system6",
+    "hybrid_binary_quadratic_model_version2",
+)
+_SOLVER = re.compile(rf"Advantage[A-Za-z0-9_.-]{{0,60}}|{HYBRID_SOLVER.pattern}")
 _REGION = re.compile(r"[a-z]{2}-[a-z]+-[0-9]+")
 _REMEMBERED_SECONDS = 180.0
 
@@ -60,6 +67,7 @@ class Solvers:
         self._client, self._folder = client, folder
         remove_leftovers(folder)
         self._known: dict[tuple[str, str], tuple[float, Annealer]] = {}
+        self._known_hybrids: dict[tuple[str, str], tuple[float, HybridSolver]] = {}
         self._listed_at: dict[str, float] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -79,6 +87,10 @@ class Solvers:
             ProviderError: no usable answer.
         """
         name = solver_name(backend)
+        if is_hybrid(backend):
+            raise Rejected(
+                f"{name} is a hybrid solver, without qubits to embed in: say annealing: {{time_limit_seconds: 5}}"
+            )
         key = (self._client.url, name)
         then, known = self._known.get(key, (0.0, None))
         if (
@@ -92,24 +104,43 @@ class Solvers:
         self._known[key] = (time.monotonic(), found)
         return found
 
+    def hybrid(self, backend: str) -> HybridSolver:
+        """Return what a hybrid solver is, remembered for some minutes. Raises as `annealer`."""
+        name = solver_name(backend)
+        if not is_hybrid(backend):
+            raise Rejected(f"{name} is an annealer, and this is a model for a hybrid solver")
+        key = (self._client.url, name)
+        then, known = self._known_hybrids.get(key, (0.0, None))
+        if known is not None and time.monotonic() - then < _REMEMBERED_SECONDS:
+            return known
+        found = hybrid_solver(name, self._definition(name, "none,+identity,+properties"))
+        self._refresh_names()
+        self._known_hybrids[key] = (time.monotonic(), found)
+        return found
+
     def capabilities(self, backend: str, *, listing_lag_seconds: float, acceptance_seconds: float) -> Capabilities:
         """Return limits and abilities as the service states them. Raises as `annealer`."""
-        found, local = self.annealer(backend), self._client.on_this_machine
+        if is_hybrid(backend):
+            widest, most_shots, graph_id = self.hybrid(backend).most_variables, 1, None
+        else:
+            found = self.annealer(backend)
+            widest, most_shots, graph_id = len(found.graph.qubits), found.most_reads, found.graph.graph_id
+        local = self._client.on_this_machine
         return Capabilities(
             backend=backend,
-            max_qubits=len(found.graph.qubits),
-            max_shots=found.most_reads,
+            max_qubits=widest,
+            max_shots=most_shots,
             max_circuits_per_job=1,
             native_gates=(),
             parametric=False,
             simulator=False,
-            noisy=True,
+            noisy=graph_id is not None,
             listing_lag_seconds=listing_lag_seconds,
             acceptance_seconds=acceptance_seconds,
             mode="emulator" if local else "hardware",
             region=THIS_MACHINE if local else _region(self._client.url),
-            graph_id=found.graph.graph_id,
-            **ANNEALERS.capability_fields(),
+            graph_id=graph_id,
+            **(HYBRID_SOLVERS if is_hybrid(backend) else ANNEALERS).capability_fields(),
         )
 
     def status(self, backend: str) -> BackendStatus:
@@ -122,10 +153,10 @@ class Solvers:
         try:
             _, found = self._client.get("solver-definition", "solvers", "remote", name, params=[("filter", shown)])
         except ResourceNotFound:
-            raise Rejected(f"the provider has no annealer {name}; it has {self._names_now()}") from None
+            raise Rejected(f"the provider has no solver {name}; it has {self._names_now()}") from None
         identity = found.get("identity") if isinstance(found, dict) else None
         if not isinstance(identity, dict) or identity.get("name") != name:
-            raise Unavailable(f"the answer is not about the annealer {name}")
+            raise Unavailable(f"the answer is not about the solver {name}")
         if "+status" in shown and not isinstance(found.get("status"), str):
             raise Unavailable(f"the answer does not say whether {name} is there")
         return dict(found)

@@ -1,4 +1,4 @@
-"""The provider `dwave`: annealers behind D-Wave's Solver API, or an emulator of it, at the address in DWAVE_API_ENDPOINT."""
+"""The provider `dwave`: annealers and hybrid solvers behind D-Wave's Solver API, or an emulator of it, at the address in DWAVE_API_ENDPOINT."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.batches import Batch, only_anneals
+from qhybrid_pipelines.core.batches import Batch, only_anneals, only_hybrids
 from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
-from qhybrid_pipelines.execution.dwave import NAME, decoding, prices, problems
+from qhybrid_pipelines.execution.dwave import NAME, decoding, hybrid_problems, prices, problems
 from qhybrid_pipelines.execution.dwave.client import CREDENTIALS, SapiClient
-from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS
+from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS, HYBRID_SOLVERS
+from qhybrid_pipelines.execution.dwave.hybrid_solvers import is_hybrid
 from qhybrid_pipelines.execution.dwave.payload import problem_body
 from qhybrid_pipelines.execution.dwave.solvers import Solvers, solver_name
+from qhybrid_pipelines.execution.dwave.uploads import model_file, upload
 from qhybrid_pipelines.execution.http.http_errors import parse_json
 from qhybrid_pipelines.execution.port import Provider, before_sending
 from qhybrid_pipelines.execution.settings import seconds_setting
@@ -31,7 +34,7 @@ from qhybrid_pipelines.quantum.annealing.embedding_cache import EmbeddingCache
 LAG_VARIABLE, LAG_SECONDS = "DWAVE_LISTING_LAG_SECONDS", 10.0
 ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS = "DWAVE_ACCEPTANCE_SECONDS", 600.0
 
-DECLARED = (ANNEALERS,)
+DECLARED = (ANNEALERS, HYBRID_SOLVERS)
 
 
 def build(folder: Path) -> Provider:
@@ -40,7 +43,7 @@ def build(folder: Path) -> Provider:
 
 
 class DWaveProvider:
-    """D-Wave's annealers behind the port. A job is one problem: a point and repetition, which is programmed by itself."""
+    """D-Wave's solvers behind the port. A job is one problem: a point and repetition, which is programmed by itself, or a run of a hybrid solver."""
 
     name = NAME
     abilities = frozenset(
@@ -67,11 +70,11 @@ class DWaveProvider:
         return self._client.requests
 
     def backends(self) -> tuple[str, ...]:
-        """Return the full names of the annealers as the service listed them last, without asking."""
+        """Return the full names of the solvers as the service listed them last, without asking."""
         return self._solvers.names()
 
     def is_immediate(self, backend: str) -> bool:
-        """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for a name that no annealer can have."""
+        """Return that no job is done when it is acknowledged, without asking. Raises `Rejected` for a name that no solver can have."""
         solver_name(backend)
         return False
 
@@ -93,34 +96,40 @@ class DWaveProvider:
         return None
 
     def status(self, backend: str) -> jobs.BackendStatus:
-        """Return whether an annealer takes problems now."""
+        """Return whether a solver takes problems now."""
         return self._solvers.status(backend)
 
     def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:  # noqa: ARG002
-        """Raise `Rejected`: an annealer runs no circuits."""
-        raise Rejected(f"{backend} anneals models, and this is a circuit", request_sent=False)
+        """Raise `Rejected`: no solver runs circuits."""
+        raise Rejected(f"{backend} takes models, and this is a circuit", request_sent=False)
 
     def embed(self, model: IsingModel, backend: str, *, seed: int) -> Embedding:
         """Return an embedding of a model on the qubit graph as it is now, found before or found now."""
         return self._embeddings.embedding(model, self._solvers.annealer(backend, afresh=True).graph, seed=seed)
 
     def estimate(self, batch: Batch) -> jobs.Estimate:
-        """Return the cost of a batch by the published timing model and the operator's price."""
+        """Return the cost of a batch by the published timing model, or the time limit, and the operator's price."""
+        if is_hybrid(batch.backend):
+            return prices.hybrid_estimate(self._solvers.hybrid(batch.backend), only_hybrids(batch))
         annealed = only_anneals(batch)
         return prices.estimate(self._solvers.annealer(batch.backend), annealed)
 
     def submit(self, batch: Batch, token: str) -> jobs.JobRef:
         """Submit one problem with one request. The service does not merge labels: look a token up before sending again.
 
-        The qubit graph is asked for right before, so that an embedding on a former one is not sent.
+        The qubit graph is asked for right before, so that an embedding on a former one is not sent. The model of a hybrid solver is
+        uploaded before, which runs nothing.
         """
         with before_sending():
-            annealed = only_anneals(batch)
             try:
-                annealer = self._solvers.annealer(batch.backend, afresh=True)
+                if is_hybrid(batch.backend):
+                    body = self._hybrid_body(only_hybrids(batch), token)
+                else:
+                    annealed = only_anneals(batch)
+                    annealer = self._solvers.annealer(batch.backend, afresh=True)
+                    body = problem_body(annealed, annealer, token, home_id=self._home_id)
             except Unavailable as error:
                 raise Throttled(error.message, request_sent=False) from None
-            body = problem_body(annealed, annealer, token, home_id=self._home_id)
         return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self._client.submit_request(body))
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
@@ -165,6 +174,8 @@ class DWaveProvider:
 
     def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not this batch's."""
+        if is_hybrid(batch.backend):
+            return hybrid_problems.decode(raw, only_hybrids(batch))
         return decoding.decode(raw, only_anneals(batch))
 
     def chain_breaks(self, raw: jobs.RawResult, batch: Batch) -> npt.NDArray[np.float64]:
@@ -172,7 +183,10 @@ class DWaveProvider:
         return decoding.broken_by_variable(raw, only_anneals(batch))
 
     def details(self, raw: jobs.RawResult) -> dict[str, Any]:
-        """Return annealer, qubit graph, QPU access time and how chains became variables."""
+        """Return annealer, qubit graph, QPU access time and how chains became variables; of a hybrid solver its name and times."""
+        if is_hybrid(raw.ref.backend):
+            _, answer = decoding.open_envelope(raw.content)
+            return {"engine": solver_name(raw.ref.backend), **hybrid_problems.times(answer)}
         return decoding.details(raw)
 
     def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
@@ -186,6 +200,25 @@ class DWaveProvider:
         if state is JobState.CANCELLED:
             return jobs.CancelOutcome.CANCELLED
         return jobs.CancelOutcome.TOO_LATE if state in problems.ENDED else jobs.CancelOutcome.REQUESTED
+
+    def _hybrid_body(self, batch: HybridBatch, token: str) -> bytes:
+        """Upload a model, and return the body that submits it.
+
+        Raises:
+            Rejected: the batch or its model is refused.
+            Unavailable: the upload may succeed later.
+        """
+        solver = self._solvers.hybrid(batch.backend)
+        hybrid_problems.check_batch(batch, solver)
+        try:
+            upload_id = upload(self._client, model_file(batch.model))
+        except Unavailable:
+            raise
+        except ProviderError as error:
+            if isinstance(error, Throttled):
+                raise
+            raise Rejected(f"the model could not be uploaded: {error.message}") from None
+        return hybrid_problems.problem_body(batch, solver, token, upload_id=upload_id, home_id=self._home_id)
 
     def _with_costs(self, seen: list[jobs.Snapshot]) -> list[jobs.Snapshot]:
         """Return snapshots with what the jobs cost, where that is told: by the answer of a completed one, once each."""
@@ -203,9 +236,12 @@ class DWaveProvider:
             return None
         try:
             content, _ = self._client.get("problem-answer", "problems", seen.ref.provider_job_id, "answer")
-            rate = self._solvers.annealer(seen.ref.backend).quota_conversion_rate
+            hybrid = is_hybrid(seen.ref.backend)
+            rate = 1.0 if hybrid else self._solvers.annealer(seen.ref.backend).quota_conversion_rate
         except ProviderError:
             return None
         said = parse_json(content)
         answer = said.get("answer") if isinstance(said, dict) else None
+        if hybrid:
+            return prices.hybrid_cost_usd(hybrid_problems.charged_micros(answer))
         return prices.cost_usd(answer.get("timing") if isinstance(answer, dict) else None, rate)

@@ -1,4 +1,4 @@
-"""Batches for annealers: from a reduced model and its embedding, and to and from a row of the table `circuit_batches`."""
+"""Batches for annealers and hybrid solvers: from a reduced model and its embedding, and to and from a row of the table `circuit_batches`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.embedding import Embedding
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.core.specification import ExperimentSpec
 
-#: What the column ``ansatz`` says of a batch without circuits.
-ANNEALING = "annealing"
+#: What the columns ``ansatz`` and ``strategy`` say where there are no circuits.
+ANNEALING, HYBRID = "annealing", "hybrid"
 
 
 def build_anneal_batch(
@@ -46,8 +47,39 @@ def build_anneal_batch(
     )
 
 
-def anneal_batch_to_row(batch: AnnealBatch) -> dict[str, Any]:
+def build_hybrid_batch(
+    reduced_model: ReducedModel, spec: ExperimentSpec, *, experiment: str, backend: str
+) -> HybridBatch:
+    """Return the batch that gives a reduced model to a hybrid solver as a specification says.
+
+    Raises:
+        ValueError: the specification is not for a hybrid solver, or the reduced model has no variables.
+    """
+    if spec.annealing is None or spec.annealing.time_limit_seconds is None or reduced_model.size == 0:
+        raise ValueError("there is nothing to solve")
+    seeds = [[derive_seed(spec.seed, "shots", 0, run) for run in range(spec.repetitions)]]
+    return HybridBatch(
+        experiment=experiment,
+        backend=backend,
+        model=reduced_model.model,
+        time_limit=spec.annealing.time_limit_seconds,
+        seeds=np.array(seeds, dtype=np.uint64),
+    )
+
+
+def anneal_batch_to_row(batch: AnnealBatch | HybridBatch) -> dict[str, Any]:
     """Return the row of the table `circuit_batches`; :func:`anneal_batch_from_row` gives exactly the same batch back."""
+    said: dict[str, Any] = {"model": batch.model.to_dict()}
+    if isinstance(batch, HybridBatch):
+        said |= {"time_limit_seconds": batch.time_limit}
+    else:
+        said |= {
+            "embedding": batch.embedding.to_dict(),
+            "annealing_times": batch.annealing_times.tolist(),
+            "chain_strengths": batch.chain_strengths.tolist(),
+            "gauges": batch.gauges.tolist(),
+            "gauge_seed": batch.gauge_seed,
+        }
     return {
         "experiment": batch.experiment,
         "backend": batch.backend,
@@ -55,7 +87,7 @@ def anneal_batch_to_row(batch: AnnealBatch) -> dict[str, Any]:
         "template_id": batch.program_id,
         "template": "",
         "parameters": [],
-        "ansatz": ANNEALING,
+        "ansatz": HYBRID if isinstance(batch, HybridBatch) else ANNEALING,
         "mixer": "",
         "n_qubits": batch.width,
         "depth": 0,
@@ -68,32 +100,33 @@ def anneal_batch_to_row(batch: AnnealBatch) -> dict[str, Any]:
         "structure": None,
         "compile_points": False,
         "suppression": None,
-        "annealing": canonical_json(
-            {
-                "model": batch.model.to_dict(),
-                "embedding": batch.embedding.to_dict(),
-                "annealing_times": batch.annealing_times.tolist(),
-                "chain_strengths": batch.chain_strengths.tolist(),
-                "gauges": batch.gauges.tolist(),
-                "gauge_seed": batch.gauge_seed,
-            }
-        ),
+        "annealing": canonical_json(said),
         "payload_sha256": batch.payload_sha256,
     }
 
 
-def anneal_batch_from_row(row: Mapping[str, Any]) -> AnnealBatch:
-    """Return the batch of a row of the table `circuit_batches` that says what is annealed."""
+def anneal_batch_from_row(row: Mapping[str, Any]) -> AnnealBatch | HybridBatch:
+    """Return the batch of a row of the table `circuit_batches` that says what is annealed, or given to a hybrid solver."""
     said = json.loads(row["annealing"])
+    model, seeds = IsingModel.from_dict(said["model"]), np.array(row["seeds"], dtype=np.uint64)
+    if "time_limit_seconds" in said:
+        return HybridBatch(
+            experiment=row["experiment"],
+            backend=row["backend"],
+            model=model,
+            time_limit=float(said["time_limit_seconds"]),
+            shots=row["shots"],
+            seeds=seeds.reshape(row["points"], row["repetitions"]),
+        )
     return AnnealBatch(
         experiment=row["experiment"],
         backend=row["backend"],
-        model=IsingModel.from_dict(said["model"]),
+        model=model,
         embedding=Embedding.from_dict(said["embedding"]),
         annealing_times=np.array(said["annealing_times"], dtype=np.float64),
         chain_strengths=np.array(said["chain_strengths"], dtype=np.float64),
         gauges=np.array(said["gauges"], dtype=np.int64),
         gauge_seed=int(said["gauge_seed"]),
         shots=row["shots"],
-        seeds=np.array(row["seeds"], dtype=np.uint64).reshape(row["points"], row["repetitions"]),
+        seeds=seeds.reshape(row["points"], row["repetitions"]),
     )

@@ -15,7 +15,11 @@ from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
-from qhybrid_pipelines.quantum.annealing.anneal_batches import anneal_batch_to_row, build_anneal_batch
+from qhybrid_pipelines.quantum.annealing.anneal_batches import (
+    anneal_batch_to_row,
+    build_anneal_batch,
+    build_hybrid_batch,
+)
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
 from qhybrid_pipelines.sampling.observables import basis_circuits
 from qhybrid_pipelines.sampling.plan import series_batch
@@ -78,6 +82,11 @@ def circuit_batches(
         if points.num_rows:
             angles = np.array(points.column("angles").to_pylist(), dtype=np.float64).reshape(points.num_rows, -1)
             reduced_model = reduced_model_from_row(get_row(reduced_models, key))
+            if spec.annealing is not None and spec.annealing.is_hybrid:
+                rows.append(
+                    anneal_batch_to_row(build_hybrid_batch(reduced_model, spec, experiment=key, backend=backend))
+                )
+                continue
             if spec.annealing is not None:
                 assert embed is not None
                 embedding = embed(key, backend, reduced_model.model, spec.seed)

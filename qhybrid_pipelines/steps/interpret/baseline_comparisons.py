@@ -13,6 +13,7 @@ from qhybrid_pipelines.control.reporting.ledger_tables import execution_times
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.quantum.annealing.anneal_batches import HYBRID
 from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
 from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, select_rows
 from qhybrid_pipelines.storage import schemas
@@ -44,7 +45,7 @@ def baseline_comparisons(
             point_scores=select_rows(point_scores, key, backend),
             scored_solutions=select_rows(scored_solutions, key, backend),
             baselines=select_rows(baselines, key),
-            **about_depth(parameter_sweeps, key),
+            **about_sweep(parameter_sweeps, key),
             quantum_seconds=spent.elapsed_seconds,
             execute_seconds=spent.execute_seconds,
             without_counts=explain_missing_counts(jobs),
@@ -53,7 +54,8 @@ def baseline_comparisons(
     return from_rows(schemas.BASELINE_COMPARISONS, rows)
 
 
-def about_depth(parameter_sweeps: pa.Table, key: str) -> dict[str, Any]:
-    """Return what the sweep of an experiment knows of the depth; all its points say the same."""
+def about_sweep(parameter_sweeps: pa.Table, key: str) -> dict[str, Any]:
+    """Return what the sweep of an experiment knows of the depth, and whether a hybrid solver answers; all its points say the same."""
     points = select_rows(parameter_sweeps, key)
-    return {name: pc.min(points.column(name)).as_py() for name in ("optimised_expectation", "depth_reason")}
+    known = {name: pc.min(points.column(name)).as_py() for name in ("optimised_expectation", "depth_reason")}
+    return known | {"is_hybrid": HYBRID in points.column("strategy").to_pylist()}

@@ -27,7 +27,7 @@ from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.quantum.depth import DepthChoice
 from qhybrid_pipelines.steps.execute.circuit_batches import Embed, circuit_batches
 from qhybrid_pipelines.steps.execute.qpu_result_sets import place_counts, sub_batch_for
-from qhybrid_pipelines.steps.interpret.baseline_comparisons import about_depth
+from qhybrid_pipelines.steps.interpret.baseline_comparisons import about_sweep
 from qhybrid_pipelines.steps.interpret.decisions import decisions
 from qhybrid_pipelines.steps.interpret.scored_solutions import scores
 from qhybrid_pipelines.steps.on_demand.bundles import unmeasured_row
@@ -133,7 +133,7 @@ def _replay(
             point_scores=select_rows(point_scores, key, pair[0]),
             scored_solutions=select_rows(solutions, key, pair[0]),
             baselines=select_rows(classical, key),
-            **about_depth(points, key),
+            **about_sweep(points, key),
             without_counts=execution["without_counts"],
         )
         compared = from_rows(schemas.BASELINE_COMPARISONS, [{"experiment": key, "backend": pair[0], **verdict}])

@@ -115,8 +115,8 @@ class Execution:
         return reduced_model_from_row(self.reduced_model_row).model.energies(outcomes)
 
     def p_optimum(self) -> tuple[float, float, float] | None:
-        """Return the share of shots at the reduced model's optimum at the best point, with its 95 % interval."""
-        if (point := self.best_point) is None:
+        """Return the share of shots at the reduced model's optimum at the best point, with its 95 % interval; None where there are no shots."""
+        if (point := self.best_point) is None or self.comparison["p_optimum"] is None:
             return None
         here = self.scores["point"] == point
         shots = int(self.scores["shots"][here].sum())

@@ -25,6 +25,8 @@ from qhybrid_pipelines.core.jobs import Estimate
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
+from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.quantum.annealing.anneal_batches import ANNEALING, HYBRID
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.sampling.observables import basis_circuits
 from qhybrid_pipelines.sampling.plan import plan_circuits, series_batch
@@ -240,9 +242,15 @@ def plan_batches(
     for backend in spec.backends:
         batch = _find_batch(batches, backend)
         width = get_row(reduced, key)["n_qubits"] if batch is None else batch.qubits
-        steps = planned_steps(spec)
-        what = "sweep" if steps == 1 else f"loop of {steps} steps"
-        yield backend, "annealing" if spec.annealing is not None else what, width, batch
+        what = _what_runs(spec)
+        yield backend, what, width, batch
+
+
+def _what_runs(spec: ExperimentSpec) -> str:
+    if spec.annealing is not None:
+        return HYBRID if spec.annealing.is_hybrid else ANNEALING
+    steps = planned_steps(spec)
+    return "sweep" if steps == 1 else f"loop of {steps} steps"
 
 
 def _sensitivity_rows(key: str, backends: Sequence[str], rows: Sequence[Row]) -> list[Row]:

@@ -12,7 +12,7 @@ from qhybrid_pipelines.core.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
-from qhybrid_pipelines.quantum.annealing.anneal_batches import ANNEALING
+from qhybrid_pipelines.quantum.annealing.anneal_batches import ANNEALING, HYBRID
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -61,7 +61,8 @@ def _row(key: str, spec: AnySpec) -> Row:
 def _what_runs(spec: ExperimentSpec) -> Row:
     own_circuit = spec.problem.circuit is not None
     if spec.annealing is not None:
-        plan: Row = {"ansatz": ANNEALING, "layers": 0, "sweep": ANNEALING}
+        word = HYBRID if spec.annealing.is_hybrid else ANNEALING
+        plan: Row = {"ansatz": word, "layers": 0, "sweep": word}
     else:
         plan = {
             "ansatz": "file" if own_circuit else spec.ansatz.kind,

@@ -35,10 +35,14 @@ CIRCUIT_BATCHES = Table(
             nullable=True,
             minimum=0,
         ),
-        column("template_id", TEXT, "SHA-256 of the template's text; of the embedding where a model is annealed"),
+        column(
+            "template_id",
+            TEXT,
+            "SHA-256 of the template's text; of the embedding where a model is annealed, of model and time limit for a hybrid solver",
+        ),
         column("template", TEXT, "Parameterised circuit, OpenQASM 3; empty where a model is annealed"),
         column("parameters", pa.list_(TEXT), "Input names in the order of the columns of a binding"),
-        column("ansatz", TEXT, "Kind of circuit, or annealing"),
+        column("ansatz", TEXT, "Kind of circuit, or annealing, or hybrid"),
         column("mixer", TEXT, "x or xy; empty for other ansaetze"),
         column("n_qubits", I32, "Width of an outcome; an embedding uses more qubits", "qubits"),
         column(
@@ -55,7 +59,7 @@ CIRCUIT_BATCHES = Table(
         column(
             "annealing",
             TEXT,
-            "What is annealed as canonical JSON: model, embedding with its graph_id, annealing_times in us, chain_strengths, gauges, gauge_seed; null for circuits",
+            "What is annealed as canonical JSON: model, embedding with its graph_id, annealing_times in us, chain_strengths, gauges, gauge_seed; for a hybrid solver model and time_limit_seconds; null for circuits",
             nullable=True,
         ),
         column(
@@ -178,7 +182,7 @@ QPU_RESULT_SETS = Table(
 
 CHAINS = Table(
     name="chains",
-    meaning="How whole the chains of an annealed model were, one row per setting and run; no row for circuits",
+    meaning="How whole the chains of an annealed model were, one row per setting and run; no row for circuits and hybrid solvers",
     key=("experiment", "backend", "point", "repetition"),
     columns=(
         EXPERIMENT,

@@ -127,13 +127,18 @@ BASELINE_COMPARISONS = Table(
         column(
             "shots_to_target_99",
             F64,
-            "Shots to reach the reference once with 99 %; a lower bound if never reached",
+            "Shots to reach the reference once with 99 %; a lower bound if never reached; null for a hybrid solver, which has no shots",
             "shots",
             nullable=True,
         ),
         column("target_reached", BOOL, "Some shot reached the reference"),
         column("p_feasible", F64, "Share of raw shots that are feasible", nullable=True),
-        column("p_optimum", F64, "Share of raw shots at the reduced model's lowest energy, all points", nullable=True),
+        column(
+            "p_optimum",
+            F64,
+            "Share of raw shots at the reduced model's lowest energy, all points; null for a hybrid solver",
+            nullable=True,
+        ),
         column("random_p_optimum", F64, "The same of uniform random shots, exact", nullable=True),
         column(
             "optimised_expectation",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.batches import only_anneals, only_circuits
+from qhybrid_pipelines.core.batches import only_anneals, only_circuits, only_hybrids
 from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.errors import Rejected
 from qhybrid_pipelines.core.ising import IsingModel
@@ -77,3 +77,5 @@ def test_each_plane_refuses_the_other_s_batches():
     with pytest.raises(Rejected, match=re.escape("runs circuits, and this is a model")):
         only_circuits(anneal_batch())
     assert only_anneals(anneal_batch()).points == 2
+    with pytest.raises(Rejected, match=re.escape("is a hybrid solver, and this is a model for an annealer")):
+        only_hybrids(anneal_batch())

@@ -30,9 +30,26 @@ def test_experiments_without_annealing_keep_their_key():
     assert experiment_key(read("annealing: {}")) != experiment_key(read("shots: 100"))
 
 
+def test_a_hybrid_solver_is_told_how_long_to_work_and_has_one_point_of_one_answer():
+    spec = read("annealing: {time_limit_seconds: 5}")
+    assert (spec.sweep.points, spec.shots, spec.widest) == (1, 1, 1000)
+    assert spec.model_dump(mode="json")["annealing"] == {"time_limit_seconds": 5.0}
+    assert ExperimentSpec.model_validate_json(canonical_json(spec.model_dump(mode="json"))) == spec
+    assert experiment_key(spec) != experiment_key(read("annealing: {time_limit_seconds: 6}"))
+
+
+def test_experiments_on_annealers_say_nothing_of_hybrid_solvers_and_keep_their_key():
+    assert "time_limit_seconds" not in read("annealing: {reads: 50}").model_dump(mode="json")["annealing"]
+    assert experiment_key(read("annealing: {reads: 50}")) == "a-f9e07c2e94a76fe4"
+
+
 @pytest.mark.parametrize(
     ("more", "field", "words"),
     [
+        ("annealing: {time_limit_seconds: 5, reads: 10}", "annealing.reads", "reads is for annealers"),
+        ("annealing: {time_limit_seconds: 5, gauges: 1}", "annealing.gauges", "gauges is for annealers"),
+        ("annealing: {time_limit_seconds: 0}", "annealing.time_limit_seconds", "greater than 0|above 0|more than 0"),
+        ("annealing: {time_limit_seconds: 5}\nshots: 7", "shots", "is for circuits"),
         ("annealing: {reads: 0}", "annealing.reads", "at least 1"),
         ("annealing: {anealing_time_us: 3}", "annealing.anealing_time_us", "Did you mean annealing_time_us"),
         ("annealing: {chain_strength: [1, 1]}", "annealing.chain_strength", "twice"),

@@ -33,6 +33,25 @@ def verdict_for(quantum, *, reduced_model=None, scores=None, instance=ONES, fami
     )
 
 
+def test_of_a_hybrid_solver_nothing_is_said_about_shots():
+    scores = point_scores(10)
+    given = {"point_scores": scores, "scored_solutions": solutions([7] * 10), "baselines": baselines(tabu=[7] * 10)}
+    measured = compare(MAX, ONES, reduced_model_row(), execute_seconds=3.0, **given)
+    row = compare(MAX, ONES, reduced_model_row(), execute_seconds=3.0, is_hybrid=True, **given)
+    unsaid = {name for name in row if row[name] is None and measured[name] is not None}
+    assert unsaid <= {
+        "p_optimum",
+        "random_p_optimum",
+        "shots_to_target_99",
+        "random_shots_to_target_99",
+        "seconds_to_target_99",
+    }
+    assert "p_optimum" in unsaid
+    changed = {name for name in row if row[name] != measured[name]} - unsaid
+    assert changed <= {"reason", "noise_like"}
+    assert not row["noise_like"]
+
+
 class TestVerdicts:
     def test_quantum_better(self):
         row = verdict_for([6, 7, 6, 7, 6, 7, 6, 7, 6, 7], tabu=[5] * 10, greedy=[4] * 10)

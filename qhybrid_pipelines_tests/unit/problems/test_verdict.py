@@ -70,6 +70,20 @@ def test_a_claim_needs_ten_runs(runs, expected):
     assert word([2.0] * runs) == expected
 
 
+@pytest.mark.parametrize(
+    ("gain", "expected"), [(2.0, "inconclusive"), (0.0, "tie"), (-2.0, "classical_better")], ids=str
+)
+def test_no_qubit_is_credited_with_what_a_hybrid_solver_finds(gain, expected):
+    verdict, why = decide_verdict(evidence([gain] * MIN_RUNS, hybrid=True))
+    assert verdict == expected
+    assert "credited to no circuit" in why
+    assert "credited" not in reason([gain] * MIN_RUNS)
+
+
+def test_a_hybrid_solver_that_was_not_asked_is_not_spoken_of():
+    assert "hybrid" not in reason(runs=0, hybrid=True)
+
+
 def test_the_reason_of_an_interval_names_its_figures():
     assert reason([2.0, 1.0] * 5, interval=(1.25, 1.75)) == (
         "The quantum side is better: mean gain 1.5 over tabu, 95 % interval 1.25 to 1.75, margin 0.5, 10 runs."
