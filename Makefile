@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test tests quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-service-requests test-clients test-slurm test-ibm test-pythons test-newest check docs ui clean
+.PHONY: demo test tests quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-service-requests test-clients test-slurm test-celery test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 # The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
@@ -72,6 +72,9 @@ test-clients: $(STAMP)  ## other people's clients of the emulated service, each 
 
 test-slurm: $(STAMP)  ## a real Slurm of two nodes on this machine, which are killed; needs Debian's packages, see docs/slurm.md
 	$(BIN)/python -m pytest -n 0 -m slurm -s qhybrid_pipelines_tests/engines
+
+test-celery: $(STAMP)  ## a real broker and Celery workers on this machine, which are killed; needs Debian's redis-server, see docs/celery.md
+	$(BIN)/python -m pytest -n 0 -m celery -s qhybrid_pipelines_tests/engines
 
 test-ibm: $(STAMP)  ## the IBM adapter with the newest release of IBM's client that pyproject.toml allows
 	$(BIN)/python tools/environments.py ibm-0.51 -- -n 0 -m "clients or not clients" qhybrid_pipelines_tests/unit/execution/ibm qhybrid_pipelines_tests/clients/test_ibm_executor.py

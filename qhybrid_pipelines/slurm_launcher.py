@@ -23,17 +23,14 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.defs.run_tags import BATCH_OF_TAG, OUTAGE_MESSAGE_TAG, OUTAGE_TAG, PREFIX
+from qhybrid_pipelines.defs.run_tags import BATCH_OF_TAG, ENGINE_TAG, outage_tags
 from qhybrid_pipelines.slurm_jobs import RESOURCES, SlurmResources, SlurmUnavailable, cancel_job, find_job, submit_job
 
 #: Tags of a run that ask for resources, as in ``slurm/cores``.
 TAG_PREFIX = "slurm/"
-#: Characters of an error that a tag holds.
-MAX_MESSAGE = 500
 #: Dagster's tag with the backend of a run of one partition.
 BACKEND_TAG = "dagster/partition/backend"
-#: Tells a run that is Slurm's from one that the command line executes on the same record.
-ENGINE_TAG, ENGINE = f"{PREFIX}engine", "slurm"
+ENGINE = "slurm"
 
 
 class SlurmRunLauncher(RunLauncher, ConfigurableClass):
@@ -134,8 +131,7 @@ class SlurmRunLauncher(RunLauncher, ConfigurableClass):
             )
         except SlurmUnavailable as error:
             # The stage rests and is asked for again, for as long as that lasts; Dagster's own attempts would be used up in a minute.
-            outage = {OUTAGE_TAG: type(error).__name__, OUTAGE_MESSAGE_TAG: str(error)[:MAX_MESSAGE]}
-            self._instance.add_run_tags(run.run_id, {**outage, MAX_RETRIES_TAG: "0"})
+            self._instance.add_run_tags(run.run_id, {**outage_tags(error), MAX_RETRIES_TAG: "0"})
             raise
         asked = " ".join(resources.options) or "the cluster's defaults"
         self._instance.report_engine_event(f"Slurm job {job_id} was submitted with {asked}", run, cls=type(self))

@@ -25,13 +25,13 @@ from qhybrid_pipelines.defs.run_tags import (
     BATCH_OF_TAG,
     BATCH_TAG,
     JOB_SET_TAG,
-    OUTAGE_MESSAGE_TAG,
     OUTAGE_TAG,
     PARTITION_TAG,
     STATE_TAG,
     STOPPED_AT_TAG,
     STOPPED_BY_TAG,
     add_tags,
+    outage_tags,
     partition_text,
     read_tag,
     resting_tags,
@@ -45,8 +45,6 @@ FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=15), timedelta(minutes=30)
 MAX_RUNS_READ = 100
 #: Partitions whose runs are looked up by one statement, and batches of one stage that are looked at.
 PARTITIONS_TOGETHER, MAX_BATCHES_READ = 200, 200
-#: Characters of an error that a tag holds.
-MAX_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +198,7 @@ def note_outage(context: dg.AssetExecutionContext, error: BaseException, control
     if known is not None and (rest := _rest(known, control_plane)) is not None:
         until = max(until, rest)
     context.log.warning("an outage; this stage rests until it is over: %s", error)
-    names = {OUTAGE_TAG: type(cause).__name__, OUTAGE_MESSAGE_TAG: str(cause)[:MAX_MESSAGE]}
-    add_tags(context, names | resting_tags(until))
+    add_tags(context, outage_tags(cause) | resting_tags(until))
 
 
 def _rest(stage: Stage, control_plane: ControlPlaneView) -> datetime | None:

@@ -30,6 +30,10 @@ OWNER_TAG, LABELS_TAG = f"{PREFIX}owner", f"{PREFIX}tags"
 STOPPED_BY_TAG, STOPPED_AT_TAG = f"{PREFIX}stopped_by", f"{PREFIX}stopped_at"
 PROCESS_TAG = f"{PREFIX}process"
 PRINCIPAL_TAG = f"{PREFIX}principal"
+#: Tells a run that a cluster's launcher started from one that the command line executes on the same record.
+ENGINE_TAG = f"{PREFIX}engine"
+#: Characters of an error that a tag holds.
+MAX_MESSAGE = 500
 #: Of a run that simulates, or that submits to a provider of jobs elsewhere; dagster.yaml may limit how many there are at once.
 SIMULATOR_TAG, CLOUD_TAG = f"{PREFIX}simulator", f"{PREFIX}cloud"
 #: Of a run that does stages of several experiments: which stage, and the partitions, one a line.
@@ -121,6 +125,11 @@ def job_state_tags(states: Iterable[str]) -> dict[str, str]:
 def resting_tags(until: datetime) -> dict[str, str]:
     """Return the tag of a run that an outage ended."""
     return state_tags(f"resting until {until:%H:%M:%S} UTC")
+
+
+def outage_tags(error: BaseException) -> dict[str, str]:
+    """Return the tags of a run that ended because something was away: it is asked for again until the outage is over."""
+    return {OUTAGE_TAG: type(error).__name__, OUTAGE_MESSAGE_TAG: str(error)[:MAX_MESSAGE]}
 
 
 def failure_tags(error: BaseException) -> dict[str, str]:

@@ -45,6 +45,7 @@ ELSEWHERE = {"ways.md"}
 HERE = [
     Path(__file__),
     Path(__file__).with_name("test_docs_runbook_run.py"),
+    ROOT / "qhybrid_pipelines_tests" / "engines" / "test_celery_page.py",
     ROOT / "qhybrid_pipelines_tests" / "engines" / "test_slurm_page.py",
 ]
 

@@ -27,6 +27,7 @@ class DaemonProcess:
     Attributes:
         folder: of ``dagster.yaml`` and ``workspace.yaml``.
         home: ``data`` in it.
+        environment: of all its processes, complete.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str], settings: str = "dagster.yaml") -> None:
@@ -39,7 +40,7 @@ class DaemonProcess:
         (folder / "workspace.yaml").write_text((ROOT / "workspace.yaml").read_text())
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DAGSTER", "QHYBRID", "IONQ"))}
         own = {"DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT)}
-        self._environment = {**inherited, **PAUSES, **own, **environment}
+        self.environment = {**inherited, **PAUSES, **own, **environment}
         self._daemon: subprocess.Popen[bytes] | None = None
         self._web_server: subprocess.Popen[bytes] | None = None
 
@@ -62,7 +63,7 @@ class DaemonProcess:
             return subprocess.Popen(
                 [Path(sys.executable).with_name(program), *arguments, "-w", "workspace.yaml"],
                 cwd=self.folder,
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -11,6 +11,7 @@ import yaml
 from qhybrid_pipelines_tests.support.page_commands import PAGES, Terminal, below
 
 _SERVES = "serves until somebody stops it; acceptance/test_ui.py and pipeline/test_postgres.py start what it starts"
+_NO_CONTAINERS = "needs a container engine, and there is none; acceptance/test_compose_commands.py starts what the containers would run"
 _SUITE = "a suite of its own; it would run this test again"
 _BENCHMARK = (
     "a measurement of minutes to hours; acceptance/test_docs_benchmarks.py compares its kept results with the page"
@@ -22,6 +23,9 @@ NOT_RUN = {
     "DAGSTER_HOME=$PWD/deploy/postgres dagster dev": _SERVES,
     "python3 -m venv .venv && .venv/bin/pip install": "makes an environment from the network, as `make demo` does",
     "DAGSTER_HOME=$PWD/deploy/postgres python -m qhybrid_pipelines.standby_daemon": "runs until somebody stops it; acceptance/test_standby_daemons.py starts two",
+    "export POSTGRES_PASSWORD=$(openssl rand": _NO_CONTAINERS,
+    "docker ": _NO_CONTAINERS,
+    "kubectl ": "needs a cluster, and there is none; acceptance/test_deployment_files.py holds the manifests against schemas",
     "qhybrid report --serve": "serves until somebody stops it; unit/commands/test_report_server.py asks such a server",
     "qhybrid serve --interactive": "serves until somebody stops it; acceptance/test_service_interactive.py starts one",
     "qhybrid emulator start": "serves until somebody stops it; the same program is started by its other name below",

@@ -14,9 +14,9 @@ from dagster._utils.tags import TagConcurrencyLimitsCounter
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.orphans import end_orphans
-from qhybrid_pipelines.defs.run_tags import limit_tags
+from qhybrid_pipelines.defs.run_tags import ENGINE_TAG, limit_tags
 from qhybrid_pipelines.slurm_jobs import SlurmUnavailable
-from qhybrid_pipelines.slurm_launcher import ENGINE, ENGINE_TAG, SlurmRunLauncher
+from qhybrid_pipelines.slurm_launcher import ENGINE, SlurmRunLauncher
 
 SETTINGS = Path(__file__).resolve().parents[2] / "deploy" / "slurm" / "dagster.yaml"
 

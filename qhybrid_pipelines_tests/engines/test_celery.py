@@ -1,0 +1,237 @@
+"""The pipeline on real Celery workers, one of which is killed; the judge is the emulated cloud's own book.
+
+`make test-celery`; needs Debian's package redis-server.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.instance.ref import InstanceRef
+
+from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.emulator.process import running_emulator
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests.support import celery_workers, experiment_homes, postgres_databases
+from qhybrid_pipelines_tests.support.celery_workers import Workers, running_broker
+from qhybrid_pipelines_tests.support.dagster_daemon import ROOT, DaemonProcess
+from qhybrid_pipelines_tests.support.emulator_client import Client
+
+REASON = celery_workers.reason_against()
+pytestmark = [
+    pytest.mark.celery,
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+    experiment_homes.RUNS_IN_PROCESS,
+]
+
+CLOUD_EXPERIMENTS, LOCAL_EXPERIMENTS, JOBS_EACH = 3, 2, 10
+#: Virtual seconds of queue: nothing is done before the test jumps ahead.
+QUEUE_SECONDS = 1e6
+POLICY = """
+rules: [{name: all, then: allow, reason: a test}]
+routing: {breaker: {open_seconds: 1, max_open_seconds: 4}}
+tiers: {batch: {poll_min_seconds: 1, poll_max_seconds: 5}}
+"""
+PATIENCE_SECONDS = 900.0
+WORKERS = ("worker1", "worker2")
+
+
+def specification(name: str, number: int) -> dict[str, object]:
+    """Return an experiment for the cloud, one circuit a job, or one that a worker simulates."""
+    local = name == "own"
+    return {
+        "name": f"{name} {number}",
+        "problem": {
+            "family": "maxcut",
+            "source": {"generator": "random_regular", "nodes": 4, "degree": 3, "seed": number},
+        },
+        "ansatz": {"layers": 1},
+        "sweep": {"strategy": "fixed_angles", "points": JOBS_EACH},
+        "repetitions": 1,
+        "shots": 50,
+        "rounds": {"max": 1},
+        "backends": ["local:auto" if local else "ionq:simulator"],
+    }
+
+
+def drop(home: Home, name: str, count: int) -> None:
+    for number in range(1, count + 1):
+        path = home.inbox / f"{name}{number}.yaml"
+        path.write_text(yaml.safe_dump(specification(name, number)))
+        os.utime(path, (time.time() - 60,) * 2)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    with running_broker(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    with (
+        running_emulator(tmp_path / "cloud", key="on-celery", speed=0.001, seed=7) as emulator,
+        closing(Client(emulator)) as client,
+    ):
+        client.admin("PUT", "/backends/simulator", {"max_circuits_per_job": 1, "extra_wait_seconds": QUEUE_SECONDS})
+        client.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 0.5}})
+        yield client
+
+
+@pytest.fixture
+def deployment(tmp_path, cloud, broker, postgres_server, monkeypatch) -> Iterator[DaemonProcess]:
+    with (
+        postgres_databases.database(postgres_server) as ledger,
+        postgres_databases.database(postgres_server) as dagster,
+    ):
+        own = {
+            "QHYBRID_LEDGER_URL": ledger,
+            "QHYBRID_DAGSTER_POSTGRES_URL": dagster,
+            "QHYBRID_CELERY_URL": broker.url,
+        }
+        for name, value in own.items():
+            monkeypatch.setenv(name, value)
+        environment = {**cloud.emulator.environment, "IONQ_LISTING_LAG_SECONDS": "0.2", **own}
+        opened = DaemonProcess(tmp_path / "checkout", environment, "deploy/celery/dagster.yaml")
+        keep_the_pause(opened.folder / "dagster.yaml")
+        (opened.home / "policy.yaml").write_text(POLICY)
+        monkeypatch.chdir(opened.folder)
+        try:
+            yield opened
+        finally:
+            opened.kill()
+
+
+def keep_the_pause(settings: Path) -> None:
+    """Let Dagster's monitor look as often as in the settings that are shipped: how soon a killed worker is noticed hangs on it."""
+    shipped = yaml.safe_load((ROOT / "deploy" / "celery" / "dagster.yaml").read_text())
+    read = yaml.safe_load(settings.read_text())
+    read["run_monitoring"]["poll_interval_seconds"] = shipped["run_monitoring"]["poll_interval_seconds"]
+    settings.write_text(yaml.safe_dump(read))
+
+
+@pytest.fixture
+def workers(deployment) -> Iterator[Workers]:
+    opened = Workers(deployment.folder, deployment.environment)
+    try:
+        for name in WORKERS:
+            opened.start(name)
+        yield opened
+    finally:
+        opened.stop()
+
+
+@pytest.fixture
+def instance(deployment):
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(deployment.folder))) as opened:
+        yield opened
+
+
+class Watch:
+    """Waits for things to happen, and says when they did."""
+
+    def __init__(self, deployment: DaemonProcess, workers: Workers) -> None:
+        self._deployment, self._workers, self._began = deployment, workers, time.monotonic()
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            if time.monotonic() > until:
+                print(self._deployment.log.read_text()[-20_000:], self._workers.logs())
+                pytest.fail(f"waited for: {what}")
+            time.sleep(0.25)
+        print(f"{time.monotonic() - self._began:6.1f} s  {what}", flush=True)
+
+
+def running(instance, job: str) -> dict[str, str]:
+    """Return the names of the workers in which runs of a job have begun, by the runs' ids."""
+    answers = instance.run_launcher.celery.control.inspect(timeout=2.0).active() or {}
+    found = {task["id"]: worker.partition("@")[2] for worker, tasks in answers.items() for task in tasks}
+    begun = instance.get_runs(dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.STARTED]))
+    return {run.run_id: found[run.run_id] for run in begun if run.run_id in found}
+
+
+def messages(instance, run_id: str) -> str:
+    return "\n".join(entry.message + entry.user_message for entry in instance.all_logs(run_id))
+
+
+def status_of(instance, run_id: str) -> dg.DagsterRunStatus:
+    return instance.get_run_by_id(run_id).status
+
+
+def test_experiments_while_a_worker_with_a_run_is_killed(deployment, cloud, workers, instance):
+    watch, home = Watch(deployment, workers), Home(deployment.home).make()
+    lake = Lake(home)
+    drop(home, "cloud", CLOUD_EXPERIMENTS)
+    drop(home, "own", LOCAL_EXPERIMENTS)
+    deployment.start()
+
+    watch.until(lambda: len(cloud.book()) >= 3 and running(instance, "2_submit"), "some jobs are accepted")
+    killed, name = next(iter(running(instance, "2_submit").items()))
+    before = {run.run_id for run in instance.get_runs()}
+    workers.kill(name)
+    began = time.monotonic()
+    watch.until(lambda: status_of(instance, killed) is dg.DagsterRunStatus.FAILURE, f"{name} was killed, and is missed")
+    seconds = time.monotonic() - began
+    print(f"the killed worker was noticed after {seconds:.1f} s")
+    assert seconds < 60
+    assert f"celery@{name} has not said for" in messages(instance, killed)
+
+    def again() -> list[dg.DagsterRun]:
+        runs = instance.get_runs(dg.RunsFilter(job_name="2_submit"))
+        return [run for run in runs if run.parent_run_id == killed and run.run_id not in before]
+
+    watch.until(again, "the run is asked for again")
+    workers.start(name)
+    watch.until(lambda: len(cloud.book()) >= CLOUD_EXPERIMENTS * JOBS_EACH, "all jobs are accepted")
+    cloud.faults()
+    cloud.advance(2 * QUEUE_SECONDS)
+    everything = CLOUD_EXPERIMENTS + LOCAL_EXPERIMENTS
+    watch.until(lambda: len(lake.keys(schemas.BASELINE_COMPARISONS)) == everything, "all verdicts")
+    deployment.kill()
+
+    ledger = SqlLedger.open_postgres(os.environ["QHYBRID_LEDGER_URL"])
+    jobs = [job for job in ledger.jobs() if job.experiment.startswith(("cloud", "own"))]
+    book = cloud.book()
+    assert len({entry["metadata"]["qhybrid_token"] for entry in book}) == len(book) == CLOUD_EXPERIMENTS * JOBS_EACH
+    assert {entry["id"] for entry in book} == {job.provider_job_id for job in jobs if job.provider == "ionq"}
+    assert {str(job.state) for job in jobs} == {"VERIFIED"}
+    assert ledger.verify_chain().is_intact
+    lost = [run for run in instance.get_runs() if run.status is dg.DagsterRunStatus.FAILURE]
+    assert {run.run_id for run in lost} <= before, "no healthy run was given up"
+
+
+def test_a_run_is_terminated_and_its_worker_lives_and_a_killed_process_is_told_by_its_worker(
+    deployment, cloud, workers, instance
+):
+    watch, home = Watch(deployment, workers), Home(deployment.home).make()
+    drop(home, "cloud", 2)
+    deployment.start()
+    watch.until(lambda: len(cloud.book()) >= 2 and running(instance, "2_submit"), "some jobs are accepted")
+    (run_id, name) = next(iter(running(instance, "2_submit").items()))
+    answers = instance.run_launcher.celery.control.inspect(timeout=2.0).stats()[f"celery@{name}"]
+    assert instance.run_launcher.terminate(run_id)
+    watch.until(lambda: status_of(instance, run_id) is dg.DagsterRunStatus.CANCELED, "the run is cancelled")
+    watch.until(lambda: run_id not in running(instance, "2_submit"), "its task has ended")
+    now = instance.run_launcher.celery.control.inspect(timeout=2.0).stats()[f"celery@{name}"]
+    assert now["pool"]["processes"] == answers["pool"]["processes"], "the worker's processes are the same"
+
+    watch.until(lambda: running(instance, "2_submit"), "the next run submits; its process is killed")
+    (run_id, name) = next(iter(running(instance, "2_submit").items()))
+    [task] = [
+        task
+        for task in instance.run_launcher.celery.control.inspect(timeout=2.0).active()[f"celery@{name}"]
+        if task["id"] == run_id
+    ]
+    workers.kill_process(name, task["worker_pid"])
+    watch.until(lambda: status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE, "Dagster knows that it is gone")
+    assert "its task ended as FAILURE, and the run did not" in messages(instance, run_id)
