@@ -105,7 +105,7 @@ def test_a_run_is_a_job_that_the_cluster_would_take(launcher, cluster):
         launcher.launch_run(LaunchRunContext(run, workspace=None))
         assert kept.get_run_by_id(run.run_id).tags[ENGINE_TAG] == ENGINE
     [(namespace, job)] = cluster.sent
-    kubernetes_validate.validate(job, "1.37", strict=True)
+    kubernetes_validate.validate(job, "1.33", strict=True)
     assert namespace == "house"
     spec = job["spec"]["template"]["spec"]
     [container] = spec["containers"]
