@@ -38,7 +38,9 @@ class OwnRunsK8sRunLauncher(K8sRunLauncher):
     def terminate(self, run_id: str) -> bool:
         """End a run because a person says so; return whether there was anything to end."""
         run = self._instance.get_run_by_id(run_id)
-        return run is not None and run.tags.get(ENGINE_TAG) == ENGINE and bool(super().terminate(run_id))
+        if run is None or run.tags.get(ENGINE_TAG) != ENGINE:
+            return False
+        return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Tell whether a run that has not ended still has its job.
@@ -48,7 +50,7 @@ class OwnRunsK8sRunLauncher(K8sRunLauncher):
         """
         if run.tags.get(ENGINE_TAG) != ENGINE:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "it was not launched on Kubernetes")
-        found = super().check_run_worker_health(run)
+        found: CheckRunHealthResult = super().check_run_worker_health(run)
         if found.status is not WorkerStatus.UNKNOWN:
             return found
         if (found.msg or "").endswith(_NO_SUCH_JOB):
