@@ -35,7 +35,8 @@ import sys
 from concurrent.futures import Future
 from contextlib import suppress
 from qhybrid_pipelines.core.stop_request import StopRequested
-from qhybrid_pipelines.service import request_store, server
+from qhybrid_pipelines.service.intake import request_store
+from qhybrid_pipelines.service import server
 from qhybrid_pipelines.settings import prepare_home
 
 def accept_without_writing(self, request, *, shared):

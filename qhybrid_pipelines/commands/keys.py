@@ -26,7 +26,7 @@ def create(
     """Make a key and print it, once. From the first one on, everybody who uses the service of this home needs one."""
     folder = prepare_home(home)
     from qhybrid_pipelines.control.policy.deployment import Deployment
-    from qhybrid_pipelines.service.api_keys import KeyFile
+    from qhybrid_pipelines.service.access.api_keys import KeyFile
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
     from qhybrid_pipelines.terminal import print_json
 
@@ -45,7 +45,7 @@ def create(
 def list_keys(home: Home = None, as_json: AsJson = False) -> None:
     """List the keys, without their secrets."""
     folder = prepare_home(home, reading=True, make=False)
-    from qhybrid_pipelines.service.api_keys import KeyFile
+    from qhybrid_pipelines.service.access.api_keys import KeyFile
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
@@ -73,7 +73,7 @@ def list_keys(home: Home = None, as_json: AsJson = False) -> None:
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], home: Home = None) -> None:
     """Revoke a key, at once and for good; a running service refuses it from the next request on."""
     folder = prepare_home(home)
-    from qhybrid_pipelines.service.api_keys import KeyFile
+    from qhybrid_pipelines.service.access.api_keys import KeyFile
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
     stored = KeyFile(HomeFolder(folder)).revoke(key_id, now=datetime.now(UTC))

@@ -29,7 +29,7 @@ def serve(
     of --interactive for small ones on this machine.
     """
     folder = prepare_home(home)
-    from qhybrid_pipelines.service.authentication import authenticator_for
+    from qhybrid_pipelines.service.access.authentication import authenticator_for
     from qhybrid_pipelines.service.server import ServiceOptions, serve
     from qhybrid_pipelines.storage.layout import Home as HomeFolder
 

@@ -19,9 +19,15 @@ from starlette.types import ASGIApp
 
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.validation_messages import explain_parameter
-from qhybrid_pipelines.service import (
-    response_models,
+from qhybrid_pipelines.service import response_models
+from qhybrid_pipelines.service.boundary.deprecations import DEPRECATIONS, Deprecation, announcements, mark
+from qhybrid_pipelines.service.boundary.request_boundary import RequestBoundary
+from qhybrid_pipelines.service.decisions import decision_models
+from qhybrid_pipelines.service.pages.rendering import page
+from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
+from qhybrid_pipelines.service.routes import (
     routes_actions,
+    routes_decisions,
     routes_experiment_pages,
     routes_operations,
     routes_pages,
@@ -32,13 +38,8 @@ from qhybrid_pipelines.service import (
     routes_uploads,
     routes_webhooks,
 )
-from qhybrid_pipelines.service.decisions import decision_models, routes_decisions
-from qhybrid_pipelines.service.deprecations import DEPRECATIONS, Deprecation, announcements, mark
-from qhybrid_pipelines.service.pages.rendering import page
-from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
-from qhybrid_pipelines.service.request_boundary import RequestBoundary
-from qhybrid_pipelines.service.routes_common import only_known_parameters
-from qhybrid_pipelines.service.routes_submission import KEY_PATTERN
+from qhybrid_pipelines.service.routes.routes_common import only_known_parameters
+from qhybrid_pipelines.service.routes.routes_submission import KEY_PATTERN
 from qhybrid_pipelines.service.service_parts import ServiceParts
 from qhybrid_pipelines.service.webhooks import response_models as webhook_models
 from qhybrid_pipelines.service.webhooks.messages import MEDIA_TYPE as EVENT_MEDIA_TYPE
@@ -116,7 +117,7 @@ def application(
 
     Args:
         parts: of the service.
-        hosts: as for `service.request_boundary.RequestBoundary`.
+        hosts: as for `service.boundary.request_boundary.RequestBoundary`.
         deprecations: fields that will go.
     """
     routes = api(parts, deprecations=deprecations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from qhybrid_pipelines.service.checkers import Checkers
+from qhybrid_pipelines.service.intake.checkers import Checkers
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
 
 #: Reports that are kept until their experiment changes.

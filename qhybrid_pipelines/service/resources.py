@@ -20,8 +20,8 @@ from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT, KEY_PATTERN
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.service.intake.request_store import RequestStore
 from qhybrid_pipelines.service.problem_documents import not_found
-from qhybrid_pipelines.service.request_store import RequestStore
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.answers import named_answers
 from qhybrid_pipelines.steps.on_demand.summary import verdicts

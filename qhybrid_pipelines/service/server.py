@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.stop_request import note_stop_signal, raise_if_stop_requested
+from qhybrid_pipelines.service.access.callers import Authenticator
 from qhybrid_pipelines.service.application import application
-from qhybrid_pipelines.service.callers import Authenticator
-from qhybrid_pipelines.service.connection_limits import LimitedHttpProtocol
+from qhybrid_pipelines.service.boundary.connection_limits import LimitedHttpProtocol
 from qhybrid_pipelines.service.service_parts import ServiceParts
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home

@@ -14,7 +14,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.requesters import read_requester
 from qhybrid_pipelines_tests.support.running_service import KARATE, RunningService, is_problem
 from qhybrid_pipelines_tests.support.scripted_server import ScriptedServer, reply, scripted_server
-from qhybrid_pipelines_tests.unit.service.test_token_callers import EC_KEY, OTHER_RSA_KEY, RSA_KEY, jwk, token
+from qhybrid_pipelines_tests.unit.service.access.test_token_callers import EC_KEY, OTHER_RSA_KEY, RSA_KEY, jwk, token
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 SETTINGS = {"issuer": "https://id.example", "audience": "qhybrid", "algorithms": ["RS256", "ES256"]}

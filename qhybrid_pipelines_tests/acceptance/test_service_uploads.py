@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.service.uploads import MOST_BYTES
+from qhybrid_pipelines.service.intake.uploads import MOST_BYTES
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines_tests.acceptance.test_service_keys import make_key
@@ -138,7 +138,7 @@ def test_a_restored_home_has_the_files_of_each_sender(senders, tmp_path):
 
 
 def test_there_may_be_only_so_many(tmp_path):
-    from qhybrid_pipelines.service import uploads
+    from qhybrid_pipelines.service.intake import uploads
     from qhybrid_pipelines.service.problem_documents import ProblemError
 
     files = uploads.Uploads(Home(tmp_path).make())

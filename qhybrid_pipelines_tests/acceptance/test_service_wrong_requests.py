@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from qhybrid_pipelines.service.json_bodies import MAX_BODY_BYTES
+from qhybrid_pipelines.service.intake.json_bodies import MAX_BODY_BYTES
 from qhybrid_pipelines_tests.acceptance.test_service import rows
 from qhybrid_pipelines_tests.support.running_service import KARATE, RunningService, is_problem
 

@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 
 from qhybrid_pipelines.interactive_worker import RequestTable
-from qhybrid_pipelines.service.request_store import Registration, RequestStore
-from qhybrid_pipelines_tests.unit.service.test_request_store import request
+from qhybrid_pipelines.service.intake.request_store import Registration, RequestStore
+from qhybrid_pipelines_tests.unit.service.intake.test_request_store import request
 
 AT = "2026-05-01T12:00:00+00:00"
 

@@ -19,12 +19,12 @@ from qhybrid_pipelines.core.decision_words import NotTried
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.problems.final_answer import best_quantum_answer
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.service.callers import Caller
+from qhybrid_pipelines.service.access.callers import Caller
 from qhybrid_pipelines.service.decisions.decider import Decider, Found
 from qhybrid_pipelines.service.decisions.decision_records import DecisionRecord
-from qhybrid_pipelines.service.network_request import FILES, SPECIFICATION, NetworkRequest
+from qhybrid_pipelines.service.intake.network_request import FILES, SPECIFICATION, NetworkRequest
+from qhybrid_pipelines.service.intake.request_store import KeyReused, NewRequest, OwnedByOther, StoreBusy
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
-from qhybrid_pipelines.service.request_store import KeyReused, NewRequest, OwnedByOther, StoreBusy
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 

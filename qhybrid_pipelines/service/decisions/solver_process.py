@@ -42,7 +42,7 @@ from qhybrid_pipelines.problems.anytime.upgrade_rule import Uncertainty, judge, 
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.registry import all_families, family_named
 from qhybrid_pipelines.problems.sources import load_instance, register_source
-from qhybrid_pipelines.service.network_request import SPECIFICATION
+from qhybrid_pipelines.service.intake.network_request import SPECIFICATION
 from qhybrid_pipelines.service.problem_documents import problem_of
 
 Message = dict[str, Any]

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.service.api_keys import KeyFile
+from qhybrid_pipelines.service.access.api_keys import KeyFile
 from qhybrid_pipelines.service.webhooks.channels import Channel, HttpChannel
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.service.api_keys import KeyFile
+from qhybrid_pipelines.service.access.api_keys import KeyFile
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint, Kind
 from qhybrid_pipelines.service.webhooks.signatures import pepper_mark, secret_for, shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.service.api_keys import KeyFile
+from qhybrid_pipelines.service.access.api_keys import KeyFile
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.service.webhooks.registry import EndpointRegistry, endpoint_fields
 from qhybrid_pipelines.service.webhooks.signatures import shown

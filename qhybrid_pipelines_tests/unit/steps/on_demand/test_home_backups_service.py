@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from qhybrid_pipelines.service.api_keys import KeyFile
+from qhybrid_pipelines.service.access.api_keys import KeyFile
+from qhybrid_pipelines.service.access.settings import read_settings
+from qhybrid_pipelines.service.intake.request_store import RequestStore
+from qhybrid_pipelines.service.intake.uploads import Uploads
 from qhybrid_pipelines.service.problem_documents import ProblemError
-from qhybrid_pipelines.service.request_store import RequestStore
-from qhybrid_pipelines.service.settings import read_settings
-from qhybrid_pipelines.service.uploads import Uploads
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.steps.on_demand.home_backups import back_up, restore
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import decision_database
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.requesters import read_requester, write_requester
-from qhybrid_pipelines_tests.unit.service.test_request_store import request
+from qhybrid_pipelines_tests.unit.service.intake.test_request_store import request
 from qhybrid_pipelines_tests.unit.service.webhooks.test_endpoint_store import add
 
 KEY = "maxcut-small-0123456789abcdef"
