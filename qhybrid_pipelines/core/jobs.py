@@ -294,12 +294,30 @@ class BackendStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A dated description of a device's quality, the vendor's words in it as `core.redaction` cleans them."""
+    """A description of a device's quality, the vendor's words in it as `core.redaction` cleans them.
+
+    Attributes:
+        calibration_id: the provider's, or a hash of what it says.
+        measured_at: None where the provider says what holds now, and not since when; no rule about its age applies then.
+        fetched_at: when it was asked for.
+        payload: what the provider says.
+    """
 
     calibration_id: str
-    measured_at: datetime
+    measured_at: datetime | None
     fetched_at: datetime
     payload: dict[str, Any]
+
+    @property
+    def dated(self) -> datetime:
+        """When it was measured, or, where nobody says that, seen: what calibrations are put in order by."""
+        return self.fetched_at if self.measured_at is None else self.measured_at
+
+    @property
+    def noted(self) -> dict[str, str]:
+        """What a job's history says of it: its id, and when it was measured, if that is known."""
+        said = {"calibration_id": self.calibration_id}
+        return said if self.measured_at is None else said | {"calibration_measured_at": self.measured_at.isoformat()}
 
     def __post_init__(self) -> None:
         clean_fields(self, calibration_id=200)

@@ -294,7 +294,7 @@ def capabilities(table: pa.Table) -> Metadata:
 
 def calibrations(table: pa.Table, problems: Sequence[str]) -> Metadata:
     """Show the newest medians of every device, what changed since the one before, and the drift over all that is kept."""
-    newest = table.sort_by([("backend", "ascending"), ("measured_at", "descending")])
+    newest = table.sort_by([("backend", "ascending"), ("measured_at", "descending"), ("fetched_at", "descending")])
     seen: dict[str, Mapping[str, Any]] = {}
     for row in newest.select(["backend", "calibration_id", "measured_at", *FIGURES]).to_pylist():
         seen.setdefault(row["backend"], {**row, "calibration_id": row["calibration_id"][:12]})

@@ -39,7 +39,8 @@ def drift_plot(calibrations: pa.Table) -> Any:
     ):
         for name in names:
             mine = calibrations.filter(pc.equal(calibrations.column("backend"), name))
-            seen = mine.filter(pc.greater(mine.column(column), 0)).sort_by("measured_at")
+            told = pc.and_(pc.greater(mine.column(column), 0), pc.is_valid(mine.column("measured_at")))
+            seen = mine.filter(told).sort_by("measured_at")
             values = seen.column(column).to_pylist()
             if len(values) > 1:
                 line, *_ = axes.plot(seen.column("measured_at").to_pylist(), values, "o-", ms=3, lw=1)

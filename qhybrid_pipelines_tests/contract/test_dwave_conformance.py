@@ -167,6 +167,21 @@ def test_a_changed_qubit_graph_is_noticed_before_anything_is_sent(tmp_path, emul
     assert len(httpx.get(f"{emulator.admin_url}/jobs").json()["jobs"]) == before
 
 
+def test_another_qubit_graph_is_another_calibration_without_a_date(tmp_path, emulator):
+    provider = under_test(tmp_path).connect()
+    before = provider.calibration(BACKEND)
+    assert (before.calibration_id, before.measured_at) == (provider.capabilities(BACKEND).graph_id, None)
+    assert before.payload["qubits"] == 1202
+    httpx.put(f"{emulator.admin_url}/backends/{SMALL}", json={"graph_version": 1})
+    try:
+        after = under_test(tmp_path).connect().calibration(BACKEND)
+    finally:
+        httpx.put(f"{emulator.admin_url}/backends/{SMALL}", json={"graph_version": 0})
+    assert after.calibration_id != before.calibration_id
+    assert provider.calibration("dwave:Advantage_system999") is None
+    assert provider.calibration("dwave:hybrid_binary_quadratic_model_version2") is None
+
+
 def test_one_unknown_problem_among_many_hides_no_other(tmp_path, emulator):
     subject = under_test(tmp_path)
     provider = subject.connect()

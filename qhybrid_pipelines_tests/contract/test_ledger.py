@@ -334,3 +334,14 @@ class TestCalibrations:
         assert [stored.backend for stored in ledger.calibrations()] == ["v:d", "v:d", "v:e"]
         assert ledger.calibrations("nobody") == []
         assert ledger.calibrated_at() == {"v:d": new.measured_at, "v:e": new.measured_at}
+
+    def test_those_without_a_date_are_in_the_order_in_which_they_were_seen(self, ledger: Ledger) -> None:
+        seen = [
+            Calibration(calibration_id=name, measured_at=at, fetched_at=NOW + timedelta(days=days), payload={})
+            for name, at, days in (("b", None, 1), ("c", NOW + timedelta(days=2), 9), ("a", None, 3))
+        ]
+        for one in reversed(seen):
+            assert ledger.add_calibration("v:d", one)
+        assert [stored.calibration for stored in ledger.calibrations("v:d")] == seen
+        assert ledger.add_calibration("v:e", seen[0])
+        assert ledger.calibrated_at() == {"v:d": seen[1].measured_at}

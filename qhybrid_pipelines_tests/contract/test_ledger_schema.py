@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "later1"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

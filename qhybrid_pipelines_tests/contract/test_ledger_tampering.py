@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.core.jobs import Calibration
 from qhybrid_pipelines_tests.contract.test_ledger_twins import actions, apply_history
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 from qhybrid_pipelines_tests.support.tampering import cells, drop_guards, fill, older_ledger, set_cell, tamper
@@ -239,9 +241,30 @@ def test_an_older_ledger_is_sealed_as_it_stands_and_goes_on(open_ledger: Open, r
     assert "cost_microusd is 1, and its events say 1100000" in " ".join(what_differs(ledger))
 
 
-def make_older(request: pytest.FixtureRequest, revision: str) -> None:
-    """Write a ledger of an older release where the fixture `open_ledger` opens its own."""
-    statements = older_ledger(revision)
+@pytest.mark.parametrize("revision", ["0001"])
+def test_a_calibration_of_an_older_ledger_is_kept_and_one_without_a_date_joins_it(
+    open_ledger: Open, revision: str, request
+) -> None:
+    make_older(
+        request, revision, "INSERT INTO calibration VALUES ('v:d', 'c', 1700000000000000, 1700000000000001, '{}')"
+    )
+    ledger = open_ledger()
+    [kept] = ledger.calibrations("v:d")
+    assert kept.calibration.calibration_id == "c"
+    assert kept.calibration.measured_at == datetime.fromtimestamp(1_700_000_000, UTC)
+    undated = Calibration(calibration_id="a", measured_at=None, fetched_at=datetime.now(UTC), payload={})
+    assert ledger.add_calibration("v:d", undated)
+    assert not ledger.add_calibration("v:d", undated)
+    assert [stored.calibration.measured_at for stored in ledger.calibrations("v:d")] == [
+        kept.calibration.measured_at,
+        None,
+    ]
+    assert what_differs(ledger) == []
+
+
+def make_older(request: pytest.FixtureRequest, revision: str, *more: str) -> None:
+    """Write a ledger of an older release, and what else was in it, where the fixture `open_ledger` opens its own."""
+    statements = [*older_ledger(revision), *more]
     if request.node.callspec.params["open_ledger"] == "sqlite":
         import sqlite3
 

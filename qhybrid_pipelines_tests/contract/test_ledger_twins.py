@@ -149,7 +149,10 @@ def save_actions(draw: st.DrawFn) -> Action:
         version=draw(st.integers(0, 3)),
     )
     calibration = Calibration(
-        calibration_id=draw(names), measured_at=draw(times), fetched_at=draw(times), payload=draw(details) or {}
+        calibration_id=draw(names),
+        measured_at=draw(st.none() | times),
+        fetched_at=draw(times),
+        payload=draw(details) or {},
     )
     keeps_breaker = draw(st.booleans())
 

@@ -274,7 +274,7 @@ class MemoryLedger:
         return sorted(
             found,
             key=lambda stored: (
-                stored.calibration.measured_at,
+                stored.calibration.dated,
                 stored.calibration.fetched_at,
                 stored.backend,
                 stored.calibration.calibration_id,
@@ -283,7 +283,8 @@ class MemoryLedger:
 
     def calibrated_at(self) -> dict[str, datetime]:
         """Return when each backend's newest calibration was measured."""
-        return {stored.backend: stored.calibration.measured_at for stored in self.calibrations()}
+        dated = (stored for stored in self.calibrations() if stored.calibration.measured_at is not None)
+        return {stored.backend: stored.calibration.measured_at for stored in dated}
 
     def head(self) -> ChainHead:
         """Return the last link of the chain of events."""

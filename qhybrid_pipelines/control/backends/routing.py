@@ -111,8 +111,11 @@ def objection(candidate: Candidate, *, routing: Routing, tier: Tier, now: dateti
 def staleness(
     calibration: Calibration | None, rules: CalibrationRules, now: datetime, *, has_virtual_clock: bool = False
 ) -> str | None:
-    """Return in words that a calibration is too old, or of a time to come, so that nobody knows how old it is; or None."""
-    if calibration is None or rules.max_age_seconds is None:
+    """Return in words that a calibration is too old, or of a time to come, so that nobody knows how old it is; or None.
+
+    One without a date is never stale: its provider says what holds now, and not since when.
+    """
+    if calibration is None or calibration.measured_at is None or rules.max_age_seconds is None:
         return None
     age_seconds = (now - calibration.measured_at).total_seconds()
     if age_seconds < -CLOCK_TOLERANCE.total_seconds() and not has_virtual_clock:

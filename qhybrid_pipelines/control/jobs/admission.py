@@ -247,12 +247,7 @@ def _place(capabilities: Capabilities) -> str:
 
 def calibration_detail(calibration: Calibration | None) -> dict[str, Any]:
     """Return which calibration this is, ready for the ledger; nothing for a backend without one."""
-    if calibration is None:
-        return {}
-    return {
-        "calibration_id": calibration.calibration_id,
-        "calibration_measured_at": calibration.measured_at.isoformat(),
-    }
+    return {} if calibration is None else dict(calibration.noted)
 
 
 def _embedding_detail(batch: Batch) -> dict[str, Any]:

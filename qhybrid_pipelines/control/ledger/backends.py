@@ -23,9 +23,14 @@ def select_breakers(connection: Connection, *conditions: ColumnElement[bool]) ->
 
 
 def select_calibrations(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredCalibration]:
-    """Return the calibrations that fulfil all conditions, by time of measurement, newest last."""
+    """Return the calibrations that fulfil all conditions, by time of measurement, of undated ones that of fetching, newest last."""
     stored = tables.calibration.c
-    order = (stored.measured_at, stored.fetched_at, stored.backend, stored.calibration_id)
+    order = (
+        func.coalesce(stored.measured_at, stored.fetched_at),
+        stored.fetched_at,
+        stored.backend,
+        stored.calibration_id,
+    )
     columns = (column.label(column.key) for column in stored)
     return [
         StoredCalibration(
@@ -42,10 +47,10 @@ def select_calibrations(connection: Connection, *conditions: ColumnElement[bool]
 
 
 def select_calibration_times(connection: Connection) -> dict[str, datetime]:
-    """Return when each backend's newest calibration was measured."""
+    """Return when each backend's newest calibration was measured; backends that date none are left out."""
     stored = tables.calibration.c
     newest = select(stored.backend, func.max(stored.measured_at)).group_by(stored.backend).order_by(stored.backend)
-    return {row[0]: row[1] for row in connection.execute(newest)}
+    return {row[0]: row[1] for row in connection.execute(newest) if row[1] is not None}
 
 
 def write_breaker(connection: Connection, breaker: Breaker) -> Breaker:

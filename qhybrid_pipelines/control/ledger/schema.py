@@ -18,7 +18,7 @@ from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.core.errors import InvalidInput
 
 #: The newest revision, which is what `control.ledger.tables` describes.
-REVISION = "0004"
+REVISION = "0005"
 
 #: A name of our own: Dagster and MLflow keep theirs as ``alembic_version``, and may share a database with us.
 REVISION_TABLE = "ledger_revision"

@@ -235,7 +235,7 @@ calibration = Table(
     metadata,
     Column("backend", SORTED_TEXT, primary_key=True),
     Column("calibration_id", SORTED_TEXT, primary_key=True),
-    Column("measured_at_us", UtcTimestamp, key="measured_at", nullable=False),
+    Column("measured_at_us", UtcTimestamp, key="measured_at"),
     Column("fetched_at_us", UtcTimestamp, key="fetched_at", nullable=False),
     Column("payload", Text, nullable=False),
 )

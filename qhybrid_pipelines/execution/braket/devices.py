@@ -138,9 +138,9 @@ class Devices:
         )
 
     def calibration(self, backend: str) -> Calibration | None:
-        """Return what a device says about its quality; None where it does not say when that was measured."""
+        """Return what a device says about its quality, without a date where it has none; None where it says nothing."""
         found = self.device(backend)
-        if found.updated_at is None:
+        if found.updated_at is None and not found.quality:
             return None
         return Calibration(
             calibration_id=content_hash({"device": found.arn, "quality": found.quality})[:32],

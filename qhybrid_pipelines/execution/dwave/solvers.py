@@ -6,6 +6,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Rejected, Unavailable
 from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
-from qhybrid_pipelines.core.jobs import BackendStatus, Capabilities
+from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
 from qhybrid_pipelines.execution.dwave import NAME
 from qhybrid_pipelines.execution.dwave.client import SapiClient
 from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS, HYBRID_SOLVERS
@@ -141,6 +142,21 @@ class Solvers:
             region=THIS_MACHINE if local else _region(self._client.url),
             graph_id=graph_id,
             **(HYBRID_SOLVERS if is_hybrid(backend) else ANNEALERS).capability_fields(),
+        )
+
+    def calibration(self, backend: str) -> Calibration:
+        """Return what works of an annealer, as it is remembered, without a date. Raises as `annealer`."""
+        graph = self.annealer(backend).graph
+        return Calibration(
+            calibration_id=graph.graph_id,
+            measured_at=None,
+            fetched_at=datetime.now(UTC),
+            payload={
+                "topology": graph.family,
+                "shape": list(graph.shape),
+                "qubits": len(graph.qubits),
+                "couplers": len(graph.couplers),
+            },
         )
 
     def status(self, backend: str) -> BackendStatus:

@@ -91,9 +91,17 @@ class DWaveProvider:
         )
 
     def calibration(self, backend: str) -> jobs.Calibration | None:
-        """Return None: the service dates nothing, and what works now is named by the graph_id that every batch carries."""
+        """Return how many qubits and couplers work now, under the graph_id and without a date: the service tells none.
+
+        None for hybrid solvers, and for an annealer that this account does not have.
+        """
         solver_name(backend)
-        return None
+        if is_hybrid(backend):
+            return None
+        try:
+            return self._solvers.calibration(backend)
+        except Rejected:
+            return None
 
     def status(self, backend: str) -> jobs.BackendStatus:
         """Return whether a solver takes problems now."""

@@ -235,7 +235,8 @@ def _calibration(lake: Lake, backend: str, provenance: Row | None, common: dict[
         known = [row for row in table.drop_columns(["payload"]).to_pylist() if row["backend"] in ran_on]
     row = next((row for row in known if row["calibration_id"] == provenance["calibration_id"]), None)
     measured_at: datetime | None = provenance["calibrated_at"]
-    later = [each["measured_at"] for each in known if measured_at is not None and each["measured_at"] > measured_at]
+    times = [each["measured_at"] for each in known if each["measured_at"] is not None]
+    later = [time for time in times if measured_at is not None and time > measured_at]
     ran = [job.row["created_at"] for job in common["jobs"] if job.row["requested_backend"] == backend]
     return CalibrationWindow(
         row=row or {"calibration_id": provenance["calibration_id"], "measured_at": measured_at},

@@ -90,7 +90,13 @@ BACKEND_CALIBRATIONS = Table(
     columns=(
         BACKEND,
         column("calibration_id", TEXT, "The provider's id of it, or one made of its content"),
-        column("measured_at", TIME, "When the device was measured", measured=True),
+        column(
+            "measured_at",
+            TIME,
+            "When the device was measured; null where its provider does not say",
+            nullable=True,
+            measured=True,
+        ),
         column("fetched_at", TIME, "When we first saw it", measured=True),
         column("qubits", I32, "Qubits of the device that it describes", "qubits", nullable=True),
         column("t1_us", F64, "Median relaxation time T1", "us", nullable=True, measured=True),

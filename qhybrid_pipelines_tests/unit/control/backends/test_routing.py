@@ -105,6 +105,12 @@ def test_shots_on_a_stale_calibration_are_never_for_want_of_better(what, refused
             route(stale, GOOD, routing=routing)
 
 
+def test_a_calibration_without_a_date_is_never_stale() -> None:
+    undated = Calibration(calibration_id="g", measured_at=None, fetched_at=NOW - timedelta(days=900), payload={})
+    routing = Routing.model_validate({"calibration": {"max_age_seconds": 1.0, "stale": "refuse"}})
+    assert route(Candidate(backend="a:x", calibration=undated), routing=routing).backend == "a:x"
+
+
 def test_a_clock_that_is_behind_makes_no_calibration_stale() -> None:
     assert route(Candidate(backend="a:x", calibration=calibrated(-0.2))).reason == ""
 
