@@ -159,6 +159,25 @@ def test_the_launcher_without_the_correction_gives_such_a_run_up(instance, clust
     assert uncorrected.status is WorkerStatus.UNKNOWN
 
 
+def test_the_values_for_the_chart_start_runs_as_the_manifests_do(monkeypatch):
+    for name in ("DAGSTER_HOME", "DAGSTER_K8S_INSTANCE_CONFIG_MAP", "DAGSTER_K8S_PG_PASSWORD_SECRET", "POD_NAMESPACE"):
+        monkeypatch.setenv(name, "any")
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text())
+    chosen, manifest = values["runLauncher"]["config"]["customRunLauncher"], shipped_settings()["run_launcher"]
+    assert (chosen["module"], chosen["class"]) == (manifest["module"], manifest["class"])
+    kind = resolve_to_config_type(OwnRunsK8sRunLauncher.config_type())
+    of_chart, of_manifest = (process_config(kind, one["config"]) for one in (chosen, manifest))
+    assert of_chart.success, of_chart.errors
+    for name in ("env_secrets", "env_vars", "resources", "security_context", "fail_pod_on_run_failure"):
+        assert of_chart.value[name] == of_manifest.value[name]
+    assert of_chart.value["run_k8s_config"]["job_spec_config"] == of_manifest.value["run_k8s_config"]["job_spec_config"]
+    assert not process_config(kind, chosen["config"] | {"env_secret": ["misspelt"]}).success
+    queue = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    runs = shipped_settings()["concurrency"]["runs"]
+    assert queue["maxConcurrentRuns"] == runs["max_concurrent_runs"]
+    assert queue["tagConcurrencyLimits"] == runs["tag_concurrency_limits"]
+
+
 def test_the_settings_that_are_shipped_differ_from_the_others_where_they_say_so():
     ours, postgres = shipped_settings(), yaml.safe_load((DEPLOY / "postgres" / "dagster.yaml").read_text())
     for name in ("storage", "run_retries", "retention", "telemetry", "nux"):
