@@ -93,6 +93,8 @@ def print_answer(answer: NamedAnswer) -> None:
     if not answer.feasible:
         heading = Text.assemble(heading, ", ", ("infeasible", "bold red"), printable(f": {answer.violation}"))
     console.print(heading)
+    if answer.description:
+        console.print(Text(printable(f"  {answer.description}")))
     for words, names in answer.groups:
         console.print(Text(printable(f"  {words} ({len(names)}): {', '.join(names) or 'none'}")))
 

@@ -42,6 +42,7 @@ def random_energy(model: IsingModel, cardinality: int | None = None) -> RandomEn
     """Return the moments over all outcomes, or over those with ``cardinality`` ones: exact up to 20 variables, above that of samples."""
     if cardinality is None:
         variance = float(np.square(model.linear).sum() + np.square(model.couplings).sum())
+        variance += float(np.square(model.products.weights).sum())
         return RandomEnergy(mean=model.offset, deviation=variance**0.5)
     if model.size > MAX_VARIABLES:
         rows = random_rows(generator(0, "random energy"), model.size, _SAMPLES, cardinality)

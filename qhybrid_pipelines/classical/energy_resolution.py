@@ -15,4 +15,5 @@ def energy_resolution(model: IsingModel) -> float:
 
     An energy is a sum whose terms are at most ``sum |h| + sum |J|`` together, and so is its rounding error.
     """
-    return RELATIVE_RESOLUTION * float(np.abs(model.linear).sum() + np.abs(model.couplings).sum())
+    sizes = float(np.abs(model.linear).sum() + np.abs(model.couplings).sum())
+    return RELATIVE_RESOLUTION * (sizes + float(np.abs(model.products.weights).sum()))

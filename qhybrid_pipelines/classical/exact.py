@@ -83,6 +83,7 @@ class IntegerQubo:
     @classmethod
     def from_ising(cls, model: IsingModel) -> IntegerQubo:
         """Return the form of a model over ``x = (1 - s) / 2``, exactly as its float64 are."""
+        model.require_quadratic("a QUBO")
         size = model.size
         values = integers_as_stored([*model.linear.tolist(), *model.couplings.tolist()]).integers
         linear = [-2 * value for value in values[:size]]
@@ -101,8 +102,10 @@ class IntegerQubo:
 
 def is_exact_in_floats(model: IsingModel) -> bool:
     """Return whether energies, and coefficients over 0 and 1, are exact in float64, whatever the order of addition."""
-    stored = integers_as_stored([*model.linear.tolist(), *model.couplings.tolist(), model.offset])
-    return stored.sums_are_exact(times=4)  # a coupling is 4 J over 0 and 1
+    weights = model.products.weights.tolist()
+    stored = integers_as_stored([*model.linear.tolist(), *model.couplings.tolist(), *weights, model.offset])
+    # A coupling is 4 J over 0 and 1, and a product of k spins 2^k w.
+    return stored.sums_are_exact(times=2 ** int(model.products.orders.max(initial=2)))
 
 
 def exact_minimum(model: IsingModel) -> int | None:
@@ -112,7 +115,8 @@ def exact_minimum(model: IsingModel) -> int | None:
         model: at most :data:`.exhaustive.MAX_VARIABLES` variables.
 
     Returns:
-        None where more outcomes than can be compared are equal up to rounding, and floats do not tell which is lowest.
+        None where more outcomes than can be compared are equal up to rounding, and floats do not tell which is lowest; of a model
+        with products of more spins any.
     """
     if model.size > MAX_VARIABLES:
         raise ValueError(f"{model.size} variables are too many to be enumerated, at most {MAX_VARIABLES}")
@@ -120,7 +124,7 @@ def exact_minimum(model: IsingModel) -> int | None:
         return int(np.argmin(model.diagonal))
     _, lowest = find_minimum(model)
     tied = np.flatnonzero(is_minimum(model, model.diagonal, lowest)).tolist()
-    if len(tied) > _MAX_TIED:
+    if len(tied) > _MAX_TIED or not model.is_quadratic:
         return None
     exact = IntegerQubo.from_ising(model)
     return min(tied, key=lambda word: (exact.energy(word), word))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.energy_resolution import energy_resolution
+from qhybrid_pipelines.classical.product_search import descend_products
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 
@@ -24,6 +25,10 @@ _BLOCK = 1 << 20
 
 def descend(model: IsingModel, assignments: U8, *, keep_cardinality: bool, movable: Columns | None = None) -> U8:
     """Return a local optimum for each row: by swaps where the number of ones has to stay, else by single flips."""
+    if not model.is_quadratic:
+        if keep_cardinality:
+            model.require_quadratic("a descent by swaps")
+        return descend_products(model, assignments, movable)
     search = swap_descent if keep_cardinality else one_flip_descent
     return search(model, assignments, movable)
 

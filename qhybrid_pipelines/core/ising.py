@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U64
+from qhybrid_pipelines.core.bits import U64, unpack
 from qhybrid_pipelines.core.energy_tables import EnergyTables, diagonal
+from qhybrid_pipelines.core.spin_products import NO_PRODUCTS, SpinProducts, sort_terms
 
 F64 = npt.NDArray[np.float64]
 
@@ -24,6 +25,8 @@ class IsingModel:
         pairs: ``(i, j)`` of each coupling, ``i < j``, shape ``(m, 2)``, sorted, without repeats.
         couplings: ``J``, shape ``(m,)``, same units.
         offset: ``c``, same units.
+        products: terms of three and more spins, which few families have; what knows fields and couplings only asks
+            :meth:`require_quadratic`.
 
     Bit ``i`` of a packed outcome is variable ``i``, and bit ``b`` is spin ``1 - 2 b``.
     Source: A. Lucas, Frontiers in Physics 2, 5 (2014), section 1.
@@ -33,11 +36,51 @@ class IsingModel:
     pairs: npt.NDArray[np.int32]
     couplings: F64
     offset: float
+    products: SpinProducts = NO_PRODUCTS
 
     @property
     def size(self) -> int:
         """Number of variables."""
         return len(self.linear)
+
+    @property
+    def is_quadratic(self) -> bool:
+        """There are fields and couplings only."""
+        return not len(self.products)
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Every term has an even number of spins, so that an outcome and its complement have the same energy."""
+        return not self.linear.any() and not (self.products.orders % 2).any()
+
+    @property
+    def term_sizes(self) -> F64:
+        """Sizes of all coefficients but the constant, shape ``(n + m + t,)``."""
+        return np.asarray(np.abs(np.concatenate([self.linear, self.couplings, self.products.weights])))
+
+    def require_quadratic(self, what: str) -> None:
+        """Return if there are fields and couplings only.
+
+        Args:
+            what: that knows nothing else, as the subject of a sentence.
+
+        Raises:
+            ValueError: there are terms of three or more spins.
+        """
+        if not self.is_quadratic:
+            raise ValueError(f"{what} knows fields and couplings only, and the model has products of more spins")
+
+    @classmethod
+    def from_spin_terms(cls, size: int, members: npt.NDArray[np.integer[Any]], weights: F64) -> IsingModel:
+        """Return the model of a sum of weighted products of spins; arguments as of `core.spin_products.sort_terms`."""
+        found = sort_terms(size, members, weights)
+        return cls(
+            linear=found.linear,
+            pairs=found.pairs,
+            couplings=found.couplings,
+            offset=found.offset,
+            products=found.products,
+        )
 
     @classmethod
     def from_qubo(cls, linear: F64, pairs: npt.NDArray[np.integer[Any]], quadratic: F64, offset: float) -> IsingModel:
@@ -59,6 +102,7 @@ class IsingModel:
 
     def to_qubo(self) -> tuple[F64, npt.NDArray[np.int32], F64, float]:
         """Return ``(linear, pairs, quadratic, offset)`` over ``x = (1 - s) / 2``; the inverse of :meth:`from_qubo`."""
+        self.require_quadratic("a QUBO")
         linear = -2 * self.linear
         np.subtract.at(linear, self.pairs[:, 0], 2 * self.couplings)
         np.subtract.at(linear, self.pairs[:, 1], 2 * self.couplings)
@@ -69,12 +113,14 @@ class IsingModel:
     def diagonal(self) -> F64:
         """All ``2**n`` energies, indexed by the packed outcome. Needs ``8 * 2**n`` bytes: for ``n <= 24``."""
         energies = diagonal(self.linear, self._matrix, self.offset)
+        if not self.is_quadratic:
+            energies += self.products.diagonal(self.size)
         energies.flags.writeable = False
         return energies
 
     @cached_property
     def tables(self) -> EnergyTables:
-        """What energies of larger models are looked up in."""
+        """What energies of larger models are looked up in, but for products of more spins."""
         return EnergyTables(self.linear, self._matrix, self.offset)
 
     @property
@@ -94,22 +140,29 @@ class IsingModel:
         """
         if self.size <= 20:
             return self.diagonal[bits.astype(np.int64)]
-        return self.tables.energies(bits[:, None] if bits.ndim == 1 else bits)
+        energies = self.tables.energies(bits[:, None] if bits.ndim == 1 else bits)
+        if not self.is_quadratic:
+            energies += self.products.energies(1.0 - 2.0 * unpack(bits, self.size))
+        return energies
 
     def assignment_energies(self, assignments: npt.NDArray[np.uint8]) -> F64:
         """Return the energy of each row of an ``(m, n)`` matrix of 0 and 1; any width."""
         spins = 1.0 - 2.0 * assignments
         products = spins[:, self.pairs[:, 0]] * spins[:, self.pairs[:, 1]]
-        return np.asarray(self.offset + spins @ self.linear + products @ self.couplings, dtype=np.float64)
+        energies: F64 = np.asarray(self.offset + spins @ self.linear + products @ self.couplings, dtype=np.float64)
+        if not self.is_quadratic:
+            energies += self.products.energies(spins)
+        return energies
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the model as plain lists, ready for canonical JSON."""
-        return {
+        """Return the model as plain lists, ready for canonical JSON; ``products`` only where there are any."""
+        record = {
             "linear": self.linear.tolist(),
             "pairs": self.pairs.tolist(),
             "couplings": self.couplings.tolist(),
             "offset": self.offset,
         }
+        return record if self.is_quadratic else record | {"products": self.products.to_list()}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> IsingModel:
@@ -119,4 +172,5 @@ class IsingModel:
             pairs=np.array(record["pairs"], dtype=np.int32).reshape(-1, 2),
             couplings=np.array(record["couplings"], dtype=np.float64),
             offset=float(record["offset"]),
+            products=SpinProducts.from_list(record["products"]) if record.get("products") else NO_PRODUCTS,
         )

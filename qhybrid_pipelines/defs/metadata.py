@@ -249,6 +249,8 @@ def decisions(table: pa.Table, problem_instances: pa.Table) -> Metadata:
 
 
 def _answer_lines(answer: NamedAnswer) -> Iterator[str]:
+    if answer.description:
+        yield f"- {answer.description}"
     for words, names in answer.groups:
         more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
         listed = ", ".join(f"`{name}`" for name in names[:MAX_NAMES])

@@ -42,8 +42,9 @@ class Problem:
 
     @property
     def cells_per_row(self) -> int:
-        """Numbers that are touched per assignment: variables and couplings."""
-        return self.instance.size + len(self.penalised_model.model.pairs)
+        """Numbers that are touched per assignment: variables, couplings, products."""
+        model = self.penalised_model.model
+        return self.instance.size + len(model.pairs) + len(model.products)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

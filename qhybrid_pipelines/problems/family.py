@@ -18,6 +18,7 @@ from qhybrid_pipelines.problems.proofs import ObjectiveRounding
 if TYPE_CHECKING:
     import dimod
     import networkx as nx
+    from dimod.higherorder.polynomial import BinaryPolynomial
 
 #: Reads a file's text: (text, options, file name) -> instance. Raises InvalidInput with the line.
 Parser = Callable[[str, BaseModel, str], Instance]
@@ -107,8 +108,11 @@ class Family(Protocol):
     def from_graph(self, graph: nx.Graph[object], name: str, options: BaseModel) -> Instance:
         """Return the instance on a NetworkX graph. Raises InvalidInput for families without graphs."""
 
-    def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel:
-        """Return the canonical model: the constrained problem, always to be minimised."""
+    def model(self, instance: Instance) -> dimod.ConstrainedQuadraticModel | BinaryPolynomial:
+        """Return the canonical model: the constrained problem, always to be minimised.
+
+        A family without constraints whose objective has products of more than two variables gives a polynomial.
+        """
 
     def penalised_model(self, instance: Instance) -> PenalisedModel:
         """Return the unconstrained form, with the penalty weight that was chosen."""
@@ -148,6 +152,9 @@ class Family(Protocol):
 
     def solve(self, instance: Instance, seed: int) -> SolverResult:
         """Run the family's own classical solver: deterministic for a seed, bounded by steps and not by the clock."""
+
+    def describe(self, instance: Instance, assignment: U8) -> str:
+        """Return in one line what experts call a row ``(n,)``, beside its variables; empty where there is nothing to add."""
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return numbers that later stages and analysts use (density, degrees, weight rms, ...)."""

@@ -62,12 +62,16 @@ class FamilyDefaults:
         A family whose weights are decimals says more with ``rounding_of_sums(weights)``.
         """
         model = self.penalised_model(instance).model
-        terms = np.concatenate([model.linear, model.couplings, [model.offset]])
+        terms = np.concatenate([model.linear, model.couplings, model.products.weights, [model.offset]])
         return ObjectiveRounding(error=rounding_of_sums(terms).error)
 
     def reductions(self, instance: Instance, max_qubits: int) -> list[FamilyReduction]:  # noqa: ARG002 - there are none
         """Return nothing: what can be done without knowing more (roof duality, components) is done for every family."""
         return []
+
+    def describe(self, instance: Instance, assignment: U8) -> str:  # noqa: ARG002 - nothing to add
+        """Return the empty text: the variables say it all."""
+        return ""
 
     def subproblem(
         self,

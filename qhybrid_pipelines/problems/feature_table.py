@@ -24,10 +24,13 @@ def feature_rows(family: Family, instance: Instance) -> list[dict[str, Any]]:
 
 
 def model_features(model: IsingModel) -> dict[str, float]:
-    """Return sizes, degrees and scales of an Ising model of any family; 0 where there is nothing to measure."""
+    """Return sizes, degrees and scales of an Ising model of any family; 0 where there is nothing to measure.
+
+    Terms of more than two spins are counted as ``products``, where there are any.
+    """
     n, m = model.size, len(model.pairs)
     degrees = np.bincount(model.pairs.ravel(), minlength=n)
-    return {
+    found = {
         "variables": float(n),
         "couplings": float(m),
         "density": 2.0 * m / (n * (n - 1)) if n > 1 else 0.0,
@@ -36,8 +39,9 @@ def model_features(model: IsingModel) -> dict[str, float]:
         "field_rms": _rms(model.linear),
         "coupling_rms": _rms(model.couplings),
         # Standard deviation of the energy of a uniform random assignment, see `classical.better_than_random`.
-        "energy_deviation": float(np.sqrt(np.square(model.linear).sum() + np.square(model.couplings).sum())),
+        "energy_deviation": float(np.sqrt(np.square(model.term_sizes).sum())),
     }
+    return found if model.is_quadratic else found | {"products": float(len(model.products))}
 
 
 def _rms(values: F64) -> float:

@@ -25,6 +25,7 @@ class NamedAnswer:
         feasible: it satisfies every constraint.
         violation: the first constraint that it breaks, by name and amount; empty when feasible.
         variables: one row per variable: ``variable``, ``value``, ``meaning``.
+        description: what experts call it, see `Family.describe`; empty where the variables say it all.
         groups: for 0 and for 1, what that says of "..." and the variables that have it.
     """
 
@@ -36,6 +37,7 @@ class NamedAnswer:
     unit: str
     feasible: bool
     violation: str
+    description: str
     variables: tuple[dict[str, Any], ...]
     groups: tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -59,6 +61,7 @@ def name_answer(instance: Instance, decision: Mapping[str, Any]) -> NamedAnswer:
         unit=family.unit,
         feasible=decision["final_feasible"],
         violation=family.violation(instance, assignment),
+        description=family.describe(instance, assignment),
         variables=tuple(
             {"variable": name, "value": value, "meaning": family.answer_words[value].replace("{name}", name)}
             for name, value in zip(instance.variables, values, strict=True)

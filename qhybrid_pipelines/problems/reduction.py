@@ -123,8 +123,11 @@ def reduce_instance(
     problem = Problem.of(family, instance)
     model = problem.penalised_model.model
     _check(problem)
+    _check_order(problem, spec)
     steps = ReductionSteps(model=model, variables=VariableMap.identity(model.size))
     size = f"{model.size} variables, {len(model.pairs)} couplings"
+    if not model.is_quadratic:
+        size += f", {len(model.products)} products of up to {model.products.orders.max()} spins"
     steps.apply("validate", lambda: None, note=f"{size}, all coefficients finite")
     if spec.reduce.rules == "none":
         _check_size(problem, spec)
@@ -162,11 +165,34 @@ def reduce_instance(
 
 def _check(problem: Problem) -> None:
     model = problem.penalised_model.model
-    if not (np.isfinite(model.linear).all() and np.isfinite(model.couplings).all() and np.isfinite(model.offset)):
+    if not (np.isfinite(model.term_sizes).all() and np.isfinite(model.offset)):
         raise InvalidInput(
             f"the model of instance {problem.instance.name!r} has coefficients that are not finite numbers",
             remedy="Scale the weights of the instance down.",
             field="problem.source",
+        )
+
+
+def _check_order(problem: Problem, spec: ExperimentSpec) -> None:
+    """Check that what an experiment does with the model can be done with products of more than two spins, if it has any.
+
+    Raises:
+        InvalidInput: it anneals, or eliminates variables by pairs.
+    """
+    if problem.penalised_model.model.is_quadratic:
+        return
+    terms = f"the family {problem.family.name!r} has products of more than two spins"
+    if spec.annealing is not None:
+        raise InvalidInput(
+            f"{terms}, and an annealer couples two",
+            remedy="Leave annealing out and name a backend that runs circuits, which have such terms natively.",
+            field="annealing",
+        )
+    if spec.ansatz.kind == "recursive_qaoa":
+        raise InvalidInput(
+            f"{terms}, and recursive_qaoa eliminates along fields and couplings",
+            remedy="Use ansatz: {kind: qaoa}.",
+            field="ansatz.kind",
         )
 
 

@@ -1,6 +1,6 @@
 """The exact state of a QAOA circuit of one reduced model: energies, probabilities, and the gradients of objectives.
 
-Without fields complements keep equal amplitudes; then half of the outcomes stand for all. With the ring mixer only the outcomes
+Where all terms have an even number of spins complements keep equal amplitudes; then half of the outcomes stand for all. With the ring mixer only the outcomes
 with the model's number of ones are held. Wide states are computed by compiled loops where the extra ``fast`` is
 installed, a few times as fast and equal to within rounding.
 """
@@ -61,7 +61,7 @@ class QaoaState:
     def __init__(self, model: ReducedModel, mixer: Mixer) -> None:
         self._model = ising = model.model
         self.cardinality = ones = model.cardinality if mixer == "xy" else None
-        self._mirrored = mirrored = ones is None and ising.size > 1 and not ising.linear.any()
+        self._mirrored = mirrored = ones is None and ising.size > 1 and ising.is_mirrored
         energies = ising.diagonal
         if ones is not None:
             self.energies = energies[outcomes_with_ones(ones, ising.size).astype(np.intp)]
@@ -97,7 +97,7 @@ class QaoaState:
 
     @cached_property
     def _write_phases(self) -> QuadraticPhases | None:
-        if not self._wide or self.cardinality is not None:
+        if not self._wide or self.cardinality is not None or not self._model.is_quadratic:
             return None
         return QuadraticPhases(self._model, kept=self._model.size - self._mirrored, origin=float(self.energies.mean()))
 

@@ -21,8 +21,8 @@ def table_angles(model: IsingModel, layers: int) -> tuple[F64 | None, str]:
 
     The table is for couplings of 1/2; a model with couplings ``J`` needs its gammas divided by ``2 J``.
     """
-    if not len(model.couplings):
-        return None, "there are no couplings"
+    if not model.is_quadratic or not len(model.couplings):
+        return None, "there are no couplings" if model.is_quadratic else "there are products of more than two spins"
     coupling = float(model.couplings[0])
     if np.abs(model.linear).max() > ROUNDING * abs(coupling):
         return None, "there are fields"

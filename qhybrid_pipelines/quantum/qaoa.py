@@ -1,6 +1,7 @@
 r"""The QAOA template of an Ising model, in the convention of `core.jobs.QaoaStructure`.
 
-Layer ``l`` is :math:`\exp(-i\gamma_l (E - c))`, written as one RZZ per coupling and one RZ per field, then the mixer.
+Layer ``l`` is :math:`\exp(-i\gamma_l (E - c))`, written as one RZZ per coupling, one RZ per field and one RZ between ladders of CX per
+product of more spins, then the mixer.
 With ``RZZ(t) = exp(-i t ZZ / 2)`` a coupling needs ``t = 2 gamma J``. The model is minimised, and the start state is
 the mixer's highest level, so good angles have opposite signs: here gammas are positive and betas negative.
 
@@ -10,6 +11,7 @@ section 4.2.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -54,32 +56,45 @@ def qaoa_ansatz(
         preparation = DickePreparation(circuit)
         preparation.append(cardinality)
         inputs |= {name: (None, radians) for name, radians in preparation.inputs.items()}
-    pairs, values, groups = _terms(model)
+    terms, values, groups = _terms(model)
     for layer in range(layers):
         costs = _named_inputs(f"cost_{layer}", len(values))
         inputs |= {p.name: (layer, 2 * float(value)) for p, value in zip(costs, values, strict=True)}
-        for (i, j), group in zip(pairs, groups.tolist(), strict=True):
-            if i == j:
-                circuit.rz(costs[group], i)
+        for term, group in zip(terms, groups.tolist(), strict=True):
+            if len(term) == 2:
+                circuit.rzz(costs[group], *term)
             else:
-                circuit.rzz(costs[group], i, j)
+                _append_parity_rotation(circuit, costs[group], term)
         inputs |= _append_mixer(circuit, mixer, layer=layer, angle=layers + layer)
     return make_ansatz(circuit, inputs, 2 * layers)
 
 
-def _terms(model: IsingModel) -> tuple[list[tuple[int, int]], F64, npt.NDArray[np.intp]]:
-    """Return the terms of the cost (``(i, i)`` for a field), the distinct coefficients, and which one each term has.
+def _append_parity_rotation(circuit: QuantumCircuit, angle: Parameter, qubits: tuple[int, ...]) -> None:
+    """Append ``exp(-i angle Z...Z / 2)``: the parity of all qubits is written to the last by a ladder of CX, turned, and taken back.
+
+    A single qubit is its own parity. Source: M. Nielsen, I. Chuang, Quantum Computation and Quantum Information (2010), section 4.7.3.
+    """
+    ladder = list(pairwise(qubits))
+    for control, target in ladder:
+        circuit.cx(control, target)
+    circuit.rz(angle, qubits[-1])
+    for control, target in reversed(ladder):
+        circuit.cx(control, target)
+
+
+def _terms(model: IsingModel) -> tuple[list[tuple[int, ...]], F64, npt.NDArray[np.intp]]:
+    """Return the qubits of each term of the cost, the distinct coefficients, and which one each term has.
 
     Coefficients are numbered in the order of their first term, so that the template does not know their values.
     """
     coupled, fields = np.flatnonzero(model.couplings), np.flatnonzero(model.linear)
-    pairs = np.concatenate([model.pairs[coupled], np.stack([fields, fields], axis=1)])
-    values = np.concatenate([model.couplings[coupled], model.linear[fields]])
+    terms = [*map(tuple, model.pairs[coupled].tolist()), *((i,) for i in fields.tolist()), *model.products]
+    values = np.concatenate([model.couplings[coupled], model.linear[fields], model.products.weights])
     distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return [(int(i), int(j)) for i, j in pairs], distinct[order], rank[inverse]
+    return terms, distinct[order], rank[inverse]
 
 
 def _append_mixer(

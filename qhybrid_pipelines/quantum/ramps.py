@@ -21,7 +21,8 @@ REFERENCE_FIELD = float(np.sqrt(0.75))
 def cost_scale(model: IsingModel, *, constant_ones: bool = False) -> float:
     r"""Return by how much the gammas of the reference must be multiplied for this model.
 
-    The local field of variable ``i`` has the mean square :math:`h_i^2 + \sum_j J_{ij}^2` over random outcomes; a model
+    The local field of variable ``i`` has the mean square :math:`h_i^2 + \sum_j J_{ij}^2` over random outcomes, and the squared weights of
+    its products of more spins beside them; a model
     whose fields are twice as strong turns twice as fast, so its gammas are halved. Exactly 1 for 3-regular unweighted
     MaxCut. A model without any field gives 1.
 
@@ -38,7 +39,10 @@ def cost_scale(model: IsingModel, *, constant_ones: bool = False) -> float:
         fields -= fields.mean()
         dense -= dense.sum() / (n * (n - 1))
         np.fill_diagonal(dense, 0.0)
-    rms = float(np.sqrt(np.mean(fields**2 + (dense**2).sum(axis=1)))) if n else 0.0
+    squares = fields**2 + (dense**2).sum(axis=1)
+    if not model.is_quadratic:
+        squares = squares + model.products.weights**2 @ model.products.incidence(n)
+    rms = float(np.sqrt(np.mean(squares))) if n else 0.0
     return REFERENCE_FIELD / rms if rms > 0 else 1.0
 
 

@@ -227,6 +227,7 @@ class AnswerContent:
     feasible: bool
     violation: str
     groups: tuple[tuple[str, tuple[str, ...]], ...]
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

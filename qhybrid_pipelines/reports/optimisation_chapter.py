@@ -370,6 +370,7 @@ def _answers(content: OptimisationContent) -> Section | None:
         paragraphs.append(
             f"The current answer on {listing(named)} is worth {show(answer.objective)} {answer.unit}, found by "
             f"{answer.source.replace('_', ' ')}.{broken}"
+            + (f" In short: {answer.description}." if answer.description else "")
         )
         records = [
             {"meaning": words, "number": len(names), "variables": ", ".join(names)} for words, names in answer.groups

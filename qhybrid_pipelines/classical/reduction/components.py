@@ -8,6 +8,7 @@ from qhybrid_pipelines.classical.exact import exact_minimum
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES
 from qhybrid_pipelines.classical.reduction.substitution import I32
 from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.spin_products import SpinProducts
 
 
 def components(model: IsingModel) -> list[I32]:
@@ -15,7 +16,8 @@ def components(model: IsingModel) -> list[I32]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    graph = coo_array((np.ones(len(model.pairs)), (model.pairs[:, 0], model.pairs[:, 1])), shape=(model.size,) * 2)
+    pairs = model.pairs if model.is_quadratic else np.concatenate([model.pairs, model.products.neighbours()])
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(model.size,) * 2)
     count, label = connected_components(graph, directed=False) if model.size else (0, np.zeros(0, dtype=np.int32))
     members = np.argsort(label, kind="stable").astype(np.int32)
     parts = np.split(members, np.flatnonzero(np.diff(label[members])) + 1) if count else []
@@ -23,13 +25,22 @@ def components(model: IsingModel) -> list[I32]:
 
 
 def restrict_model(model: IsingModel, variables: I32) -> IsingModel:
-    """Return the model of some ascending variables: their fields and the couplings among them, without offset."""
+    """Return the model of some ascending variables: their fields and the terms among them, without offset."""
     place = np.full(model.size, -1, dtype=np.int32)
     place[variables] = np.arange(len(variables))
     pairs = place[model.pairs]
     inside = (pairs >= 0).all(axis=1)
+    products = model.products
+    if not model.is_quadratic:
+        members = np.where(products.members >= 0, place[products.members], -1)
+        kept = ((members >= 0) == (products.members >= 0)).all(axis=1)
+        products = SpinProducts(members=members[kept], weights=products.weights[kept])
     return IsingModel(
-        linear=model.linear[variables], pairs=pairs[inside], couplings=model.couplings[inside], offset=0.0
+        linear=model.linear[variables],
+        pairs=pairs[inside],
+        couplings=model.couplings[inside],
+        offset=0.0,
+        products=products,
     )
 
 

@@ -15,8 +15,11 @@ def persistent_values(model: IsingModel) -> dict[int, int]:
     """Return variables with the value they have in at least one common optimum; often none, sometimes all.
 
     The coefficients are taken as the binary fractions that they are: whatever their sizes, nothing is rounded. A component
-    without fields is left alone: flipping all of it changes nothing, so that none of its values says more than the other.
+    without fields is left alone: flipping all of it changes nothing, so that none of its values says more than the other. With products
+    of more spins nothing is known.
     """
+    if not model.is_quadratic:
+        return {}
     qubo = IntegerQubo.from_ising(model)
     network = ImplicationNetwork(model.size)
     linear = list(qubo.linear)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 
 import numpy as np
 
-from qhybrid_pipelines.classical.reduction.substitution import I32
+from qhybrid_pipelines.classical.reduction.substitution import I32, VariableMap, substitute
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 
@@ -19,7 +20,11 @@ def flip_costs(model: IsingModel, assignment: U8) -> F64:
     fields = model.linear.copy()
     np.add.at(fields, model.pairs[:, 0], model.couplings * spins[model.pairs[:, 1]])
     np.add.at(fields, model.pairs[:, 1], model.couplings * spins[model.pairs[:, 0]])
-    return np.asarray(-2.0 * spins * fields, dtype=np.float64)
+    costs = np.asarray(-2.0 * spins * fields, dtype=np.float64)
+    if not model.is_quadratic:
+        products = model.products
+        costs -= 2.0 * ((products.values(spins[None])[0] * products.weights) @ products.incidence(model.size))
+    return costs
 
 
 class Surroundings:
@@ -31,15 +36,19 @@ class Surroundings:
     """
 
     def __init__(self, model: IsingModel, assignment: U8) -> None:
-        self._assignment, self._size = assignment, model.size
+        self._model, self._assignment, self._size = model, assignment, model.size
         self._costs = flip_costs(model, assignment)
         self._spins = 1.0 - 2.0 * assignment
-        i, j = model.pairs[:, 0].astype(np.int64), model.pairs[:, 1].astype(np.int64)
+        pairs, couplings = model.pairs, model.couplings
+        if not model.is_quadratic:  # whoever meets in a term is a neighbour, at no coupling of its own
+            pairs = np.unique(np.concatenate([pairs, model.products.neighbours()]), axis=0)
+            couplings = np.zeros(len(pairs))
+        i, j = pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
         ends = np.concatenate([i, j])
         order = np.argsort(ends, kind="stable")
         #: Neighbours of a variable are `_others[_first[v]:_first[v + 1]]`, with their couplings beside them.
         self._others = np.concatenate([j, i])[order]
-        self._strengths = np.concatenate([model.couplings, model.couplings])[order]
+        self._strengths = np.concatenate([couplings, couplings])[order]
         self._first = np.searchsorted(ends[order], np.arange(model.size + 1))
 
     def draw(self, *, size: int, rng: np.random.Generator, keep_cardinality: bool, variety: float = 0.0) -> I32:
@@ -76,6 +85,11 @@ class Surroundings:
 
     def window(self, variables: I32) -> IsingModel:
         """Return the energy over some variables, ascending, with all others at the assignment's values; without a constant."""
+        if not self._model.is_quadratic:
+            outside = np.setdiff1d(np.arange(self._size), variables)
+            frozen = dict(zip(outside.tolist(), self._assignment[outside].tolist(), strict=True))
+            left = substitute(self._model, VariableMap.from_constants(self._size, frozen))
+            return dataclasses.replace(left, offset=0.0)
         place = np.full(self._size, -1, dtype=np.int64)
         place[variables] = np.arange(len(variables))
         # The cost of a flip contains the whole field of the variable; the share of its neighbours inside is subtracted again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.spin_products import pad_members
 
 I32 = npt.NDArray[np.int32]
 
@@ -74,9 +76,11 @@ def substitute(model: IsingModel, variables: VariableMap) -> IsingModel:
     r"""Return the model over the remaining variables; its energy equals the old one at the mapped assignment.
 
     A variable becomes a sign times a remaining spin, :math:`s_i = \sigma_i t_{r(i)}`, with :math:`t = 1` for
-    constants. Couplings whose ends meet turn into constants, those with one constant end into fields.
+    constants. Couplings whose ends meet turn into constants, those with one constant end into fields; products of more spins likewise.
     """
     size, root = variables.size, variables.root
+    if not model.is_quadratic:
+        return _substitute_products(model, variables)
     sign = 1.0 - 2.0 * variables.value
     field = model.linear * sign
     i, j = root[model.pairs[:, 0]].astype(np.int64), root[model.pairs[:, 1]].astype(np.int64)
@@ -94,3 +98,15 @@ def substitute(model: IsingModel, variables: VariableMap) -> IsingModel:
     flat, couplings = flat[couplings != 0], couplings[couplings != 0]
     pairs = np.stack([flat // max(size, 1), flat % max(size, 1)], axis=1).astype(np.int32)
     return IsingModel(linear=linear, pairs=pairs, couplings=couplings, offset=float(offset))
+
+
+def _substitute_products(model: IsingModel, variables: VariableMap) -> IsingModel:
+    products = model.products
+    width = products.members.shape[1]
+    fields = np.arange(model.size)[:, None]
+    members = np.concatenate([pad_members(fields, width), pad_members(model.pairs, width), products.members])
+    # One place more stands for the number 1, which -1 of shorter terms means.
+    root, sign = np.append(variables.root, -1), np.append(1.0 - 2.0 * variables.value, 1.0)
+    weights = np.concatenate([model.linear, model.couplings, products.weights]) * sign[members].prod(axis=1)
+    found = IsingModel.from_spin_terms(variables.size, root[members], weights)
+    return dataclasses.replace(found, offset=model.offset + found.offset)

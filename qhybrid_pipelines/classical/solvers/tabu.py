@@ -1,7 +1,8 @@
 """Multistart tabu search over an Ising model, by D-Wave's samplers.
 
 That sampler is usually stopped by the clock, and then two runs differ. Without a timeout it ends after its restarts,
-each bounded by a number of variable updates, and gives the same answer every time (checked by a test).
+each bounded by a number of variable updates, and gives the same answer every time (checked by a test). Models with products of more
+than two spins, which it does not take, are searched by `classical.product_search`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.classical.bqm import has_constant_energy, to_bqm
+from qhybrid_pipelines.classical.product_search import tabu_products, tabu_steps
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import IsingModel
 
@@ -23,7 +25,7 @@ _SEARCHES = 11
 
 def count_visits(model: IsingModel) -> int:
     """Return how often all searches together look at the whole neighbourhood."""
-    return _SEARCHES * _updates_per_search(model)
+    return _SEARCHES * (_updates_per_search(model) if model.is_quadratic else tabu_steps(model, _SEARCHES))
 
 
 def _updates_per_search(model: IsingModel) -> int:
@@ -39,6 +41,8 @@ def tabu_search(model: IsingModel, *, seed: int) -> U8:
     """
     if has_constant_energy(model):
         return np.zeros((1, model.size), dtype=np.uint8)
+    if not model.is_quadratic:
+        return tabu_products(model, searches=_SEARCHES, seed=seed)
     from dwave.samplers import TabuSampler
 
     per_search = _updates_per_search(model)

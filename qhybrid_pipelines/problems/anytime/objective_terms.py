@@ -59,7 +59,10 @@ def objective_terms(problem: Problem, checked: U8) -> ObjectiveTerms:
     Raises:
         InvalidInput: the family's objective is not such a sum.
     """
-    model = problem.family.model(problem.instance).objective
+    canonical = problem.family.model(problem.instance)
+    model = getattr(canonical, "objective", None)
+    if model is None:  # a polynomial, with products of more than two variables
+        raise _no_sum(problem)
     index = {name: place for place, name in enumerate(problem.instance.variables)}
     in_spins = False
     if not all(name in index for name in model.variables):

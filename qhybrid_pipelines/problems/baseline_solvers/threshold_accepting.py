@@ -7,10 +7,13 @@ P. Winker, K.-T. Fang, SIAM Journal on Numerical Analysis 34, 2028 (1997).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.energy_resolution import energy_resolution
+from qhybrid_pipelines.classical.product_search import ProductRows, count_memberships
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
@@ -23,6 +26,8 @@ from qhybrid_pipelines.problems.solvers.spins import adjacency, to_spins
 _SEARCHES = 20
 #: Passes over all variables; fewer for large instances, so that a run looks at this many variables: about a second.
 _MAX_SWEEPS, _MIN_SWEEPS, _MAX_VISITS = 200, 10, 100_000
+#: The same for a model with products of more than two spins, in terms of variables.
+_MAX_TERMS = 200_000_000
 
 
 class ThresholdAccepting:
@@ -37,6 +42,9 @@ class ThresholdAccepting:
         """Return where each search ends."""
         model = problem.penalised_model.model
         sweeps = count_sweeps(model.size)
+        if not model.is_quadratic:  # a look at one variable costs all terms
+            affordable = _MAX_TERMS // (_SEARCHES * model.size * count_memberships(model))
+            sweeps = int(np.clip(affordable, _MIN_SWEEPS, sweeps))
         rows = improve(
             problem, repair(problem, threshold_accepting(model, searches=_SEARCHES, sweeps=sweeps, seed=seed))
         )
@@ -64,33 +72,55 @@ def threshold_accepting(model: IsingModel, *, searches: int, sweeps: int, seed: 
         seed: of all random choices.
     """
     random = generator(seed, "threshold_accepting")
-    spins = to_spins(random.integers(0, 2, size=(searches, model.size), dtype=np.uint8))
-    neighbours, couplings = _padded_adjacency(model)
-    fields = np.zeros((searches, model.size + 1))  # the last column takes what the padding adds
-    for variable in range(model.size):
-        near = neighbours[variable]
-        fields[:, variable] = model.linear[variable] + spins[:, near % model.size] @ couplings[variable]
-    first = float(np.abs(2 * fields[:, : model.size]).mean())
+    starts = random.integers(0, 2, size=(searches, model.size), dtype=np.uint8)
+    state = _FieldRows(model, starts) if model.is_quadratic else ProductRows(model, starts)
+    first = float(np.abs(state.changes()).mean())
     tolerance = energy_resolution(model)
-    every = np.arange(searches)
-    energies, lowest, best = np.zeros(searches), np.zeros(searches), spins.copy()  # relative to the starts
+    energies, lowest, best = np.zeros(searches), np.zeros(searches), starts.copy()  # relative to the starts
     thresholds: F64 = np.linspace(first, 0.0, sweeps) if sweeps > 1 else np.zeros(1)
     for threshold in thresholds:
         # A rise within rounding is not taken for a descent; at threshold 0 only flips that lower the energy count.
         limit = threshold - tolerance
         orders = random.permuted(np.tile(np.arange(model.size), (searches, 1)), axis=1)
         for visited in orders.T:
-            changes = -2 * spins[every, visited] * fields[every, visited]
+            changes = state.changes_at(visited)
             accepted = np.flatnonzero(changes < limit)
             if len(accepted):
                 flipped = visited[accepted]
                 energies[accepted] += changes[accepted]
-                spins[accepted, flipped] *= -1
-                steps = 2 * spins[accepted, flipped]
-                fields[accepted[:, None], neighbours[flipped]] += steps[:, None] * couplings[flipped]
+                state.flip(accepted, flipped)
                 better = accepted[energies[accepted] < lowest[accepted] - tolerance]
-                lowest[better], best[better] = energies[better], spins[better]
-    return (best < 0).astype(np.uint8)
+                lowest[better], best[better] = energies[better], state.spins[better] < 0
+    return best
+
+
+class _FieldRows:
+    """Rows of spins with the field at each of them, shape ``(m, n)``; the counterpart of `classical.product_search.ProductRows`."""
+
+    def __init__(self, model: IsingModel, assignments: U8) -> None:
+        self.spins = to_spins(assignments)
+        self._neighbours, self._couplings = _padded_adjacency(model)
+        self._fields = np.zeros((len(assignments), model.size + 1))  # the last column takes what the padding adds
+        for variable in range(model.size):
+            near = self._neighbours[variable]
+            self._fields[:, variable] = (
+                model.linear[variable] + self.spins[:, near % model.size] @ self._couplings[variable]
+            )
+
+    def changes(self) -> F64:
+        """Return by how much each flip would change the energy of each row, shape ``(m, n)``."""
+        return np.asarray(-2 * self.spins * self._fields[:, :-1])
+
+    def changes_at(self, variables: npt.NDArray[np.integer[Any]]) -> F64:
+        """Return by how much the flip of one variable in each row would change its energy, shape ``(m,)``."""
+        every = np.arange(len(self.spins))
+        return np.asarray(-2 * self.spins[every, variables] * self._fields[every, variables])
+
+    def flip(self, rows: npt.NDArray[np.integer[Any]], variables: npt.NDArray[np.integer[Any]]) -> None:
+        """Flip one variable in each of some different rows."""
+        self.spins[rows, variables] *= -1
+        steps = 2 * self.spins[rows, variables]
+        self._fields[rows[:, None], self._neighbours[variables]] += steps[:, None] * self._couplings[variables]
 
 
 def _padded_adjacency(model: IsingModel) -> tuple[npt.NDArray[np.int64], F64]:

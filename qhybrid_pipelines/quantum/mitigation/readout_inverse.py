@@ -95,7 +95,10 @@ def corrected_energies(model: IsingModel, outcomes: U64, errors: ReadoutErrors) 
     energies = np.empty(len(outcomes))
     for first in range(0, len(outcomes), _CHUNK):
         spins = corrected_spins(outcomes[first : first + _CHUNK], errors)
-        energies[first : first + _CHUNK] = model.offset + spins @ model.linear + ((spins @ couplings) * spins).sum(1)
+        part = slice(first, first + _CHUNK)
+        energies[part] = model.offset + spins @ model.linear + ((spins @ couplings) * spins).sum(1)
+        if not model.is_quadratic:
+            energies[part] += model.products.energies(spins)
     return energies
 
 
@@ -103,4 +106,4 @@ def widest_difference(model: IsingModel, errors: ReadoutErrors | None = None) ->
     """Return a bound on the difference between the numbers of any two outcomes, in cost units; without errors, of their energies."""
     largest = np.ones(model.size) if errors is None else _largest(errors)
     terms = np.abs(model.linear) @ largest + np.abs(model.couplings) @ largest[model.pairs].prod(axis=1)
-    return 2.0 * float(terms)
+    return 2.0 * (float(terms) + float(np.abs(model.products.weights) @ model.products.values(largest[None])[0]))

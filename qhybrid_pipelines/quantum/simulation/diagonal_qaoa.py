@@ -46,8 +46,8 @@ def prepare_mixer(structure: QaoaStructure, *, compiled: bool) -> tuple[U64 | No
         outcomes = outcomes_with_ones(ones, model.size)
         ring_energies = energies[outcomes.astype(np.intp)]
         return outcomes, lambda: RingMixer(ring_energies, ones=ones, n=model.size)
-    # Without fields complements have the same energy; a single qubit has no second one to join them.
-    phases = Phases(energies, mirrored=model.size > 1 and not model.linear.any())
+    # A single qubit has no second one to join complements.
+    phases = Phases(energies, mirrored=model.size > 1 and model.is_mirrored)
     if not compiled:
         return None, lambda: XMixer(phases)
     from qhybrid_pipelines.quantum.simulation.x_mixer_numba import CompiledXMixer

@@ -221,6 +221,7 @@ def _answer(instance_row: Row, decision: Row) -> AnswerContent:
         unit=answer.unit,
         feasible=answer.feasible,
         violation=answer.violation,
+        description=answer.description,
         groups=answer.groups,
     )
 

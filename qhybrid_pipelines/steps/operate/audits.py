@@ -21,6 +21,7 @@ from qhybrid_pipelines.core.bits import assignment_array
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.printable import printable
 from qhybrid_pipelines.problems.baseline_runs import EXHAUSTIVE, always_on_baselines
+from qhybrid_pipelines.problems.canonical_values import canonical_values
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
@@ -73,16 +74,12 @@ def objectives_recompute(problem_instances: pa.Table, scored_solutions: pa.Table
         if not solutions.num_rows:
             continue
         assignments = np.stack([assignment_array(text) for text in solutions.column("assignment").to_pylist()])
-        samples = (assignments, list(instance.variables))
-        energies = np.asarray(model.objective.energies(samples), dtype=np.float64)
+        energies, feasible = canonical_values(model, instance.variables, assignments)
         objectives = solutions.column("objective").to_numpy()
         signed = energies if family.sense == "min" else -energies
         far = np.abs(signed - objectives) > RELATIVE_TOLERANCE * np.maximum(1.0, np.abs(objectives))
         if far.any():
             findings.append(f"{row['experiment']}: {int(far.sum())} objectives differ from the canonical model")
-        feasible = np.array(
-            [model.check_feasible(dict(zip(instance.variables, a.tolist(), strict=True))) for a in assignments]
-        )
         wrong = feasible != solutions.column("feasible").to_numpy(zero_copy_only=False)
         if wrong.any():
             findings.append(f"{row['experiment']}: {int(wrong.sum())} solutions have the wrong feasibility")

@@ -62,7 +62,9 @@ def content_hash(
 ) -> str:
     """Return the SHA-256 of all that decides the angles; what was reduced to reach the model does not."""
     ising = model.model
-    numbers = (ising.linear.astype("<f8"), ising.pairs.astype("<i4"), ising.couplings.astype("<f8"))
+    numbers = [ising.linear.astype("<f8"), ising.pairs.astype("<i4"), ising.couplings.astype("<f8")]
+    if not ising.is_quadratic:
+        numbers += [ising.products.members.astype("<i4"), ising.products.weights.astype("<f8")]
     head = {
         "search": VERSION,
         "objective": objective,

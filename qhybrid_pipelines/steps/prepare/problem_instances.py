@@ -38,11 +38,12 @@ def features(problem_instances: pa.Table) -> pa.Table:
 
 def _row(instance: Instance) -> Row:
     family = family_named(instance.family)
+    model = family.penalised_model(instance).model
     return {
         "instance": instance.name,
         "family": instance.family,
         "n_variables": instance.size,
-        "n_terms": len(family.penalised_model(instance).model.pairs),
+        "n_terms": len(model.pairs) + len(model.products),
         "sense": family.sense,
         "unit": family.unit,
         "best_known": instance.best_known,

@@ -107,6 +107,11 @@ def test_the_same_seed_makes_the_same_instance_and_another_seed_another(case):
     first, second = fresh(case), fresh(case)
     assert (first.sha256, first.name, first.variables) == (second.sha256, second.name, second.variables)
     parameters = SMALL[family, generator][index]
+    if "seed" not in all_families()[family].generators[generator][0].model_fields:
+        others = [fresh((family, generator, other)) for other in range(len(SMALL[family, generator])) if other != index]
+        assert others, "a generator without a seed needs two cases"
+        assert all(other.sha256 != first.sha256 and other.name != first.name for other in others)
+        return
     names = {case_parameters["seed"] for case_parameters in SMALL[family, generator]}
     other_source = {"generator": generator, **parameters, "seed": max(names) + 100}
     other = load_instance(ProblemSpec.model_validate({"family": family, "source": other_source}), lambda _: b"")
@@ -158,11 +163,20 @@ def test_penalised_energy_is_signed_objective_plus_weighted_violation(case):
 def test_the_canonical_model_agrees_on_objective_and_feasibility(case):
     family, instance, rows, objective, feasible = prepared(case)
     model = family.model(instance)
-    assert isinstance(model, dimod.ConstrainedQuadraticModel)
     assert set(model.variables) == set(instance.variables)
-    assert all(model.vartype(v) is dimod.BINARY for v in model.variables)
     sign = -1 if family.sense == "max" else 1
     scale = np.abs(objective).max() + 1
+    if isinstance(model, dimod.BinaryPolynomial):
+        assert feasible.all()
+        of_bit = {dimod.SPIN: (1, -1), dimod.BINARY: (0, 1)}[model.vartype]
+        values = [
+            model.energy({name: of_bit[bit] for name, bit in zip(instance.variables, row, strict=True)})
+            for row in rows[::3].tolist()
+        ]
+        np.testing.assert_allclose(values, sign * objective[::3], atol=1e-9 * scale)
+        return
+    assert isinstance(model, dimod.ConstrainedQuadraticModel)
+    assert all(model.vartype(v) is dimod.BINARY for v in model.variables)
     for row, value, allowed in zip(rows[::3], objective[::3], feasible[::3], strict=True):
         sample = dict(zip(instance.variables, row.tolist(), strict=True))
         assert model.check_feasible(sample) == allowed
