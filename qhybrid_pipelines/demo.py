@@ -75,6 +75,13 @@ ansatz: {layers: 3}
 sweep: {strategy: ramp, points: 8}
 """,
     """
+name: sequence of 12
+problem: {family: labs, source: {generator: length, n: 12}}
+ansatz: {layers: 3}
+sweep: {strategy: ramp, points: 8}
+rounds: {max: 1}
+""",
+    """
 name: tour of 5 customers
 problem: {family: vehicle_routing, source: {generator: random_tour, customers: 5, seed: 17}}
 sweep: {strategy: ramp, points: 8}

@@ -31,7 +31,9 @@ MAX_TRIED_BYTES = 5_000_000
 #: A graph that every family on graphs takes, to begin with.
 EXAMPLE_GRAPH = "networkx:karate_club"
 #: What parameters of generators are set to in an example; 4 where there is nothing better.
-_EXAMPLE_VALUES = MappingProxyType({"assets": 12, "variables": 12, "nodes": 12, "constraints": 3, "density": 0.5})
+_EXAMPLE_VALUES = MappingProxyType(
+    {"n": 12, "assets": 12, "variables": 12, "nodes": 12, "constraints": 3, "density": 0.5}
+)
 #: Values that are tried of options which a file cannot say, to see whether the reader understands the rest of it.
 _TRIED_VALUES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {"index_base": (0, 1), "sense": ("min",), "offdiag_doubled": (True,), "cardinality": (1,)}

@@ -21,6 +21,12 @@ SMALL_SOURCES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+#: Families whose objective has products of more than two variables: their canonical model is a polynomial.
+HIGHER_ORDER = frozenset({"labs"})
+#: The others.
+QUADRATIC_SOURCES = [(family, source) for family, source in SMALL_SOURCES if family not in HIGHER_ORDER]
+
+
 def small_problem(family: str, source: dict[str, Any]) -> Problem:
     """Return the problem of a generated instance."""
     spec = ProblemSpec.model_validate({"family": family, "source": source})

@@ -92,7 +92,8 @@ class Labs(UnconstrainedFamily):
         from dimod.higherorder.polynomial import BinaryPolynomial
 
         members, weights = _terms(instance.size)
-        polynomial: dict[tuple[str, ...], float] = {}
+        # Every variable is there, also the middle one of three, which no product has.
+        polynomial: dict[tuple[str, ...], float] = {(name,): 0.0 for name in instance.variables}
         for term, weight in zip(members.tolist(), weights.tolist(), strict=True):
             # A spin that occurs twice cancels.
             once = tuple(instance.variables[i] for i in sorted(set(term)) if i >= 0 and term.count(i) == 1)

@@ -151,7 +151,11 @@ REDUCED_MODELS = Table(
             "Of those, how many hold nothing better than the incumbent, by their exact optima",
             nullable=True,
         ),
-        column("model", TEXT, "The Ising model as canonical JSON: linear, pairs, couplings, offset"),
+        column(
+            "model",
+            TEXT,
+            "The Ising model as canonical JSON: linear, pairs, couplings, offset; products of more spins where it has any",
+        ),
         column("root", pa.list_(I32), "Per instance variable: reduced-model variable it copies, -1 for a constant"),
         column("value", pa.list_(I32), "Per instance variable: the constant, or 1 where the copy is negated"),
         column("reduction_steps", pa.list_(REDUCTION_STEP), "What each step of the reduction did"),

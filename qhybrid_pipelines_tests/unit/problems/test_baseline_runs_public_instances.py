@@ -54,7 +54,9 @@ def loaded(written, folder):
 
 
 def generated(family, source, seed):
-    problem = ProblemSpec(family=family, source=GeneratorSource(**source, seed=seed))
+    parameters, _ = family_named(family).generators[source["generator"]]
+    drawn = {"seed": seed} if "seed" in parameters.model_fields else {}
+    problem = ProblemSpec(family=family, source=GeneratorSource(**source, **drawn))
     return family_named(family), load_instance(problem, lambda _: b""), problem
 
 

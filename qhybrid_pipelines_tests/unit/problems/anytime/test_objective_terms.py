@@ -8,10 +8,18 @@ import pytest
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.anytime.objective_terms import objective_terms
 from qhybrid_pipelines.problems.evaluation import evaluate
-from qhybrid_pipelines_tests.support.small_problems import SMALL_SOURCES, all_rows, small_problem
+from qhybrid_pipelines_tests.support.small_problems import (
+    HIGHER_ORDER,
+    QUADRATIC_SOURCES,
+    SMALL_SOURCES,
+    all_rows,
+    small_problem,
+)
 
 
-@pytest.mark.parametrize(("family", "source"), SMALL_SOURCES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("family", "source"), QUADRATIC_SOURCES, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_they_add_up_to_the_objective(family, source):
     problem = small_problem(family, source)
     rows = all_rows(problem.instance.size)
@@ -20,6 +28,13 @@ def test_they_add_up_to_the_objective(family, source):
     found = terms.values(rows) @ terms.coefficients + terms.offset
     stated = problem.penalised_model.sign * evaluate(problem, rows).objective
     np.testing.assert_allclose(found, stated, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("family", sorted(HIGHER_ORDER))
+def test_products_of_more_than_two_variables_are_refused(family):
+    problem = small_problem(family, next(source for name, source in SMALL_SOURCES if name == family))
+    with pytest.raises(InvalidInput, match="not a sum over variables and pairs"):
+        objective_terms(problem, all_rows(problem.instance.size)[:2])
 
 
 def test_the_terms_of_a_cut_are_its_edges():

@@ -19,7 +19,7 @@ from qhybrid_pipelines.problems.anytime.upgrade_rule import (
     scenario_gains,
 )
 from qhybrid_pipelines.problems.evaluation import evaluate
-from qhybrid_pipelines_tests.support.small_problems import SMALL_SOURCES, all_rows, small_problem
+from qhybrid_pipelines_tests.support.small_problems import QUADRATIC_SOURCES, all_rows, small_problem
 
 CERTAIN = Uncertainty()
 DISPATCH = {"generator": "dispatch", "vehicles": 3, "jobs": 3, "seed": 5}
@@ -56,7 +56,9 @@ def test_what_speaks_against_a_candidate_is_named(problem, ranked):
     assert outcome(best, best + 2) == CandidateOutcome.ERROR
 
 
-@pytest.mark.parametrize(("family", "source"), SMALL_SOURCES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("family", "source"), QUADRATIC_SOURCES, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_nothing_is_revised_for_the_worse_in_any_family(family, source):
     problem = small_problem(family, source)
     rows = all_rows(problem.instance.size)
