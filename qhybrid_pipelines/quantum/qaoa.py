@@ -1,6 +1,6 @@
 r"""The QAOA template of an Ising model, in the convention of `core.jobs.QaoaStructure`.
 
-Layer ``l`` is :math:`\exp(-i\gamma_l (E - c))`, written as one RZZ per coupling, one RZ per field and one RZ between ladders of CX per
+Layer ``l`` is :math:`\exp(-i\gamma_l (E - c))`, written as one RZZ per coupling, one RZ per field and one RZ between rows of CX per
 product of more spins, then the mixer.
 With ``RZZ(t) = exp(-i t ZZ / 2)`` a coupling needs ``t = 2 gamma J``. The model is minimised, and the start state is
 the mixer's highest level, so good angles have opposite signs: here gammas are positive and betas negative.
@@ -70,15 +70,15 @@ def qaoa_ansatz(
 
 
 def _append_parity_rotation(circuit: QuantumCircuit, angle: Parameter, qubits: tuple[int, ...]) -> None:
-    """Append ``exp(-i angle Z...Z / 2)``: the parity of all qubits is written to the last by a ladder of CX, turned, and taken back.
+    """Append ``exp(-i angle Z...Z / 2)``: the parity of all qubits is written to the last by a row of CX, turned, and taken back.
 
     A single qubit is its own parity. Source: M. Nielsen, I. Chuang, Quantum Computation and Quantum Information (2010), section 4.7.3.
     """
-    ladder = list(pairwise(qubits))
-    for control, target in ladder:
+    joined = list(pairwise(qubits))
+    for control, target in joined:
         circuit.cx(control, target)
     circuit.rz(angle, qubits[-1])
-    for control, target in reversed(ladder):
+    for control, target in reversed(joined):
         circuit.cx(control, target)
 
 

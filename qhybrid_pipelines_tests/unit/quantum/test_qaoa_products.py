@@ -62,7 +62,7 @@ def test_circuit_and_engines_give_the_same_state(terms):
         np.testing.assert_allclose(next(rows), expected, atol=1e-12)
 
 
-def test_a_product_of_k_spins_takes_two_ladders_of_cx_and_one_rotation():
+def test_a_product_of_k_spins_takes_two_rows_of_cx_and_one_rotation():
     ansatz = qaoa_ansatz(model_of(5, [((0, 1, 2, 3), 1.0), ((0, 1, 2, 3, 4), 2.0), ((0, 4), 1.0)]), 1)
     text = ansatz.template.text
     assert (text.count("cx q"), text.count("rz(cost"), text.count("rzz(cost")) == (6 + 8, 2, 1)
