@@ -4,7 +4,7 @@ A rule is a JSON object::
 
     route        for example "POST /jobs"; see ROUTES; "*" is every route
     backend      only requests about this backend (POST /jobs, GET /jobs/estimate, GET /backends/..., POST /problems, GET /solvers/...,
-                 POST /quantum-task, GET /device/...)
+                 POST /quantum-task, GET /device/..., POST /ibm/jobs, GET /ibm/backends/...)
     nth          fires from the nth matching request on, counted from 1; or
     probability  fires on each matching request with this probability, drawn from the emulator's seed; or
                  neither: fires on every matching request
@@ -68,11 +68,32 @@ ROUTES = frozenset(
         "GET /device/{backend}",
         "POST /devices",
         "GET /s3/{object}",
+        # of IBM's runtime, and of the services for keys and instances
+        "POST /ibm/token",
+        "POST /ibm/instances",
+        "GET /ibm/plan",
+        "GET /ibm/usage",
+        "GET /ibm/backends",
+        "GET /ibm/backends/{backend}",
+        "POST /ibm/jobs",
+        "GET /ibm/jobs",
+        "GET /ibm/jobs/{id}",
+        "DELETE /ibm/jobs/{id}",
+        "POST /ibm/jobs/{id}/cancel",
+        "GET /ibm/jobs/{id}/results",
+        "GET /ibm/jobs/{id}/metrics",
+        "GET /ibm/jobs/{id}/logs",
+        "PUT /ibm/jobs/{id}/tags",
+        "GET /ibm/tags",
+        "POST /ibm/sessions",
+        "GET /ibm/sessions/{id}",
+        "PATCH /ibm/sessions/{id}",
+        "DELETE /ibm/sessions/{id}/close",
     }
 )
 """Names of the routes; all results of a job, its variants' too, are one route."""
 
-_ACCEPTING_ROUTES = ("POST /jobs", "POST /problems", "POST /quantum-task")
+_ACCEPTING_ROUTES = ("POST /jobs", "POST /problems", "POST /quantum-task", "POST /ibm/jobs")
 """Where jobs are accepted, which then have a fate."""
 
 Stage = Literal["request", "job", "standing"]
@@ -214,7 +235,7 @@ class _RuleReader:
         if stage == "job" and route not in _ACCEPTING_ROUTES:
             raise self.invalid(
                 f"{fault} is the fate of a job",
-                'Its route is "POST /jobs", "POST /problems" or "POST /quantum-task".',
+                f"Its route is one of {', '.join(_ACCEPTING_ROUTES)}.",
                 "route",
             )
         given = [name for name in ("nth", "probability", "times") if self._entry.get(name) is not None]

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from qhybrid_pipelines.emulator.cloud import Cloud
 from qhybrid_pipelines.emulator.route_names import (
     BRAKET_PREFIX,
+    IBM_PREFIX,
     PREFIXES,
     SAPI_PREFIX,
     STORAGE_PREFIX,
@@ -31,6 +32,9 @@ from qhybrid_pipelines.emulator.route_names import (
 
 _LARGEST_UNPACKED_BYTES = 64 * 2**20
 """A body that unpacks to more is refused."""
+
+_CARRYING_KEYS = frozenset({"POST /ibm/token"})
+"""Routes whose bodies are not kept, because a key is in them."""
 
 _MAINTENANCE = b"<!DOCTYPE html><html><body><h1>Scheduled maintenance</h1><p>We will be back soon.</p></body></html>"
 
@@ -75,7 +79,7 @@ class FaultMiddleware:
         route = route_name(scope["method"], scope["path"])
         self.requests[route] += 1
         store = self._cloud.store
-        if body:
+        if body and route not in _CARRYING_KEYS:
             scope["emulator.body"] = store.store_body(
                 at_real=self._cloud.wall(), route=route, query=scope["query_string"].decode("latin-1"), body=body
             )
@@ -105,6 +109,8 @@ class FaultedRequest:
             content = {"error_code": status, "error_msg": message}
         elif path.startswith((BRAKET_PREFIX, STORAGE_PREFIX)):
             content = {"message": message}
+        elif path.startswith(IBM_PREFIX):
+            content = {"errors": [{"code": status, "message": message}]}
         headers = [(b"content-type", b"application/json")]
         return CapturedResponse(status=status, headers=headers, body=json.dumps(content).encode())
 
@@ -177,8 +183,10 @@ def _too_early(found: dict[str, Any] | list[Any], what: str) -> dict[str, Any] |
     for job in job_bodies:
         if what == "no_shots":
             job.pop("shots", None)
-        elif job.get("status") in ("completed", "COMPLETED"):
-            job["status"] = "failed" if job["status"].islower() else "FAILED"
+        elif str(job.get("status")).lower() == "completed":
+            job["status"] = {"completed": "failed", "COMPLETED": "FAILED"}.get(job["status"], "Failed")
+            if isinstance(job.get("state"), dict):
+                job["state"]["status"] = job["status"]
     return found
 
 

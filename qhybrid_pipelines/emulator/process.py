@@ -18,6 +18,8 @@ _STOP_SECONDS = 10.0
 
 DEFAULT_KEY = "q7Zk2mXw9Tfr"
 """No part of it is a word: half of a key is hidden wherever it occurs, in the names of fields too."""
+IBM_INSTANCE = "crn:v1:bluemix:public:quantum-computing:us-east:a/emulated:00000000-0000-4000-8000-000000000004::"
+"""Name of the service instance of IBM's face."""
 
 
 class EmulatorStartError(RuntimeError):
@@ -60,6 +62,19 @@ class Emulator:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AMZN_BRAKET_OUT_S3_BUCKET": "amazon-braket-results",
             "BRAKET_ACCEPTANCE_SECONDS": "0",
+        }
+
+    @property
+    def ibm_environment(self) -> dict[str, str]:
+        """The environment variables that lead our adapter for IBM here. IBM's own client needs a proxy: its hosts are fixed."""
+        address = self.url.rpartition("/")[0]
+        return {
+            "QISKIT_IBM_URL": f"{address}/ibm/api/v1",
+            "QISKIT_IBM_IAM_URL": f"{address}/ibm",
+            "QISKIT_IBM_TOKEN": self.key,
+            "QISKIT_IBM_INSTANCE": IBM_INSTANCE,
+            "QISKIT_IBM_BACKENDS": "ibm_manila,ibm_torino,ibm_fez,ibm_marrakesh",
+            "QISKIT_IBM_ACCEPTANCE_SECONDS": "0",
         }
 
     @property

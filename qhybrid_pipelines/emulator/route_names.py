@@ -16,6 +16,8 @@ SAPI_PREFIX = "/sapi/v2"
 """Of the annealing face."""
 BRAKET_PREFIX, STORAGE_PREFIX = "/braket", "/s3"
 """Of Braket's face, and of the bucket where its results are."""
+IBM_PREFIX = "/ibm"
+"""Of IBM's face: of the runtime, and of the services for keys and instances that its clients ask."""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), name)
@@ -65,8 +67,31 @@ _BRAKET_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _STORAGE_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = ((re.compile(r"/.+"), "/s3/{object}"),)
+_IBM_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"/identity/token", "/ibm/token"),
+        (r"/v3/resources/search", "/ibm/instances"),
+        (r"/catalog/api/v1/[^/]+", "/ibm/plan"),
+        (r"/api/v1/instances/usage", "/ibm/usage"),
+        (r"/api/v1/backends", "/ibm/backends"),
+        (r"/api/v1/backends/[^/]+/(status|configuration|properties)", "/ibm/backends/{backend}"),
+        (r"/api/v1/jobs", "/ibm/jobs"),
+        (r"/api/v1/jobs/[^/]+", "/ibm/jobs/{id}"),
+        (r"/api/v1/jobs/[^/]+/cancel", "/ibm/jobs/{id}/cancel"),
+        (r"/api/v1/jobs/[^/]+/results", "/ibm/jobs/{id}/results"),
+        (r"/api/v1/jobs/[^/]+/metrics", "/ibm/jobs/{id}/metrics"),
+        (r"/api/v1/jobs/[^/]+/logs", "/ibm/jobs/{id}/logs"),
+        (r"/api/v1/jobs/[^/]+/tags", "/ibm/jobs/{id}/tags"),
+        (r"/api/v1/tags", "/ibm/tags"),
+        (r"/api/v1/sessions", "/ibm/sessions"),
+        (r"/api/v1/sessions/[^/]+", "/ibm/sessions/{id}"),
+        (r"/api/v1/sessions/[^/]+/close", "/ibm/sessions/{id}/close"),
+    )
+)
 _FACES = (
     (SAPI_PREFIX, _SAPI_PATTERNS),
+    (IBM_PREFIX, _IBM_PATTERNS),
     (BRAKET_PREFIX, _BRAKET_PATTERNS),
     (STORAGE_PREFIX, _STORAGE_PATTERNS),
     (PREFIX, _PATTERNS),
@@ -94,6 +119,8 @@ def requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
         return device_name(unquote(scope["path"]).partition("/device/")[2])
     if route == "GET /solvers/{backend}":
         return str(scope["path"].rstrip("/").rpartition("/")[2])
+    if route == "GET /ibm/backends/{backend}":
+        return str(scope["path"].split("/")[-2])
     if "{backend}" in route:
         return str(scope["path"].removeprefix(PREFIX).split("/")[2])
     pairs = (pair.partition("=") for pair in scope["query_string"].decode("latin-1").split("&"))
@@ -126,6 +153,8 @@ def _first_solver(found: Any) -> str | None:
 
 _BACKEND_IN_BODY: Mapping[str, Callable[[Any], str | None]] = {
     "POST /jobs": lambda found: _named(found, "backend"),
+    "POST /ibm/jobs": lambda found: _named(found, "backend"),
+    "POST /ibm/sessions": lambda found: _named(found, "backend"),
     "POST /problems": _first_solver,
     "POST /quantum-task": _requested_device,
 }

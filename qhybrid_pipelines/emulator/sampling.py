@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qhybrid_pipelines.emulator.circuits import Circuit
-from qhybrid_pipelines.emulator.gates import gate_qubits, probabilities
+from qhybrid_pipelines.emulator.gates import gate_qubits, is_virtual, probabilities
 from qhybrid_pipelines.emulator.local_errors import LocalErrors
 from qhybrid_pipelines.emulator.machines import Fidelity
 from qhybrid_pipelines.emulator.trajectories import run_noisy
@@ -98,7 +97,7 @@ def _run(circuit: Circuit, shots: int, fidelity: Fidelity | None, generator: np.
     # a uniform number falls into one interval of the cumulated probabilities: one shot
     local = np.searchsorted(np.cumsum(ideal)[:-1], generator.random(shots), side="right").astype(np.int64)
     if fidelity is not None:
-        failed = generator.random(shots) >= _no_gate_failed(circuit.gates, fidelity)
+        failed = generator.random(shots) >= _no_gate_failed(circuit, fidelity)
         local[failed] = generator.integers(0, len(ideal), size=int(failed.sum()))
     states = np.zeros(shots, dtype=np.int64)
     for position, qubit in enumerate(touched):
@@ -109,8 +108,9 @@ def _run(circuit: Circuit, shots: int, fidelity: Fidelity | None, generator: np.
     return states
 
 
-def _no_gate_failed(gates: Sequence[Mapping[str, Any]], fidelity: Fidelity) -> float:
+def _no_gate_failed(circuit: Circuit, fidelity: Fidelity) -> float:
     """Probability that every gate of a circuit worked."""
+    gates = (gate for gate in circuit.gates if not is_virtual(gate, circuit.gateset))
     sizes = [sum(len(side) for side in gate_qubits(gate)) for gate in gates]
     ones = sum(size == 1 for size in sizes)
     return float(fidelity.one_qubit**ones * fidelity.two_qubit ** (len(sizes) - ones))

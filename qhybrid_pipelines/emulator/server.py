@@ -25,10 +25,12 @@ from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import Clock, Stretch
 from qhybrid_pipelines.emulator.cloud import Cloud, NotFound
 from qhybrid_pipelines.emulator.faults import read_plan
+from qhybrid_pipelines.emulator.ibm.routes import application as ibm_application
+from qhybrid_pipelines.emulator.ibm.runtime_cloud import RuntimeCloud
 from qhybrid_pipelines.emulator.interface_versions import APRIL, INTERFACES
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.middleware import FaultMiddleware, TrackedProtocol, error_body
-from qhybrid_pipelines.emulator.route_names import BRAKET_PREFIX, PREFIX, SAPI_PREFIX, STORAGE_PREFIX
+from qhybrid_pipelines.emulator.route_names import BRAKET_PREFIX, IBM_PREFIX, PREFIX, SAPI_PREFIX, STORAGE_PREFIX
 from qhybrid_pipelines.emulator.routes.admin import AdminPages
 from qhybrid_pipelines.emulator.routes.jobs import JobPages
 from qhybrid_pipelines.emulator.routes.machines import MachinePages
@@ -165,6 +167,7 @@ def application(cloud: Cloud, keys: ApiKeys) -> FaultMiddleware:
     tasks = TaskCloud(cloud)
     api.mount(BRAKET_PREFIX, braket_application(tasks, keys))
     api.mount(STORAGE_PREFIX, storage_application(tasks, keys))
+    api.mount(IBM_PREFIX, ibm_application(RuntimeCloud(cloud), keys))
     api.include_router(AdminPages(cloud, keys, lambda: middleware.requests).router(), prefix="/_admin")
     _explain_errors(api)
     return middleware

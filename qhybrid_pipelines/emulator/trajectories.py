@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from qhybrid_pipelines.emulator.gates import Matrix, apply_gate, gate_qubits, touched_qubits
+from qhybrid_pipelines.emulator.gates import Matrix, apply_gate, gate_qubits, is_virtual, touched_qubits
 from qhybrid_pipelines.emulator.local_errors import LocalErrors
 from qhybrid_pipelines.emulator.machines import TIMING
 from qhybrid_pipelines.quantum.simulation.noisy_circuit import (
@@ -104,6 +104,10 @@ def noisy_steps(
     waited = {qubit: np.ones(3) for qubit in touched}
     for gate in gates:
         acting = [qubit for side in gate_qubits(gate) for qubit in side]
+        if is_virtual(gate, gateset):
+            # A change of frame commutes with what a waiting qubit suffers, X and Y having one probability.
+            yield _step(gate, gateset, acting, place)
+            continue
         for qubit in acting:
             yield from _waiting(place[qubit], waited.pop(qubit))
         if acting:

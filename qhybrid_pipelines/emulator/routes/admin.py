@@ -19,6 +19,7 @@ from qhybrid_pipelines.emulator.circuits import BadRequest
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import Cloud
 from qhybrid_pipelines.emulator.faults import read_plan
+from qhybrid_pipelines.emulator.ibm.devices import DEVICES as IBM_DEVICES
 from qhybrid_pipelines.emulator.keys import ApiKeys
 from qhybrid_pipelines.emulator.machines import MACHINES
 from qhybrid_pipelines.emulator.response_bodies import backend_view, job_log_view
@@ -120,7 +121,7 @@ class AdminPages:
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:
         """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, its graph, or its spending limit."""
-        if backend not in (*self._cloud.interface.machines, *SOLVERS, *HYBRIDS, *DEVICES):
+        if backend not in (*self._cloud.interface.machines, *SOLVERS, *HYBRIDS, *DEVICES, *IBM_DEVICES):
             raise BadRequest(f"Unknown backend {backend!r}.", "backend")
         given = await _object(request)
         for name, value in given.items():
@@ -131,7 +132,7 @@ class AdminPages:
                 raise BadRequest(f"{name} is not a number from 0.", name)
         store = self._cloud.store
         store.change_backend(backend, {**store.backend_changes(backend), **given})
-        if backend in (*SOLVERS, *HYBRIDS, *DEVICES):
+        if backend in (*SOLVERS, *HYBRIDS, *DEVICES, *IBM_DEVICES):
             return JSONResponse({"backend": backend, **store.backend_changes(backend)})
         return JSONResponse(backend_view(self._cloud, MACHINES[backend]))
 

@@ -43,12 +43,13 @@ from qhybrid_pipelines.execution.ibm.prices import price_per_second
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending
+from qhybrid_pipelines.execution.settings import seconds_setting
 from qhybrid_pipelines.execution.time_limits import failed_by_time_limit, says_time_limit
 
 BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
-#: How late a new job may appear in the list of jobs; what it really is, nobody publishes.
-LISTING_LAG_SECONDS = 10.0
-ACCEPTANCE_SECONDS = 600.0
+#: How late a new job may appear in the list of jobs, and how late one that was sent may be accepted; what they really are, nobody publishes.
+LAG_VARIABLE, LAG_SECONDS = "QISKIT_IBM_LISTING_LAG_SECONDS", 10.0
+ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS = "QISKIT_IBM_ACCEPTANCE_SECONDS", 600.0
 #: A device's description is asked for again after this time.
 REMEMBERED_SECONDS = 300.0
 #: Cancelled by the service because it ran too long.
@@ -97,8 +98,8 @@ class Service:
             noisy=True,
             runs_as_compiled=True,
             suppression=(DECOUPLING, TWIRLING),
-            listing_lag_seconds=LISTING_LAG_SECONDS,
-            acceptance_seconds=ACCEPTANCE_SECONDS,
+            listing_lag_seconds=seconds_setting(LAG_VARIABLE, LAG_SECONDS),
+            acceptance_seconds=seconds_setting(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
             mode="emulator" if self.client.on_this_machine else "hardware",
             region=self.client.region,
             **SERVICE.capability_fields(),
