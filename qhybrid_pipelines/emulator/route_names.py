@@ -115,12 +115,8 @@ def requested_backend(route: str, scope: Scope, body: bytes) -> str | None:
             return _BACKEND_IN_BODY[route](read_json(body))
         except NotJsonError:
             return None
-    if route == "GET /device/{backend}":
-        return device_name(unquote(scope["path"]).partition("/device/")[2])
-    if route == "GET /solvers/{backend}":
-        return str(scope["path"].rstrip("/").rpartition("/")[2])
-    if route == "GET /ibm/backends/{backend}":
-        return str(scope["path"].split("/")[-2])
+    if route in _BACKEND_IN_PATH:
+        return _BACKEND_IN_PATH[route](str(scope["path"]))
     if "{backend}" in route:
         return str(scope["path"].removeprefix(PREFIX).split("/")[2])
     pairs = (pair.partition("=") for pair in scope["query_string"].decode("latin-1").split("&"))
@@ -157,4 +153,10 @@ _BACKEND_IN_BODY: Mapping[str, Callable[[Any], str | None]] = {
     "POST /ibm/sessions": lambda found: _named(found, "backend"),
     "POST /problems": _first_solver,
     "POST /quantum-task": _requested_device,
+}
+
+_BACKEND_IN_PATH: Mapping[str, Callable[[str], str]] = {
+    "GET /device/{backend}": lambda path: device_name(unquote(path).partition("/device/")[2]),
+    "GET /solvers/{backend}": lambda path: path.rstrip("/").rpartition("/")[2],
+    "GET /ibm/backends/{backend}": lambda path: path.split("/")[-2],
 }

@@ -1,7 +1,7 @@
 """Other people's clients live their whole lives against the emulated cloud, each in an environment of its own.
 
 They were written against the real service by people who do not know the emulator: IonQ's generated clients of April and October
-2026, the plug-ins of Cirq, PennyLane, Qiskit and qBraid, D-Wave's own client for the annealing face, and Amazon's for that of Braket. Their requirements
+2026, the plug-ins of Cirq, PennyLane, Qiskit and qBraid, D-Wave's own client for the annealing face, Amazon's for that of Braket, and for IBM's the one of computing centres. Their requirements
 exclude ours and each other's, so each environment is made from an exact list in ``constraints/clients/``. What the client asserts about its results stands in
 ``life_*.py``; here the cloud's own book is the judge of what was accepted.
 
@@ -19,17 +19,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import Statevector
 
 from qhybrid_pipelines.core.jobs import Template
 from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.emulator.process import start_emulator
+from qhybrid_pipelines.emulator.process import IBM_INSTANCE, start_emulator
 from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source
 from qhybrid_pipelines.execution.compile_cache import CompileCache
+from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines_tests.support.client_environments import LISTS, check_list, make_environment
 from qhybrid_pipelines_tests.support.emulator_client import Client
 
-SAPI, BRAKET = "sapi-3", "braket"
+SAPI, BRAKET, IBM = "sapi-3", "braket", "ibm"
 LIVES = (
     ("amazon-braket-sdk", "3.11", "life_amazon_braket_sdk", BRAKET),
     ("cirq-ionq", "3.11", "life_cirq_ionq", "2026-04"),
@@ -39,6 +42,7 @@ LIVES = (
     ("pennylane-ionq", "3.11", "life_pennylane_ionq", "2026-04"),
     ("qiskit-ionq", "3.11", "life_qiskit_ionq", "2026-04"),
     ("qbraid", "3.11", "life_qbraid", "2026-04"),
+    ("qrmi", "3.11", "life_qrmi", IBM),
 )
 
 pytestmark = pytest.mark.clients
@@ -48,15 +52,17 @@ pytestmark = pytest.mark.clients
 def test_a_client_lives_its_whole_life(name, version, life, form, *, tmp_path):
     python = make_environment(name, version)
     # an annealer's queue is short: a problem is cancelled while it waits
-    speed = {SAPI: 1.0, BRAKET: 600.0}.get(form, 3600.0)
-    interface = None if form in (SAPI, BRAKET) else form
+    speed = {SAPI: 1.0, BRAKET: 600.0, IBM: 50.0}.get(form, 3600.0)
+    interface = None if form in (SAPI, BRAKET, IBM) else form
     emulator = start_emulator(tmp_path / "cloud", speed=speed, seed=7, interface=interface)
-    address = {SAPI: emulator.sapi_url, BRAKET: emulator.url.rpartition("/")[0]}.get(form, emulator.url)
+    root = emulator.url.rpartition("/")[0]
+    address = {SAPI: emulator.sapi_url, BRAKET: root, IBM: root}.get(form, emulator.url)
+    given = {BRAKET: program_of_ours, IBM: job_of_ours}.get(form, str)
     try:
         script = Path(__file__).with_name(f"{life}.py")
         ended = subprocess.run(
             [python, "-P", script, address, emulator.key],
-            input=program_of_ours() if form == BRAKET else "",
+            input=given(),
             cwd=tmp_path,
             env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
             capture_output=True,
@@ -92,6 +98,15 @@ def program_of_ours() -> str:
     shares = Statevector(circuit).probabilities_dict()  # qubit 0 is the rightmost there, and the leftmost at Amazon
     wanted = {state[::-1]: float(share) for state, share in shares.items()}
     return json.dumps({"source": source, "shots": 20_000, "probabilities": wanted})
+
+
+def job_of_ours() -> str:
+    """Return an instance, and a job of IBM's as its client writes it: on a device's own qubits, bit 1 is always 1."""
+    circuit = QuantumCircuit(5, 2)
+    circuit.x(1)
+    circuit.measure([0, 1], [0, 1])
+    params = {"pubs": [SamplerPub.coerce((circuit, None, 100))], "options": {}, "version": 2, "support_qiskit": True}
+    return json.dumps({"instance": IBM_INSTANCE, "params": params}, cls=encoder())
 
 
 def test_every_list_is_exact_and_has_a_life():

@@ -1,7 +1,7 @@
 """An HTTP proxy between a client and the emulated cloud, as companies have it: the client asks for a tunnel (CONNECT).
 
-The tunnel ends in the proxy itself, which speaks TLS under the cloud's name and passes requests on. It may lose answers: the
-cloud has done the work, and the client sees its connection cut.
+The tunnel ends in the proxy itself, which speaks TLS under the cloud's names and passes requests on; all other names it refuses.
+It may lose answers: the cloud has done the work, and the client sees its connection cut.
 """
 
 from __future__ import annotations
@@ -11,16 +11,24 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
 HOST = "cloud.test"
 """The cloud's name; only the proxy knows where it is."""
+IBM_HOSTS: Mapping[str, str] = {
+    "iam.cloud.ibm.com": "/ibm",
+    "api.global-search-tagging.cloud.ibm.com": "/ibm",
+    "globalcatalog.cloud.ibm.com": "/ibm/catalog",
+    "quantum.cloud.ibm.com": "/ibm",
+}
+"""The names that IBM's client has built in, and where the emulated cloud has what is asked of each."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,10 +51,11 @@ class ConnectProxy:
     chance: random.Random = field(default_factory=lambda: random.Random(7))
 
 
-def make_certificate(folder: Path) -> Path:
-    """Return a file with a certificate for the cloud's name that signs itself, and its key."""
+def make_certificate(folder: Path, hosts: Mapping[str, str] = MappingProxyType({HOST: ""})) -> Path:
+    """Return a file with a certificate for the cloud's names that signs itself, and its key."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
+    names = ",".join(f"DNS:{host}" for host in hosts)
+    subject = ["-subj", f"/CN={next(iter(hosts))}", "-addext", f"subjectAltName={names}"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
     subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
     certificate.write_bytes(certificate.read_bytes() + key.read_bytes())
@@ -54,8 +63,16 @@ def make_certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def connect_proxy(upstream: str, certificate: Path) -> Iterator[ConnectProxy]:
-    """Pass what comes through tunnels to ``HOST`` on to a server at ``upstream`` (an address without a path)."""
+def connect_proxy(
+    upstream: str, certificate: Path, hosts: Mapping[str, str] = MappingProxyType({HOST: ""})
+) -> Iterator[ConnectProxy]:
+    """Pass what comes through tunnels to some hosts on to a server.
+
+    Args:
+        upstream: its address, without a path.
+        certificate: of all hosts, with its key.
+        hosts: names, and what is put before the paths of their requests.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     client = httpx.Client(timeout=60, trust_env=False)
@@ -66,6 +83,12 @@ def connect_proxy(upstream: str, certificate: Path) -> Iterator[ConnectProxy]:
 
         def do_CONNECT(self) -> None:
             running.tunnels.append(self.path)
+            host = self.path.removesuffix(":443")
+            if host not in hosts:
+                self.send_error(403, "This proxy knows no such host")
+                self.close_connection = True
+                return
+            self.prefix = hosts[host]
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             self.wfile.flush()
             try:
@@ -82,7 +105,9 @@ def connect_proxy(upstream: str, certificate: Path) -> Iterator[ConnectProxy]:
             running.passed.append((self.command, self.path))
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             try:
-                answer = client.request(self.command, upstream + self.path, content=content, headers=headers)
+                answer = client.request(
+                    self.command, upstream + self.prefix + self.path, content=content, headers=headers
+                )
             except httpx.HTTPError:  # the cloud itself has cut the connection
                 self.cut()
                 return
@@ -105,7 +130,7 @@ def connect_proxy(upstream: str, certificate: Path) -> Iterator[ConnectProxy]:
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
 
-        do_GET = do_POST = do_PUT = do_DELETE = pass_on  # noqa: N815 - the base class calls them so
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - the base class calls them so
 
         def finish(self) -> None:
             with suppress(OSError):

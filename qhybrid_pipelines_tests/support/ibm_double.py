@@ -1,8 +1,7 @@
-"""A stand-in for IBM's cloud on loopback: key exchange, devices and jobs of the runtime REST interface.
+"""A stand-in for IBM's cloud on loopback, for answers that no cloud gives: any status, any word, any body, at any request.
 
-It speaks what the vendor's documentation publishes and what the vendor's own client asks for (a test lets that client
-talk to it). Circuits and bindings are read, and results written, by the vendor's codecs; shots come from an ideal simulator.
-Its book of accepted jobs is the judge of what was sent.
+A cloud that behaves is the emulator's face, on which IBM's own client runs. Here a test writes what the next request is answered
+with, and may change a job's state or result; circuits and bindings are read, and results written, by the vendor's codecs.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
+from qhybrid_pipelines.emulator.ibm import vendor_format
 from qhybrid_pipelines.emulator.ibm.circuits import Layout, layout_of, simulated
 from qhybrid_pipelines.emulator.ibm.devices import DEVICES, MOST_EXECUTIONS, snapshot
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
@@ -141,12 +142,10 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 def _pubs(params: dict[str, Any], backend: str) -> list[Pub]:
     """Read the circuits of a job, in the vendor's format."""
-    from qhybrid_pipelines.execution.ibm.codecs import decoder
-
     if params.get("version", 2) != 2:
         raise RuntimeRefusal(400, 1212, f"params.version is {str(params['version'])[:20]}; this emulator knows 2.")
     try:
-        given = json.loads(json.dumps(params.get("pubs")), cls=decoder())
+        given = vendor_format.read(json.dumps(params.get("pubs")))
     # The vendor's reader unpacks base64, zlib, NumPy files and circuits, each with errors of its own.
     except Exception as error:  # noqa: BLE001
         raise RuntimeRefusal(400, 1212, f"params.pubs cannot be read: {type(error).__name__}.") from None

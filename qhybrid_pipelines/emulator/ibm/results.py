@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from qhybrid_pipelines.emulator.ibm import vendor_format
 from qhybrid_pipelines.emulator.ibm.orders import Pub
 from qhybrid_pipelines.emulator.sampling import Shots
 
@@ -21,15 +21,13 @@ def result_text(pubs: Sequence[Pub], shots: Sequence[Sequence[Shots]]) -> str:
     """
     from qiskit.primitives import DataBin, PrimitiveResult, SamplerPubResult
 
-    from qhybrid_pipelines.execution.ibm.codecs import encoder
-
     answers = []
     for pub, rows in zip(pubs, shots, strict=True):
         data: dict[str, Any] = {name: _bit_array(pub, rows, bits) for name, bits in pub.registers}
         # As real devices do, and the client's local mode does not.
         metadata = {"circuit_metadata": pub.circuit.metadata or {}}
         answers.append(SamplerPubResult(DataBin(**data, shape=pub.shape), metadata=metadata))
-    return json.dumps(PrimitiveResult(answers, metadata={"version": 2}), cls=encoder())
+    return vendor_format.write(PrimitiveResult(answers, metadata={"version": 2}))
 
 
 def _bit_array(pub: Pub, rows: Sequence[Shots], bits: Sequence[int]) -> Any:

@@ -31,9 +31,7 @@ _ALLOWANCE_SECONDS = 36_000
 def application(runtime: RuntimeCloud, keys: ApiKeys) -> FastAPI:
     """Return the face as an application of its own, for the server to mount; addresses in it are those below its prefix."""
     tokens = AccessTokens(keys, runtime.cloud.realm, runtime.cloud.wall)
-    api = FastAPI(
-        title="IBM runtime emulator", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
-    )
+    api = FastAPI(title="IBM runtime emulator", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     _explain_errors(api)
     account, pages = AccountPages(tokens), RuntimePages(runtime)
 
@@ -91,9 +89,7 @@ class AccountPages:
         if form.get("grant_type") != _GRANT:
             return _iam_error("BXNIM0103E", "Unsupported grant type.")
         given = self._tokens.given_for(form.get("apikey", ""))
-        return (
-            _iam_error("BXNIM0415E", "Provided API key could not be found.") if given is None else _answer(given)
-        )
+        return _iam_error("BXNIM0415E", "Provided API key could not be found.") if given is None else _answer(given)
 
     async def search(self, request: Request) -> Response:
         """List the account's instances, of which there is one."""

