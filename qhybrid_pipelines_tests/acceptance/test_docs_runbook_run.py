@@ -204,6 +204,8 @@ def test_the_emulated_cloud_and_the_first_paid_job(terminal):
             terminal.run(line.replace("8765", str(port)))
         for line in commands("emulator.md", "The Braket face"):
             terminal.run(line.replace("8765", str(port)))
+        for line in commands("emulator.md", "The face of IBM"):
+            terminal.run(line.replace("8765", str(port)))
         terminal.run("qhybrid backends verify ionq:qpu.forte-1 --max-usd 30")
         terminal.run("qhybrid jobs list")
         terminal.run("qhybrid run my-problem.yaml --no-wait")
