@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.submitter import Submitter
 from qhybrid_pipelines.control.jobs.token_search import other_homes_job
 from qhybrid_pipelines.control.ledger.lifecycle import Event, next_state
-from qhybrid_pipelines.control.ledger.port import JobRecord, Transition
+from qhybrid_pipelines.control.ledger.port import JobRecord, StaleJob, Transition
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
 from qhybrid_pipelines.core.failpoints import failpoint
@@ -77,17 +77,20 @@ class JobDecisions:
         Raises:
             IllegalTransition: its provider has it already, and queues by rules of its own.
         """
-        job = self._ledger.job(job_id)
-        detail = {"from": job.priority, "to": priority, "by": by or self._principal}
-        return self._ledger.advance(
-            Transition.single(job, Event.REPRIORITISE, self._context.clock.now(), priority=priority, detail=detail)
-        )
+        while True:
+            job = self._ledger.job(job_id)
+            detail = {"from": job.priority, "to": priority, "by": by or self._principal}
+            try:
+                return self._context.advance(job, Event.REPRIORITISE, priority=priority, detail=detail)
+            except StaleJob:  # somebody else had a word, or it was sent, which the next look tells
+                continue
 
     def cancel(self, job_id: str, *, by: str | None = None) -> JobRecord:
         """Ask for a job to be cancelled and return it as it stands.
 
         A request is only a request: the job is CANCELLED, or CANCELLING until the provider has decided, or unchanged
-        when it came too late. A job in SUBMIT_UNKNOWN has to be resolved first and is returned untouched.
+        when it came too late. A job in SUBMIT_UNKNOWN has to be resolved first and is returned untouched. One whose work was
+        taken elsewhere is cancelled there; where no other job has taken it over yet, the work goes nowhere.
 
         Args:
             job_id: our id of the job.
@@ -100,7 +103,7 @@ class JobDecisions:
         return self._cancellation.cancel(self._ledger.job(job_id), Event.CANCEL, detail=detail)
 
     def intend_cancel(self, jobs: Sequence[JobRecord], *, by: str | None = None) -> None:
-        """Record that jobs are to be cancelled, all at once, before `cancel` asks for the first; those that were not sent are left out.
+        """Record that jobs are to be cancelled, all at once, before `cancel` asks for the first; those that nobody may send are left out.
 
         Args:
             jobs: as they were read.

@@ -160,7 +160,7 @@ class JobState(StrEnum):
     """The work was taken to another backend; `rerouted_to` names the job that took it over.
 
     By: nobody, once that job is written down; until then the submitter, when its stage runs, or a person who names a
-    third backend.
+    third backend or wants the work nowhere.
 
-    Next: the other job lives its own life.
+    Next: the other job lives its own life; CANCELLED where a person says so before there is one.
     """

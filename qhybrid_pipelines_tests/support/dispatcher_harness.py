@@ -42,7 +42,9 @@ class DispatcherHarness:
     def seconds(self) -> float:
         return self.now.timestamp()
 
-    def dispatcher(self, *rules: dict, environment: Any = "dev", principal: str = "ada", **sections) -> Dispatcher:
+    def dispatcher(
+        self, *rules: dict, environment: Any = "dev", principal: str = "ada", waits: float = 900.0, **sections
+    ) -> Dispatcher:
         policy = Policy.model_validate({"rules": list(rules) or [ALLOW], **sections})
         return Dispatcher(
             self.ledger,
@@ -50,6 +52,7 @@ class DispatcherHarness:
             RawStore(self.path / "raw"),
             deployment=Deployment(environment=environment, principal=principal),
             policy=policy,
+            timeout_seconds=waits,
             clock=Clock(now=lambda: self.now, monotonic=self.seconds, sleep=self.sleep),
         )
 

@@ -6,8 +6,8 @@ which may lose the race against its completion; then its result counts. So nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,12 +17,12 @@ from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
 from qhybrid_pipelines.control.jobs.job_ids import next_job_id
 from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
-from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
+from qhybrid_pipelines.control.jobs.status_changes import cancel_reason, open_cancel_request, reroute_detail
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, UNCANCELLED, Event, next_state
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
+from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, StaleJob, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, QHybridError
@@ -33,6 +33,8 @@ from qhybrid_pipelines.execution.port import Provider, calling
 
 #: States of a job that was not sent to any provider, or perhaps not.
 NOT_ACKNOWLEDGED = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED, JobState.SUBMITTING})
+#: Those of which nobody sends one as it is.
+_NOT_TO_BE_SENT = frozenset({JobState.PLANNED, JobState.AWAITING_APPROVAL})
 
 
 def check_same_work(job: JobRecord, batch: Batch) -> Batch:
@@ -76,18 +78,19 @@ class Cancellation:
 
         Raises:
             ProviderError: the provider could not be reached.
+            LockBusy: another process is submitting it and takes too long; a person's request is in the ledger.
         """
         fields: dict[str, Any] = {"detail": detail, "rerouted_to": rerouted_to}
+        job = self._end_unsent(job, end, _NOT_TO_BE_SENT, **fields)
         job = self._record_cancel_request(job, end, detail)
         if job.state in NOT_ACKNOWLEDGED:
-            with self._lock_or_record(job, end, detail):
+            with self._recorded_lock(job, end, detail):
                 job = self._record_cancel_request(self._context.ledger.job(job.job_id), end, detail)
                 if job.state is JobState.SUBMITTING:
                     job = self._protocol.settle_unacknowledged(job)
-                if job.state in NOT_ACKNOWLEDGED:
-                    return self._context.advance_or_reload(job, end, **fields)
-        if job.state is JobState.REROUTED and end is Event.REROUTE:
-            return self._context.advance_or_reload(job, end, **fields)
+                job = self._end_unsent(job, end, NOT_ACKNOWLEDGED - {JobState.SUBMITTING}, **fields)
+        if job.state is JobState.REROUTED:
+            return self._end_rerouted(job, end, **fields)
         if job.state not in OPEN:
             return job
         with self._protocol.job_lock(job.job_id):  # as long as it is held, whoever recorded the request lives and asks
@@ -96,37 +99,102 @@ class Cancellation:
                 job = self._record_intent(job, end, detail)
             return self._request_cancel(job, end, **fields) if job.state in OPEN else job
 
-    def _record_cancel_request(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> JobRecord:
-        """Write that a person wants a job cancelled or elsewhere of which nobody knows yet whether its provider has it.
+    def _record_cancel_request(
+        self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None, *, is_busy: bool = False
+    ) -> JobRecord:
+        """Write that a person wants a job cancelled or elsewhere that its provider may get, or have, without our knowing it.
 
-        A deadline needs no such event: it is in the ledger, and nothing is sent again after it.
+        A deadline needs no such event: it is in the ledger, and nothing is sent after it.
+
+        Args:
+            job: as it was read.
+            end: CANCEL, EXPIRE or REROUTE.
+            detail: what the ledger notes.
+            is_busy: another process holds its lock, and may be about to send it.
         """
-        is_request = end is not Event.EXPIRE and job.state is JobState.SUBMITTING
-        return self._record_intent(job, end, detail) if is_request else job
+        recorded = {JobState.SUBMITTING} | ({JobState.APPROVED} if is_busy else set())
+        return self._record_intent(job, end, detail) if end is not Event.EXPIRE and job.state in recorded else job
 
     @contextmanager
-    def _lock_or_record(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> Iterator[None]:
-        """Hold the lock of a job; where whoever is submitting it keeps it for too long, a person's request is written all the same."""
-        try:
-            with self._protocol.job_lock(job.job_id):
-                yield
-        except LockBusy:
-            self._record_cancel_request(self._context.ledger.job(job.job_id), end, detail)
-            raise
+    def _recorded_lock(self, job: JobRecord, end: Event, detail: Mapping[str, Any] | None) -> Iterator[None]:
+        """Hold the lock of a job; where somebody else has it, a person's request is in the ledger before it is waited for.
+
+        Whoever holds it may be about to send the job, and sees the request before that.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._context.ledger.job_lock(job.job_id, timeout_seconds=0.0))
+            except LockBusy:
+                self._record_while_busy(job.job_id, end, detail)
+                try:
+                    held.enter_context(self._protocol.job_lock(job.job_id))
+                except LockBusy as error:
+                    if not self._record_while_busy(job.job_id, end, detail):
+                        raise
+                    raise LockBusy(
+                        f"another process is at work on job {job.job_id}. What you asked for is in the ledger: that process sees it "
+                        f"before it sends anything, and else the next tick of the sensor qpu_poll carries it out"
+                    ) from error
+            yield
+
+    def _record_while_busy(self, job_id: str, end: Event, detail: Mapping[str, Any] | None) -> bool:
+        """Write a person's request about a job that another process holds, and tell whether it stands in the ledger.
+
+        A note of somebody else in between is no reason not to.
+        """
+        while True:
+            job = self._context.ledger.job(job_id)
+            written = self._record_cancel_request(job, end, detail, is_busy=True)
+            is_recorded = open_cancel_request(self._context.ledger.events(job_id)) == (end, dict(detail or {}))
+            if is_recorded or written.version == job.version:
+                return is_recorded
+
+    def _end_unsent(self, job: JobRecord, end: Event, states: Collection[JobState], **fields: Any) -> JobRecord:
+        """End a job in some states, although somebody may approve it or put it first at this very moment."""
+        while job.state in states:
+            try:
+                return self._context.advance(job, end, **fields)
+            except StaleJob:
+                job = self._context.ledger.job(job.job_id)
+        return job
+
+    def _end_rerouted(
+        self, job: JobRecord, end: Event, *, detail: Mapping[str, Any] | None, rerouted_to: str | None
+    ) -> JobRecord:
+        """Let a later word count about work that has left its backend, as long as no other job has taken it over.
+
+        Whoever takes it over at the same moment looks here again before anything is sent; where they were quicker, their job is
+        the one that is meant.
+        """
+        if end is Event.EXPIRE or (
+            end is Event.REROUTE and reroute_detail(self._context.ledger.events(job.job_id)) == dict(detail or {})
+        ):
+            return job
+        if end is Event.CANCEL and (successor := self._successor(job)) is not None:
+            return self.cancel(successor, end, detail=detail)
+        job = self._context.advance_or_reload(job, end, detail=detail, rerouted_to=rerouted_to)
+        if job.state is JobState.CANCELLED and (successor := self._successor(job)) is not None:
+            return self.cancel(successor, end, detail=detail)
+        return job
+
+    def _successor(self, job: JobRecord) -> JobRecord | None:
+        """Return the job that has taken the work of ``job`` over; None where none was written down."""
+        found = self._context.ledger.jobs(ids=[job.rerouted_to]) if job.rerouted_to else []
+        return found[0] if found else None
 
     def intend(self, jobs: Sequence[JobRecord], detail: Mapping[str, Any]) -> None:
-        """Write in one transaction that jobs are to be cancelled, before the first of their providers is asked.
+        """Write in one transaction that jobs are to be cancelled, before the first of their providers is asked, or one of them is sent.
 
         A process that dies while it asks them one by one leaves no job behind: `carry_out` asks for the others.
         """
-        recorded = UNCANCELLED | {JobState.SUBMITTING}
+        recorded = CANCEL_REQUEST_MAY_WAIT | {JobState.CANCELLING}
         events = self._context.ledger.histories([job.job_id for job in jobs if job.state in recorded])
         steps = [
             Transition.single(
                 job, Event.INTEND_CANCEL, self._context.clock.now(), detail={"purpose": Event.CANCEL} | dict(detail)
             )
             for job in jobs
-            if job.job_id in events and open_cancel_request(events[job.job_id]) != (Event.CANCEL, dict(detail))
+            if job.job_id in events and not _is_recorded(job, events[job.job_id], Event.CANCEL, detail)
         ]
         self._context.ledger.advance_all(steps)
 
@@ -300,9 +368,7 @@ class Cancellation:
 
         Whoever sees the provider's answer after a crash knows both from here.
         """
-        if job.state is JobState.CANCELLING:
-            return job
-        if open_cancel_request(self._context.ledger.events(job.job_id)) == (end, dict(detail or {})):
+        if _is_recorded(job, self._context.ledger.events(job.job_id), end, detail):
             return job
         return self._context.advance_or_reload(job, Event.INTEND_CANCEL, detail={"purpose": end} | dict(detail or {}))
 
@@ -311,6 +377,13 @@ class Cancellation:
         if job.state is JobState.CANCELLING:
             return job
         return self._context.advance_or_reload(job, Event.REQUEST_CANCEL, detail={"purpose": end} | dict(detail or {}))
+
+
+def _is_recorded(job: JobRecord, events: Sequence[EventRecord], end: Event, detail: Mapping[str, Any] | None) -> bool:
+    """Tell whether the ledger has a request already; of a job that is CANCELLING only another purpose is news."""
+    if job.state is JobState.CANCELLING:
+        return cancel_reason(events)[0] is end
+    return open_cancel_request(events) == (end, dict(detail or {}))
 
 
 def _cost_usd(provider: Provider, job: JobRecord) -> float | None:

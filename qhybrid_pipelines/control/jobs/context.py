@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
 from qhybrid_pipelines.execution.port import Provider, calling
 
 #: Events that change nothing about what a provider may hold.
-_NOTES = frozenset({EVENT_NAMES[Event.INTEND_CANCEL], EVENT_NAMES[Event.DOUBT_ANSWER]})
+_NOTES = frozenset(EVENT_NAMES[event] for event in (Event.INTEND_CANCEL, Event.DOUBT_ANSWER, Event.REPRIORITISE))
 
 
 def find_provider(providers: Mapping[str, Provider], backend: str) -> Provider:
@@ -172,15 +172,20 @@ class JobContext:
             StaleJob: something else has happened to the job since it was read, for example it was sent once more by a process
                 that took over a lock that was lost; nothing was written.
         """
+        return self.write_locked(Transition.single(job, event, self.clock.now(), **fields))
+
+    def write_locked(self, transition: Transition) -> JobRecord:
+        """Write some steps of a job whose lock this process holds. As `advance_locked`."""
         while True:
             try:
-                return self.advance(job, event, **fields)
+                return self.ledger.advance(transition)
             except StaleJob:
+                job = transition.job
                 current = self.ledger.job(job.job_id)
                 since = self.ledger.events(job.job_id)[job.version : current.version]
                 if not since or any(event.event not in _NOTES for event in since):
                     raise
-                job = current
+                transition = replace(transition, job=current)
 
     def advance_or_reload(self, job: JobRecord, event: Event, **fields: Any) -> JobRecord:
         """Let a job take one step now; where somebody else was quicker, return what they made of it."""

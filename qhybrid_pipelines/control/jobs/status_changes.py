@@ -61,6 +61,12 @@ def open_cancel_request(events: Sequence[EventRecord]) -> tuple[Event, dict[str,
     return last_cancel_request(events) if told and told[-1] == EVENT_NAMES[Event.INTEND_CANCEL] else None
 
 
+def reroute_detail(events: Sequence[EventRecord]) -> dict[str, Any]:
+    """Return where the work of a job was taken, why, and by whom if by a person; empty where it was not."""
+    moves = [event for event in events if event.event == EVENT_NAMES[Event.REROUTE]]
+    return dict(moves[-1].detail or {}) if moves else {}
+
+
 def events_from_snapshot(state: JobState, snapshot: Snapshot, *, now: datetime) -> tuple[EventData, ...]:
     """Return the steps from ``state`` to what the snapshot shows; none if it shows nothing new or something older.
 

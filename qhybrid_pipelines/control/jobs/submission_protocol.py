@@ -35,6 +35,7 @@ from qhybrid_pipelines.control.jobs.token_search import (
     other_home_detail,
     other_home_problem,
     other_homes_jobs,
+    sent_before,
 )
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Outcome, StaleJob, Transition
@@ -91,16 +92,13 @@ class SubmissionProtocol:
             raise_if_stop_requested()
             if job.state in (JobState.APPROVED, JobState.SUBMITTING):
                 self._context.check_untouched(job)
-            if job.state is JobState.APPROVED:
-                # A job that was sent before may have been wanted back meanwhile.
-                was_sent = job.outcome in (Outcome.DEFERRED, Outcome.NOT_ACCEPTED)
-                if was_sent and (ended := self._end_if_unwanted(job)) is not None:
-                    return ended
-                job = pre_submit_check(job)
-                if job.state is not JobState.APPROVED:
-                    return job
-                raise_if_stop_requested()
-                return self._submit_approved(job, batch, provider, detail)
+            while job.state is JobState.APPROVED:
+                try:
+                    job = self._intend(job, pre_submit_check, detail)
+                except StaleJob:  # a person has said something about it a moment ago; nothing was sent
+                    job = self._context.ledger.job(job.job_id)
+                else:
+                    return self._send(job, batch, provider) if job.state is JobState.SUBMITTING else job
             if job.state is JobState.SUBMITTING:
                 return self._recover(job, batch, provider)
             return job
@@ -131,7 +129,7 @@ class SubmissionProtocol:
         return self._context.time.present() >= sent + timedelta(seconds=seconds)
 
     def _end_if_unwanted(self, job: JobRecord) -> JobRecord | None:
-        """Let a request to cancel or reroute, or the deadline, count before a job is sent again.
+        """Let a request to cancel or reroute, or the deadline, count before a job is sent, or sent again.
 
         Returns:
             The job as it stands then; None where it is still wanted.
@@ -153,7 +151,7 @@ class SubmissionProtocol:
         failpoint("submit.cancelled_unsent")
         end, detail = request
         rerouted_to = next_job_id(job) if end is Event.REROUTE else None
-        return self._context.advance(job, end, detail=detail or None, rerouted_to=rerouted_to)
+        return self._context.advance_locked(job, end, detail=detail or None, rerouted_to=rerouted_to)
 
     def job_lock(self, job_id: str) -> AbstractContextManager[None]:
         """Keep everybody else from submitting this job."""
@@ -203,35 +201,38 @@ class SubmissionProtocol:
                 return found
         return None
 
-    def _submit_approved(
-        self, job: JobRecord, batch: Batch, provider: Provider, detail: Mapping[str, Any]
+    def _intend(
+        self, job: JobRecord, pre_submit_check: Callable[[JobRecord], JobRecord], detail: Mapping[str, Any]
     ) -> JobRecord:
-        """Look whether the work was sent before, by whomever; if it was not, commit the intent and send it."""
+        """Look whether an APPROVED job is still wanted, and whether its work was sent before, by whomever; if not, commit the intent.
+
+        Raises:
+            StaleJob: the job has changed since it was read.
+        """
+        if (ended := self._end_if_unwanted(job)) is not None:
+            return ended
+        job = pre_submit_check(job)
+        if job.state is not JobState.APPROVED:
+            return job
+        raise_if_stop_requested()
         token = self._next_token(job)
         new_token = token if token != job.token else None
         found = self._find_sent_before(job, token)
-        if found is not None and found.own is not None:
-            ended = EventData(event=Event.ADOPT, at=self._context.clock.now(), detail={"adopted": True})
-            return self._record_sent_before(job, ended, new_token, provider_job_id=found.own.provider_job_id)
         if found is not None:
-            ended = EventData(event=Event.MARK_UNKNOWN, at=self._context.clock.now(), detail=other_home_detail(found))
-            return self._record_sent_before(job, ended, new_token, error=other_home_problem(job, found))
+            now = self._context.clock.now()
+            return self._context.write_locked(sent_before(job, found, now, new_token=new_token))
         raise_if_stop_requested()
         # The look-up may be the first that this process hears of the provider's time; a wrong clock would date the intent.
         self._context.check_clock(job.backend)
         detail = {**detail, **self._misdated(job)}
-        job = self._context.advance(job, Event.SUBMIT, new_token=new_token, detail=detail or None)
+        return self._context.advance(job, Event.SUBMIT, new_token=new_token, detail=detail or None)
+
+    def _send(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
         failpoint("submit.intended")
         try:
             return self._submit_to_provider(job, batch, provider)
         except Ambiguous:
             return self._recover(job, batch, provider)
-
-    def _record_sent_before(self, job: JobRecord, end: EventData, new_token: str | None, **fields: Any) -> JobRecord:
-        """Record that the work is at the provider already, without anything having been sent from here."""
-        intent = EventData(event=Event.SUBMIT, at=end.at, detail={"sent": False})
-        transition = Transition(job=job, steps=(intent, end), observed_at=end.at, new_token=new_token, **fields)
-        return self._context.ledger.advance(transition)
 
     def _recover(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
         """Continue where an earlier call may have been accepted: adopt, or send once more where that cannot pay twice.

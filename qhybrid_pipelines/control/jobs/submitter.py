@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,14 +12,15 @@ from qhybrid_pipelines.control.backends.health import BackendHealth, CircuitOpen
 from qhybrid_pipelines.control.jobs.admission import Admission, AdmissionControl, SubmitRequest, calibration_detail
 from qhybrid_pipelines.control.jobs.approval import price_transition
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.deadlines import deadline_for, is_overdue
+from qhybrid_pipelines.control.jobs.deadlines import deadline_for
 from qhybrid_pipelines.control.jobs.job_ids import job_id_for, job_ids_for, next_job_id, token_for
 from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.spending import WARNING, budget_warning, check_quotes
+from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request, reroute_detail
 from qhybrid_pipelines.control.jobs.submission_events import error_detail
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
-from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, EVENT_NAMES, Event
-from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Plan, Transition
+from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, Event
+from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Plan, StaleJob
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
@@ -167,7 +168,11 @@ class Submitter:
     def _pending(self, batch: Batch, request: SubmitRequest) -> _PendingBatch:
         """Return a batch with its job; what a person took elsewhere goes on in that person's name, whoever goes on with it."""
         job = self.latest_job(batch)
-        if job is not None and job.state is JobState.REROUTED and (by := self._reroute_detail(job).get("by")):
+        if (
+            job is not None
+            and job.state is JobState.REROUTED
+            and (by := reroute_detail(self._ledger.events(job.job_id)).get("by"))
+        ):
             request = replace(request, **(job.request_terms | {"principal": by}))
         return _PendingBatch(batch=batch, request=request, job=job)
 
@@ -192,15 +197,8 @@ class Submitter:
             others = () if job.approved_by else tuple(name for name in usual if name != job.backend)
             return (job.backend, *others)
         if job.state is JobState.REROUTED:  # taken away from its backend, but not written down for another one yet
-            return (self._reroute_detail(job).get("backend") or wanted,)
+            return (reroute_detail(self._ledger.events(job.job_id)).get("backend") or wanted,)
         return usual if item.request.repeat and job.state in ENDED_WITHOUT_RESULT else ()
-
-    def _reroute_detail(self, job: JobRecord) -> Mapping[str, Any]:
-        """Return where a job's work was taken, why, and by whom if by a person."""
-        for event in reversed(self._ledger.events(job.job_id)):
-            if event.event == EVENT_NAMES[Event.REROUTE]:
-                return event.detail or {}
-        return {}
 
     def _plan(self, items: Sequence[_PendingBatch]) -> None:
         """Write down what is new, all or none, with its reservations."""
@@ -210,6 +208,8 @@ class Submitter:
             if admission is None:
                 continue
             if job is not None and job.state is JobState.APPROVED and admission.route.backend != job.backend:
+                if open_cancel_request(self._ledger.events(job.job_id)) is not None:
+                    continue  # nobody wants it any more, and that is what happens before it would be sent
                 check_budget(
                     self._ledger,
                     job,
@@ -219,6 +219,8 @@ class Submitter:
                     now=self._context.clock.now(),
                 )
                 item.job = job = self._reroute(job, admission)
+                if job.state is not JobState.REROUTED:
+                    continue  # a person was quicker
             if job is None or job.state in ENDED_WITHOUT_RESULT:
                 new.append(item)
         if not new:
@@ -228,13 +230,27 @@ class Submitter:
         warning = budget_warning(limits, self._ledger, _quotes(new), now) if limits else None
         planned = self._ledger.plan_all([self._make_plan(item, warning) for item in new])
         failpoint("submit.planned")
-        for item, job in zip(new, planned, strict=True):
-            item.job = job
+        for item, written in zip(new, planned, strict=True):
+            item.job = job = self._end_unless_wanted(written, item.job)
             rejected = item.admission.rejected if item.admission else None
             if rejected is not None and job.state is JobState.PLANNED:
                 item.job = self._context.advance_or_reload(
                     job, Event.REJECT, error=str(rejected), detail=error_detail(rejected)
                 )
+
+    def _end_unless_wanted(self, job: JobRecord, before: JobRecord | None) -> JobRecord:
+        """Cancel a job that was just written down, where the one before it was cancelled after it had left its backend."""
+        if before is None or before.state is not JobState.REROUTED:
+            return job
+        if self._ledger.job(before.job_id).state is not JobState.CANCELLED:
+            return job
+        detail = self._ledger.events(before.job_id)[-1].detail
+        while job.state in (JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED):
+            try:
+                return self._context.advance(job, Event.CANCEL, detail=detail)
+            except StaleJob:
+                job = self._ledger.job(job.job_id)
+        return job
 
     def _reroute(self, job: JobRecord, admission: Admission) -> JobRecord:
         detail = {"backend": admission.route.backend, "reason": admission.route.reason}
@@ -311,14 +327,10 @@ class Submitter:
         return (self.latest_job(item.batch) or job) if job.state in ENDED_WITHOUT_RESULT else job
 
     def _check_before_submit(self, job: JobRecord, item: _PendingBatch) -> JobRecord:
-        """Look at a job right before it is sent: in time, agreed to at today's price, and its backend in health."""
-        now = self._context.clock.now()
-        late = is_overdue(job.deadline_at, self._context.time.present())
-        self._context.check_clock(job.backend, ask=late)
-        if late:
-            return self._ledger.advance(Transition.single(job, Event.EXPIRE, now))
+        """Look at a job right before it is sent: agreed to at today's price, and its backend in health."""
+        self._context.check_clock(job.backend)
         if item.admission is not None:
-            limits = self._context.limits_of(item.batch.experiment, job.principal)
+            limits, now = self._context.limits_of(item.batch.experiment, job.principal), self._context.clock.now()
             transition = price_transition(job, item.admission.decision, item.quote_usd, now, spending_limits=limits)
             job = self._ledger.advance(transition) if transition else job
         if job.state is JobState.APPROVED:

@@ -12,7 +12,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
-from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
+from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, Transition
 from qhybrid_pipelines.core.jobs import JobRef, TokenListing
 from qhybrid_pipelines.execution.port import calling
 from qhybrid_pipelines.execution.token_listing import list_tokens
@@ -158,4 +158,26 @@ def other_home_problem(job: JobRecord, found: Found) -> str:
         f"the provider has this work already, as {there}, sent by {sent_by}, and nothing is sent before you choose: "
         f"`qhybrid jobs resolve {job.job_id} --provider-job-id {there}` adopts it and pays nothing more, "
         f"`qhybrid jobs resolve {job.job_id} --pay-own` sends and pays another one"
+    )
+
+
+def sent_before(job: JobRecord, found: Found, now: datetime, *, new_token: str | None) -> Transition:
+    """Return the move of a job whose work is at the provider already, ours or another home's, without anything sent from here.
+
+    Args:
+        job: APPROVED.
+        found: what carries its token there.
+        now: what the move is dated.
+        new_token: of a further attempt; None where the job has its token already.
+    """
+    own = found.own
+    detail = {"adopted": True} if own is not None else other_home_detail(found)
+    end = EventData(event=Event.MARK_UNKNOWN if own is None else Event.ADOPT, at=now, detail=detail)
+    return Transition(
+        job=job,
+        steps=(EventData(event=Event.SUBMIT, at=now, detail={"sent": False}), end),
+        observed_at=now,
+        new_token=new_token,
+        provider_job_id=None if own is None else own.provider_job_id,
+        error=other_home_problem(job, found) if own is None else None,
     )

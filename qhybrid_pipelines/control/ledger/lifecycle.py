@@ -165,11 +165,12 @@ class Event(StrEnum):
     INTEND_CANCEL = "intend_cancel"
     """The provider is asked to cancel next; the purpose (cancel, expire, reroute) is kept, and who asked.
 
-    By: the cancellation, right before the call, so that a crash loses neither; for a job that is being submitted, or of which
-    nobody knows yet whether it was accepted, as soon as a person wants it back.
+    By: the cancellation, right before the call, so that a crash loses neither; for a job that is being submitted, that another
+    process is about to submit, or of which nobody knows yet whether it was accepted, as soon as a person wants it back; for one
+    that the provider was asked to cancel for another purpose.
 
     Next: REQUEST_CANCEL, CANCEL_TOO_LATE, or the end that was wanted; where that process died, the next round of polls asks. A
-    submission is never sent again after it: CANCEL where the provider does not have the job.
+    job is never sent after it: CANCEL where the provider does not have it.
     """
     REQUEST_CANCEL = "request_cancel"
     """The provider was asked to cancel and has not decided yet.
@@ -195,7 +196,7 @@ class Event(StrEnum):
     EXPIRE = "expire"
     """The deadline passed.
 
-    By: the cancellation, for jobs that are overdue; the submitter, right before it would have sent one.
+    By: the cancellation, for jobs that are overdue; the submission protocol, right before it would have sent one.
 
     Next: nothing; a result that comes later is stored.
     """
@@ -247,6 +248,7 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.APPROVED, _E.EXPIRE): _S.EXPIRED,
         (_S.APPROVED, _E.REROUTE): _S.REROUTED,
         (_S.APPROVED, _E.REPRIORITISE): _S.APPROVED,
+        (_S.APPROVED, _E.INTEND_CANCEL): _S.APPROVED,  # it is in the hands of whoever is about to send it
         (_S.SUBMITTING, _E.ACKNOWLEDGE): _S.SUBMITTED,
         (_S.SUBMITTING, _E.ADOPT): _S.SUBMITTED,
         (_S.SUBMITTING, _E.DOUBT_ANSWER): _S.SUBMITTING,
@@ -276,6 +278,7 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.RUNNING, _E.CANCEL_TOO_LATE): _S.RUNNING,
         (_S.RUNNING, _E.CANCEL): _S.CANCELLED,
         # A request to cancel is only a request: the job may win the race, and then its result counts.
+        (_S.CANCELLING, _E.INTEND_CANCEL): _S.CANCELLING,  # for another purpose than the provider was asked for
         (_S.CANCELLING, _E.CANCEL): _S.CANCELLED,
         (_S.CANCELLING, _E.COMPLETE): _S.COMPLETED,
         (_S.CANCELLING, _E.FAIL): _S.FAILED,
@@ -290,15 +293,19 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.FETCHED, _E.DOUBT_RESULT): _S.COMPLETED,
         **{(state, _E.REPORT_FAILURE): state for state in (_S.SUBMITTED, _S.QUEUED, _S.RUNNING, _S.CANCELLING)},
         (_S.FAILED, _E.RECOVER): _S.COMPLETED,
-        (_S.REROUTED, _E.REROUTE): _S.REROUTED,  # to another backend, as long as no job has taken the work over
+        # As long as no job has taken the work over, it may go to another backend, or nowhere.
+        (_S.REROUTED, _E.REROUTE): _S.REROUTED,
+        (_S.REROUTED, _E.CANCEL): _S.CANCELLED,
         (_S.EXPIRED, _E.ARRIVE_LATE): _S.EXPIRED,
         (_S.CANCELLED, _E.ARRIVE_LATE): _S.CANCELLED,
     }
 )
 
-#: Ends of a life: states without an exit, but for a failure that turns out to be none.
+#: Ends of a life: states without an exit, but for a failure that turns out to be none, and for work that goes nowhere after all.
 TERMINAL = frozenset(JobState) - {
-    state for (state, event), after in TRANSITIONS.items() if state not in (None, after) and event is not Event.RECOVER
+    state
+    for (state, event), after in TRANSITIONS.items()
+    if state not in (None, after, JobState.REROUTED) and event is not Event.RECOVER
 }
 
 #: Ends of a life that left no usable result; only these may be run again, as a new job.

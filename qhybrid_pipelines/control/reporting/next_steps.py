@@ -18,12 +18,25 @@ UNNAMED_BACKEND = (
     "set; name the backend again to send more work there."
 )
 
-#: About a job that somebody meant to have cancelled, or taken elsewhere, when the provider has not been asked.
-CANCELLATION_WAITS = (
-    "Its cancellation waits: whoever wanted it was cut off before the provider was asked, or nobody knows yet whether the "
-    "provider has the job. It is not sent again. The next tick of the sensor qpu_poll asks (`make ui`); `qhybrid jobs cancel JOB` "
-    "asks now."
-)
+
+def waiting_request(job_id: str, elsewhere: str | None) -> str:
+    """Return what to do about a job that somebody wanted cancelled, or on another backend, when the provider has not been asked.
+
+    Args:
+        job_id: our id of it, or a word for it.
+        elsewhere: the backend where its work is to go; None where it is to be cancelled.
+    """
+    what, command = (
+        ("cancellation", f"jobs cancel {job_id}")
+        if elsewhere is None
+        else (f"move to {elsewhere}", f"jobs reroute {job_id} {elsewhere}")
+    )
+    return (
+        f"Its {what} waits: whoever wanted it was cut off before the provider was asked, or nobody knows yet whether the "
+        "provider has the job. It is not sent there again. The next tick of the sensor qpu_poll asks (`make ui`); "
+        f"`qhybrid {command}` asks now."
+    )
+
 
 _SENTENCES = {
     JobState.PLANNED: "Nothing: the next run of its experiment goes on with it.",

@@ -50,7 +50,11 @@ def cancel_experiment(
     principal = by or dispatcher.deployment.principal
     Stops(home).add([experiment], principal=principal, now=datetime.now(UTC), reason=way)
     rows = []
-    unsettled = [job for job in dispatcher.ledger.jobs(experiment=experiment) if not is_settled(job)]
+    resubmitted = {
+        job.job_id for job in dispatcher.jobs_to_resubmit()
+    }  # among them work that has left one backend for another
+    jobs = dispatcher.ledger.jobs(experiment=experiment)
+    unsettled = [job for job in jobs if not is_settled(job) or job.job_id in resubmitted]
     dispatcher.decisions.intend_cancel(unsettled, by=principal)
     for job in unsettled:
         problem = None

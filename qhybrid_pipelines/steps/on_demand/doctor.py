@@ -26,12 +26,13 @@ from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy
 from qhybrid_pipelines.control.reporting.logs import logger_from_environment
 from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
-from qhybrid_pipelines.control.reporting.next_steps import CANCELLATION_WAITS, UNNAMED_BACKEND, next_steps
+from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, next_steps
 from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.files import foreign_leftovers
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.steps.on_demand.experiment_check import check_experiments
+from qhybrid_pipelines.steps.on_demand.job_problems import explain_requests
 from qhybrid_pipelines.steps.on_demand.schedule_check import check_schedules
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale, unreadable_files
@@ -252,7 +253,7 @@ def _overdue(ledger: Ledger, now: datetime) -> CheckResult:
 
 def _cancellations(ledger: Ledger) -> CheckResult:
     jobs = ledger.jobs(states=CANCEL_REQUEST_MAY_WAIT, cancel_intended=True)
-    return not jobs, f"{_list_job_ids(jobs)}. {CANCELLATION_WAITS}" if jobs else "none"
+    return not jobs, explain_requests(jobs, ledger, _list_job_ids) if jobs else "none"
 
 
 def _submitting(ledger: Ledger, now: datetime) -> CheckResult:
@@ -281,7 +282,7 @@ def _uncollected(ledger: Ledger, now: datetime) -> CheckResult:
     return False, "; ".join(describe(job) for job in jobs[:MAX_LISTED_JOBS]) + more
 
 
-def _list_job_ids(jobs: list[JobRecord]) -> str:
+def _list_job_ids(jobs: Sequence[JobRecord]) -> str:
     more = f" and {len(jobs) - MAX_LISTED_JOBS} more" if len(jobs) > MAX_LISTED_JOBS else ""
     return ", ".join(job.job_id for job in jobs[:MAX_LISTED_JOBS]) + more
 

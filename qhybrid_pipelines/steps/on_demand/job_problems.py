@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
-from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN
-from qhybrid_pipelines.control.reporting.next_steps import CANCELLATION_WAITS, UNNAMED_BACKEND
+from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, Event
+from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, waiting_request
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.control_plane import ControlPlane
-    from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
     from qhybrid_pipelines.storage.lake import Lake
     from qhybrid_pipelines.storage.specifications import Specifications
 
@@ -31,6 +32,25 @@ def job_problems(
     if job.state in CANCEL_REQUEST_MAY_WAIT and (
         request := open_cancel_request(control_plane.ledger.events(job.job_id))
     ):
-        by = request[1].get("by")
-        found.append((f"Asked for by {by}. " if by else "") + CANCELLATION_WAITS.replace("JOB", job.job_id))
+        found.append(explain_request(job.job_id, *request))
     return tuple(found)
+
+
+def explain_request(job_id: str, purpose: Event, detail: Mapping[str, Any]) -> str:
+    """Return who wanted a job cancelled or elsewhere, that it waits, and the command that asks for the same thing now."""
+    by = detail.get("by")
+    return (f"Asked for by {by}. " if by else "") + waiting_request(job_id, _elsewhere(purpose, detail))
+
+
+def explain_requests(jobs: Sequence[JobRecord], ledger: Ledger, list_ids: Callable[[Sequence[JobRecord]], str]) -> str:
+    """Return the same about many jobs, of which some are wanted back, and some on this or that backend."""
+    histories = ledger.histories([job.job_id for job in jobs])
+    wanted: dict[str | None, list[JobRecord]] = {}
+    for job in jobs:
+        request = open_cancel_request(histories[job.job_id])
+        wanted.setdefault(None if request is None else _elsewhere(*request), []).append(job)
+    return " ".join(f"{list_ids(some)}. {waiting_request('JOB', elsewhere)}" for elsewhere, some in wanted.items())
+
+
+def _elsewhere(purpose: Event, detail: Mapping[str, Any]) -> str | None:
+    return str(detail.get("backend", "BACKEND")) if purpose is Event.REROUTE else None

@@ -42,7 +42,9 @@ def test_the_terminal_states_are_these_and_have_no_exit() -> None:
     only_noted = {(S.EXPIRED, Event.ARRIVE_LATE), (S.CANCELLED, Event.ARRIVE_LATE), (S.REROUTED, Event.REROUTE)}
     assert all(TRANSITIONS[state, event] is state for state, event in only_noted)
     assert TRANSITIONS[S.FAILED, Event.RECOVER] is S.COMPLETED, "a failure that turns out to be none"
-    for state, event in set(itertools.product(TERMINAL, Event)) - only_noted - {(S.FAILED, Event.RECOVER)}:
+    assert TRANSITIONS[S.REROUTED, Event.CANCEL] is S.CANCELLED, "work that goes nowhere after all"
+    exits = {(S.FAILED, Event.RECOVER), (S.REROUTED, Event.CANCEL)}
+    for state, event in set(itertools.product(TERMINAL, Event)) - only_noted - exits:
         with pytest.raises(IllegalTransition, match=f"{state} cannot {event}"):
             next_state(state, event)
 
@@ -92,6 +94,7 @@ def test_a_job_is_sent_again_only_when_it_is_known_not_to_have_been_accepted() -
         (S.PLANNED, Event.APPROVE),
         (S.AWAITING_APPROVAL, Event.APPROVE),
         (S.APPROVED, Event.REPRIORITISE),
+        (S.APPROVED, Event.INTEND_CANCEL),
         (S.SUBMITTING, Event.RETRY_LATER),
         (S.SUBMITTING, Event.CONFIRM_ABSENT),
         (S.SUBMIT_UNKNOWN, Event.CONFIRM_ABSENT),

@@ -64,3 +64,30 @@ def test_a_cancellation_that_waits(workspace):
     assert second.job_id in finding
     plane.dispatcher.poll_due()
     assert waiting() == ([], True, "none")
+
+
+def test_a_move_that_waits_and_the_command_that_is_named_moves_it(workspace):
+    """`jobs cancel` would make a cancellation of it; the page, the next steps and the doctor name the command that moves it."""
+    vendor, plane = workspace.control_plane._providers["vendor"], workspace.control_plane
+    other = plane._providers["other"] = DurableVendor(vendor.folder.parent / "other", name="other")
+    job = plane.dispatcher.submit(make_batch(), SubmitRequest(tier="batch", budget_usd=5.0))
+    vendor.show(job.provider_job_id, JobState.RUNNING)
+    (vendor.folder / f"{job.provider_job_id}.cancel").write_text("cancelled")
+    elsewhere, cancel = make_batch(backend="other:device"), vendor.cancel
+
+    def die(ref):
+        raise SystemExit
+
+    vendor.cancel = die
+    with pytest.raises(SystemExit):
+        plane.dispatcher.decisions.reroute(job.job_id, elsewhere, principal="ada")
+    vendor.cancel = cancel
+    [problem] = job_problems(plane.ledger.job(job.job_id), workspace.specifications, workspace.lake, plane)
+    rows = {row["check"]: row for row in findings(workspace.home, plane, workspace.specifications)}
+    assert problem.startswith("Asked for by ada. Its move to other:device waits: ")
+    assert f"`qhybrid jobs reroute {job.job_id} other:device` asks now" in problem
+    assert "`qhybrid jobs reroute JOB other:device` asks now" in rows["cancellations that wait"]["finding"]
+    assert "jobs cancel" not in problem + rows["cancellations that wait"]["finding"]
+    moved = plane.dispatcher.decisions.reroute(job.job_id, elsewhere, principal="ada")
+    assert (moved.backend, plane.ledger.job(job.job_id).state) == ("other:device", JobState.REROUTED)
+    assert (len(vendor.book()), len(other.book())) == (1, 1)
