@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, echo, named_workspace, with_price, workspace_for
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, named_workspace, with_price
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, Refused
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def verify(
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
-    workspace = workspace_for(home)
+    workspace = named_workspace(home, make=True)
     found = verify_backend(workspace.control_plane, backend, max_usd=max_usd, wait_seconds=wait_seconds)
     rows = [
         {"fact": fact.name, "expected": fact.expected, "found": fact.found, "agrees": _word(fact.agrees)}

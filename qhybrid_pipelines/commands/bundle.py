@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, echo, existing_workspace, find_experiment, workspace_for
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, existing_workspace, find_experiment, named_workspace
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 
 OPEN = "open"
@@ -75,7 +75,7 @@ def _open(path: Path, home: str | None, *, as_json: bool) -> None:
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
-    workspace = workspace_for(home)
+    workspace = named_workspace(home, make=True)
     found = read_bundle(path)
     replayed = replay_bundle(found, workspace.home, workspace.control_plane)
     differ = [one for one in replayed if one.differences]

@@ -78,15 +78,21 @@ def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
     return workspace
 
 
-def named_workspace(home: str | None) -> Workspace:
+def named_workspace(home: str | None, *, make: bool = False) -> Workspace:
     """Return the workspace of a home to read in, which may be new, but not where somebody named a folder that is not there.
+
+    Args:
+        home: as it was typed.
+        make: make the folders of a new one; what was named and is not there is refused all the same.
 
     Raises:
         InvalidInput: the folder that was named does not exist.
     """
     workspace = workspace_for(home, reading=True, make=False)
     named = home is not None or HOME_VARIABLE in os.environ
-    return existing_workspace(home, reading=True) if named and not workspace.home.path.is_dir() else workspace
+    if named and not workspace.home.path.is_dir():
+        return existing_workspace(home, reading=True)
+    return workspace_for(home) if make else workspace
 
 
 def launcher_for(home: str | None) -> Launcher:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, echo, estimate_pages, with_price, workspace_for
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, estimate_pages, named_workspace, with_price
 from qhybrid_pipelines.core.errors import InvalidInput
 
 
@@ -32,7 +32,7 @@ def estimate(
 
     if due == bool(specifications):
         raise InvalidInput("nothing to estimate", remedy="Name specifications, or give --due.", field="SPEC")
-    workspace = workspace_for(home)
+    workspace = named_workspace(home)
     if specifications:
         try:
             preview = estimate_pages(workspace, specifications)

@@ -12,8 +12,8 @@ from qhybrid_pipelines.commands.common import (
     echo,
     existing_workspace,
     known_tags,
+    named_workspace,
     unusable_tag,
-    workspace_for,
 )
 from qhybrid_pipelines.core.errors import InvalidInput
 
@@ -68,7 +68,7 @@ def experiments(
     from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
-    workspace = workspace_for(home, reading=True, make=False)
+    workspace = named_workspace(home)
     store = LabelStore(workspace.home)
     rows = registered(workspace.lake, workspace.specifications, store, tag=tag, archived=archived)
     if tag is not None and not rows and tag not in known_tags(workspace):  # else those that have it are archived

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qhybrid_pipelines.commands.common import AsJson, Home, echo
+from qhybrid_pipelines.commands.common import AsJson, Home, echo, named_workspace
 from qhybrid_pipelines.settings import prepare_home
 
 app = typer.Typer(name="keys", help="Keys of the HTTP service: create, list and revoke them.", no_args_is_help=True)
@@ -44,9 +44,7 @@ def create(
 @app.command(name="list")
 def list_keys(home: Home = None, as_json: AsJson = False) -> None:
     """List the keys, without their secrets."""
-    folder = prepare_home(home, reading=True, make=False)
     from qhybrid_pipelines.service.access.api_keys import KeyFile
-    from qhybrid_pipelines.storage.layout import Home as HomeFolder
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
@@ -59,7 +57,7 @@ def list_keys(home: Home = None, as_json: AsJson = False) -> None:
             "state": "in force" if key.is_in_force(now) else "revoked" if key.revoked_at else "ended",
             "expires": key.expires_at[:10],
         }
-        for key in KeyFile(HomeFolder(folder)).read()
+        for key in KeyFile(named_workspace(home).home).read()
     ]
     if as_json:
         print_json(rows)
@@ -72,9 +70,7 @@ def list_keys(home: Home = None, as_json: AsJson = False) -> None:
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], home: Home = None) -> None:
     """Revoke a key, at once and for good; a running service refuses it from the next request on."""
-    folder = prepare_home(home)
     from qhybrid_pipelines.service.access.api_keys import KeyFile
-    from qhybrid_pipelines.storage.layout import Home as HomeFolder
 
-    stored = KeyFile(HomeFolder(folder)).revoke(key_id, now=datetime.now(UTC))
+    stored = KeyFile(named_workspace(home, make=True).home).revoke(key_id, now=datetime.now(UTC))
     echo(f"{stored.id} of {stored.principal} was revoked.")

@@ -93,7 +93,7 @@ def test_nothing_is_paid_beyond_the_limit_and_one_job_a_day_within_it(form, ente
 def test_the_command_prints_a_report_without_secrets(enter, emulators, tmp_path):
     enter("2026-10")
     file = tmp_path / "report.md"
-    arguments = ["backends", "verify", "ionq:simulator", "--home", str(tmp_path / "home"), "--report", str(file)]
+    arguments = ["backends", "verify", "ionq:simulator", "--home", str(tmp_path), "--report", str(file)]
     ended = CliRunner().invoke(app, [*arguments, "--json"])
     assert ended.exit_code == 0, ended.output
     said = json.loads(ended.stdout)

@@ -78,6 +78,7 @@ def book(cloud: Emulator) -> list[str]:
 
 
 def replay(file: Path, home: Path):
+    home.mkdir(exist_ok=True)
     return CliRunner().invoke(app, ["bundle", "open", str(file), "--home", str(home), "--json"])
 
 

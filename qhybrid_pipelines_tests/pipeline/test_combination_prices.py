@@ -35,6 +35,7 @@ def test_ten_thousand_combinations_are_refused_with_count_and_price(
 ) -> None:
     (tmp_path / "square.mc").write_text(SQUARE)
     home = tmp_path / "home"
+    home.mkdir()
 
     def command(*words: str | Path):
         return CliRunner().invoke(app, [*map(str, words), "--home", str(home)])

@@ -322,6 +322,7 @@ def qhybrid(monkeypatch, capsys, *arguments):
 @pytest.mark.parametrize("name", ["noted", "listed"])
 def test_estimate_prints_which_variable_each_qubit_is(towns, monkeypatch, capsys, name):
     folder, _ = towns
+    (folder / "other").mkdir(exist_ok=True)
     code, out, err = qhybrid(monkeypatch, capsys, "estimate", folder / f"{name}.yaml", "--home", folder / "other")
     assert code == 0, err
     for qubit, town in enumerate(("jena", "ulm", "trier", "kiel", "bonn", "hof")):
@@ -352,6 +353,7 @@ def test_run_prints_it_too_and_what_looks_like_a_mistake(towns, monkeypatch, cap
 
 def test_a_name_that_is_no_variable_is_refused_before_anything_is_sent(towns, monkeypatch, capsys):
     folder, _ = towns
+    (folder / "other").mkdir(exist_ok=True)
     code, _, err = qhybrid(monkeypatch, capsys, "estimate", folder / "wrong.yaml", "--home", folder / "other")
     assert code == 2
     assert "'berlin' is not a variable of the instance" in err

@@ -35,7 +35,7 @@ def test_the_printed_specification_is_complete_and_can_be_priced(run, tmp_path):
     assert "dataset" in json.loads(schema)["properties"]
     path = tmp_path / "printed.yaml"
     path.write_text(text)
-    code, out, _ = run("estimate", path, "--home", tmp_path / "home", "--json")
+    code, out, _ = run("estimate", path, "--home", tmp_path, "--json")
     told = json.loads(out)
     assert code == 0
     assert [(row["what"], row["circuits"], row["qubits"]) for row in told["rows"]] == [

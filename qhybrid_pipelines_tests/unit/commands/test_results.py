@@ -143,19 +143,6 @@ def test_a_query_that_cannot_be_had(published, qhybrid, arguments, words):
     assert words in err
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        *(("status",), ("sql", QUERY), ("experiments",), ("costs",), ("jobs", "list"), ("keys", "list"), ("doctor",)),
-        *(("home", "show"), ("home", "check"), ("home", "continue"), ("home", "separate"), ("sync",)),
-        *(("backends",), ("backends", "list"), ("backends", "show", "local:auto")),
-    ],
-)
-def test_a_mistyped_home_is_not_made_by_who_only_reads(words, qhybrid, tmp_path):
-    qhybrid(*words, home=tmp_path / "no" / "such")
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("words", [("status",), ("sql", QUERY), ("jobs", "list"), ("home", "show"), ("sync",)])
 def test_a_folder_without_a_ledger_stays_empty(words, qhybrid, tmp_path):
     code, _, err = qhybrid(*words, home=tmp_path)
