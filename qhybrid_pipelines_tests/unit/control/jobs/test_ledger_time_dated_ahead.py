@@ -1,12 +1,11 @@
 """What a machine with a wrong clock has dated a day ahead keeps no right machine waiting until then: on one machine's ledger.
 
 Each test is two machines on one SQLite ledger: one whose clock is wrong, or is set in the middle of something, and a right
-one that goes on. The vendor's book is the judge.
+one that goes on. Time passes when the test says so, however busy the machine is. The vendor's book is the judge.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
@@ -19,7 +18,7 @@ from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, Ledger
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core import provider_time
-from qhybrid_pipelines.core.clock import Clock, boot_seconds
+from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Throttled, Unavailable
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, Snapshot
@@ -27,19 +26,42 @@ from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 
+#: That time passes between two readings of a clock.
+TICK_SECONDS = 1e-4
 AHEAD = (timedelta(minutes=11), timedelta(hours=26))
+
+
+class PassingTime:
+    """The time that it really is, by which all machines run, whatever their clocks say."""
+
+    def __init__(self) -> None:
+        self._began, self._seconds = datetime.now(UTC), 0.0
+        self.boot_seconds: Callable[[], float] = self.seconds  # one object, by which a clock is known as a machine's
+
+    def pass_by(self, seconds: float) -> None:
+        self._seconds += seconds
+
+    def seconds(self) -> float:
+        self._seconds += TICK_SECONDS
+        return self._seconds
+
+    def true_now(self) -> datetime:
+        return self._began + timedelta(seconds=self.seconds())
 
 
 class ClockVendor(DurableVendor):
     """A vendor that says what time it is with each answer; clocks may be set while it is asked to take a job."""
 
     is_away = False
+    passing: PassingTime
     during_submission: Callable[[], None] = staticmethod(lambda: None)
 
     def _count(self, kind: str) -> None:
         super()._count(kind)
-        now = boot_seconds()
-        provider_time.note_answer({"Date": formatdate(usegmt=True)}, sent=now, received=now)
+        now = self.passing.seconds()
+        provider_time.note_answer(
+            {"Date": formatdate(self.passing.true_now().timestamp(), usegmt=True)}, sent=now, received=now
+        )
 
     def submit(self, batch: CircuitBatch, token: str) -> JobRef:
         self.during_submission()
@@ -57,6 +79,7 @@ class Machines:
     def __init__(self, harness: DispatcherHarness) -> None:
         self.ledger, self._harness, self.offset = harness.ledger, harness, timedelta()
         self.vendor = ClockVendor(harness.path / "clock", name="vendor", mode="hardware", dedupe="tag_lookup")
+        self.passing = self.vendor.passing = PassingTime()
 
     def start(self, offset: timedelta = timedelta()) -> Dispatcher:
         provider_time.forget()  # a new process has heard from nobody
@@ -68,7 +91,17 @@ class Machines:
             RawStore(self._harness.path / "raw"),
             deployment=usual.deployment,
             policy=usual.policy,
-            clock=Clock(now=lambda: datetime.now(UTC) + self.offset, boot_time=boot_seconds),
+            clock=self.clock(),
+        )
+
+    def clock(self) -> Clock:
+        """The clock of the machine that was started last."""
+        passing = self.passing
+        return Clock(
+            now=lambda: passing.true_now() + self.offset,
+            monotonic=passing.seconds,
+            sleep=passing.pass_by,
+            boot_time=passing.boot_seconds,
         )
 
     def be_set(self, offset: timedelta) -> None:
@@ -79,8 +112,9 @@ class Machines:
 
 
 @pytest.fixture
-def machines(harness: DispatcherHarness) -> Iterator[Machines]:
+def machines(harness: DispatcherHarness, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
     found = Machines(harness)
+    monkeypatch.setattr("qhybrid_pipelines.core.clock.boot_seconds", found.passing.boot_seconds)
     # A job of ours that every list shows, so that a list without another one proves something.
     found.start().submit(make_batch(experiment="known-00000000", seed=1000), SUBMIT_REQUEST)
     yield found
@@ -89,14 +123,14 @@ def machines(harness: DispatcherHarness) -> Iterator[Machines]:
 
 def until_settled(machines: Machines, seconds: float = 5.0) -> JobRecord:
     """Let right machines try to submit the job, each a new process, as a schedule would."""
-    end = time.monotonic() + seconds
+    end = machines.passing.seconds() + seconds
     while True:
         try:
             return machines.start().submit(make_batch(), SUBMIT_REQUEST)
         except (Ambiguous, Throttled) as error:
-            if time.monotonic() > end:
+            if machines.passing.seconds() > end:
                 raise AssertionError(f"a right machine waits: {error}") from None
-            time.sleep(0.5)  # five refusals in a row would open the breaker
+            machines.passing.pass_by(0.5)  # five refusals in a row would open the breaker
 
 
 @pytest.mark.parametrize("ahead", AHEAD)
@@ -140,7 +174,9 @@ def test_a_backend_is_not_left_alone_until_tomorrow(machines: Machines, ahead: t
     with pytest.raises((ProviderError, ClockDisagreement)):
         machines.start().submit(make_batch(seed=70), SUBMIT_REQUEST)
     del machines.vendor.during_submission
-    health = BackendHealth(machines.ledger, BreakerRules(), clock=Clock(now=lambda: datetime.now(UTC) + ahead))
+    health = BackendHealth(
+        machines.ledger, BreakerRules(), clock=Clock(now=lambda: machines.passing.true_now() + ahead)
+    )
     for _ in range(BreakerRules().failures):
         health.record_failure("vendor:device", Unavailable("503"))
     job = machines.start().submit(make_batch(), SUBMIT_REQUEST)
@@ -173,7 +209,7 @@ def test_a_failure_is_neither_believed_at_once_nor_tomorrow(
     for offset in (timedelta(), ahead, timedelta(), ahead):
         machines.start(offset).poll([machines.job()])
         assert machines.job().state is JobState.SUBMITTED, "not believed at once"
-    time.sleep(0.4)
+    machines.passing.pass_by(0.4)
     machines.start(ahead).poll([machines.job()])
     assert machines.job().state is JobState.SUBMITTED, "a wrong clock does not say how much time has passed"
     machines.start().poll([machines.job()])
@@ -190,7 +226,7 @@ def test_a_failure_that_a_wrong_clock_has_dated_is_believed_today(
     machines.start(ahead).poll([machines.job()])
     machines.start().poll([machines.job()])
     assert machines.job().state is JobState.SUBMITTED
-    time.sleep(0.4)
+    machines.passing.pass_by(0.4)
     machines.start().poll([machines.job()])
     assert machines.job().state is JobState.FAILED
 
