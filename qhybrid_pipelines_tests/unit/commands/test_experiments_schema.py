@@ -43,7 +43,7 @@ def test_the_printed_specification_is_complete_and_can_be_priced(run, tmp_path):
         ("separable, 1138 test rows", 1138, 4),
     ]
     assert [row["circuits"] for row in told["epochs"]] == [455 * (2 * 36 + 1)] * 2
-    assert list((tmp_path / "home" / "specifications").iterdir()) == []
+    assert not (tmp_path / "specifications").exists()
 
 
 def test_the_schema_knows_every_family_and_optional_baseline(run):
