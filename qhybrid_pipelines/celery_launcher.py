@@ -36,6 +36,8 @@ ENGINE = "celery"
 ANSWER_SECONDS = 3.0
 #: Seconds after which a silent worker is given up: one that lost its broker for a moment is back before.
 SILENT_SECONDS = 25.0
+#: Seconds after an outage of the broker in which nobody is called silent: a worker tries to reach it again every 30 s at the latest.
+RECONNECT_SECONDS = 35.0
 #: What must not be set otherwise. A run waits in Dagster's queue, where later stages go first, and never in a worker that does another one.
 SETTINGS: Mapping[str, object] = {
     "task_acks_late": False,
@@ -43,6 +45,7 @@ SETTINGS: Mapping[str, object] = {
     "worker_prefetch_multiplier": 1,
     "worker_disable_prefetch": True,
     "worker_redirect_stdouts": False,
+    "broker_connection_max_retries": None,  # for ever: a worker that gave up would take its runs along
 }
 
 
@@ -64,6 +67,7 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._silent_since: dict[str, float] = {}
+        self._last_outage = time.monotonic()  # whoever begins does not know what was before
 
     def app_args(self) -> dict[str, Any]:
         """Return the settings of the Celery app, ours before all others."""
@@ -132,6 +136,7 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
             worker = (known.get("result") or {}).get("hostname") if state not in READY_STATES else None
             is_at_work = self._is_at_work(run.run_id, worker)
         except _NO_ANSWER as error:
+            self._last_outage = time.monotonic()
             raise _unavailable(error) from error
         if is_at_work:
             self._silent_since.pop(run.run_id, None)
@@ -140,7 +145,8 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         if state in READY_STATES:
             return self._lost(run, f"its task ended as {state}, and the run did not")
         now = time.monotonic()
-        silent_seconds = now - self._silent_since.setdefault(run.run_id, now)
+        since = max(self._silent_since.setdefault(run.run_id, now), self._last_outage + RECONNECT_SECONDS)
+        silent_seconds = now - since
         if silent_seconds < SILENT_SECONDS:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "its worker does not answer; it is asked again")
         return self._lost(run, f"{worker or 'no worker'} has not said for {silent_seconds:.0f} s that it has the run")

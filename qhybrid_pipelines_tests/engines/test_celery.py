@@ -235,3 +235,28 @@ def test_a_run_is_terminated_and_its_worker_lives_and_a_killed_process_is_told_b
     workers.kill_process(name, task["worker_pid"])
     watch.until(lambda: status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE, "Dagster knows that it is gone")
     assert "its task ended as FAILURE, and the run did not" in messages(instance, run_id)
+
+
+def test_the_broker_dies_and_comes_back_empty_while_a_run_goes_on(deployment, broker, cloud, workers, instance):
+    watch, home = Watch(deployment, workers), Home(deployment.home).make()
+    cloud.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 12.0}})
+    drop(home, "cloud", 1)
+    deployment.start()
+    watch.until(
+        lambda: len(cloud.book()) >= 1 and running(instance, "2_submit"), "a job is accepted; the broker is killed"
+    )
+    [run_id] = running(instance, "2_submit")
+    broker.kill()
+    accepted = len(cloud.book())
+    watch.until(lambda: len(cloud.book()) >= accepted + 4, "the run goes on without it; it comes back")
+    broker.start()
+    watch.until(lambda: status_of(instance, run_id).value in {"SUCCESS", "FAILURE"}, "the run has ended")
+    assert status_of(instance, run_id) is dg.DagsterRunStatus.SUCCESS, messages(instance, run_id)[-2000:]
+    cloud.faults()
+    cloud.advance(2 * QUEUE_SECONDS)
+    watch.until(lambda: Lake(home).keys(schemas.BASELINE_COMPARISONS), "the verdict")
+    assert len(cloud.book()) == JOBS_EACH
+    failed = [
+        run for run in instance.get_runs() if run.status is dg.DagsterRunStatus.FAILURE and run.job_name == "2_submit"
+    ]
+    assert failed == []

@@ -50,6 +50,7 @@ def health(instance, run):
 
 def test_a_silent_worker_is_asked_again_and_given_up_later(instance, monkeypatch):
     run = add_run(instance, RUNNING, STARTED)
+    instance.run_launcher._last_outage = 0.0
     clock = iter([100.0, 124.9, 125.1])
     monkeypatch.setattr(celery_launcher.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(WatchedCeleryRunLauncher, "_is_at_work", lambda *_: False)
@@ -62,10 +63,34 @@ def test_a_silent_worker_is_asked_again_and_given_up_later(instance, monkeypatch
 
 def test_a_worker_that_answers_in_between_is_not_given_up(instance, monkeypatch):
     run = add_run(instance, RUNNING, STARTED)
+    instance.run_launcher._last_outage = 0.0
     clock, answers = iter([100.0, 130.0]), iter([False, True, False])
     monkeypatch.setattr(celery_launcher.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(WatchedCeleryRunLauncher, "_is_at_work", lambda *_: next(answers))
     assert [health(instance, run).status for _ in range(3)] == [WorkerStatus.RUNNING] * 3
+
+
+def test_after_an_outage_of_the_broker_a_worker_has_the_time_to_come_back(instance, monkeypatch):
+    run = add_run(instance, RUNNING, STARTED)
+    times = [100.0, 110.0, 120.0, 169.9, 170.1]  # 110 is the outage; 110 + 35 + 25 = 170
+    clock = iter(times)
+    monkeypatch.setattr(celery_launcher.time, "monotonic", lambda: next(clock))
+    instance.run_launcher._last_outage = 0.0
+
+    def ask(_launcher, _task, _worker):
+        if next(asked) == "away":
+            raise ConnectionRefusedError
+        return False
+
+    asked = iter(["silent", "away", "silent", "silent", "silent"])
+    monkeypatch.setattr(WatchedCeleryRunLauncher, "_is_at_work", ask)
+    assert health(instance, run).status is WorkerStatus.RUNNING
+    with pytest.raises(CeleryUnavailable):
+        health(instance, run)
+    assert [health(instance, run).status for _ in range(3)] == [
+        *(WorkerStatus.RUNNING, WorkerStatus.RUNNING),
+        WorkerStatus.FAILED,
+    ]
 
 
 def test_nobody_has_the_task_where_no_worker_listens(instance):
