@@ -15,6 +15,7 @@ from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
 from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.jobs import Estimate
 from qhybrid_pipelines.execution.dwave.hybrid_solvers import HybridSolver
+from qhybrid_pipelines.execution.dwave.precision import precision_note
 from qhybrid_pipelines.execution.dwave.solvers import Annealer
 
 #: Of a second of QPU access time, and of a second of a hybrid solver.
@@ -85,7 +86,7 @@ def estimate(annealer: Annealer, batch: AnnealBatch) -> Estimate:
     return Estimate(
         low_usd=usd,
         high_usd=usd,
-        assumptions=f"{problems} problems of {batch.shots} reads on {batch.qubits} qubits, {seconds:.3f} s of QPU access at {price:g} USD",
+        assumptions=f"{problems} problems of {batch.shots} reads on {batch.qubits} qubits, {seconds:.3f} s of QPU access at {price:g} USD{precision_note(batch, annealer.graph)}",
         source=f"problem_timing_data {annealer.timing.get('version')} of {annealer.name}, {PRICE_VARIABLE}",
     )
 
