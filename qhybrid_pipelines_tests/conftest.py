@@ -28,7 +28,10 @@ TEMPORARY_FILES = pytest.StashKey[temporary_files.TemporaryFiles]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose where temporary files lie; workers find the choice of their controller."""
+    """Choose where temporary files lie, and one thread for linear algebra; workers find the choice of their controller."""
+    # Nothing has imported NumPy yet. Threads that wait for each other spin, and take the processor from other workers.
+    for library in ("OPENBLAS", "OMP"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     config.stash[TEMPORARY_FILES] = chosen = temporary_files.choose(os.environ)
     chosen.use()
 
