@@ -16,11 +16,18 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor
+from qhybrid_pipelines_tests.support.matrices import covered
 
 pytestmark = pytest.mark.acceptance
 
 PROCESSES, TRIES = 8, 6
 PRICE_USD, BUDGET_USD = 0.3, 3.9  # 13 of the 48 jobs that are wanted
+DATABASES = ("sqlite", "postgres")
+#: Of the policy. `make test-long` tries each on each database.
+BUDGETS = {
+    "month": f"{{usd: {BUDGET_USD}}}",
+    "day of one": f"{{usd: {BUDGET_USD}, per: day, principal: '*'}}",
+}
 
 #: Everything is imported and every process waits at the gate before the race begins.
 SPENDER = """
@@ -56,9 +63,9 @@ print(refused)
 """
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str:
-    return "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+@pytest.fixture
+def url(database: str, request: pytest.FixtureRequest) -> str:
+    return "" if database == "sqlite" else request.getfixturevalue("postgres_url")
 
 
 def race(url: str, tmp_path: Path, *, budget_usd: float, policy: str) -> int:
@@ -85,13 +92,9 @@ def race(url: str, tmp_path: Path, *, budget_usd: float, policy: str) -> int:
             racer.kill()
 
 
-@pytest.mark.parametrize(
-    "budget",
-    [f"{{usd: {BUDGET_USD}}}", f"{{usd: {BUDGET_USD}, per: day, principal: '*'}}"],
-    ids=["month", "day of one"],
-)
-def test_eight_processes_never_spend_more_than_the_policy_lets_them(url: str, tmp_path: Path, budget: str) -> None:
-    refused = race(url, tmp_path, budget_usd=100.0, policy=f"budgets: {budget}")
+@pytest.mark.parametrize(("period", "database"), covered([*BUDGETS], DATABASES))
+def test_eight_processes_never_spend_more_than_the_policy_lets_them(url: str, tmp_path: Path, period: str) -> None:
+    refused = race(url, tmp_path, budget_usd=100.0, policy=f"budgets: {BUDGETS[period]}")
     accepted = len(DurableVendor(tmp_path / "vendor").book())
     ledger = SqlLedger.open_postgres(url) if url else SqlLedger.open_sqlite(tmp_path / "ledger.db")
     try:
@@ -103,6 +106,7 @@ def test_eight_processes_never_spend_more_than_the_policy_lets_them(url: str, tm
         ledger.close()
 
 
+@pytest.mark.parametrize("database", DATABASES)
 def test_eight_processes_never_spend_more_than_one_budget(url: str, tmp_path: Path) -> None:
     refused = race(url, tmp_path, budget_usd=BUDGET_USD, policy="")
     accepted = len(DurableVendor(tmp_path / "vendor").book())

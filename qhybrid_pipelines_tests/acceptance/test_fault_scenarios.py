@@ -22,6 +22,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes, naive_client
 from qhybrid_pipelines_tests.support.cli_process import KILLED, CommandServer
 from qhybrid_pipelines_tests.support.emulator_client import Client, wait_until
+from qhybrid_pipelines_tests.support.matrices import others_are_long
 from qhybrid_pipelines_tests.support.naive_client import run_task
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
@@ -146,7 +147,7 @@ def test_single_failed_looks(process, cloud):
     scenario.assert_paid_once_with_a_verdict()
 
 
-@pytest.mark.parametrize("moment", BEFORE_THE_ANSWER)
+@pytest.mark.parametrize("moment", others_are_long([*BEFORE_THE_ANSWER], "lost"))
 def test_killed_right_after_submission_and_run_again(process, cloud, moment):
     scenario = Scenario(process, cloud, f"kill-{moment}")
     cloud.faults(*BEFORE_THE_ANSWER[moment])

@@ -15,9 +15,10 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.hostile_places import SPEC, assert_one_sentence, qhybrid
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
 #: Ids of nobody on this machine, which a file server gives to its users as well; reading the interpreter needs a right here.
 GROUP, STRANGERS = 54321, 54322
@@ -42,8 +43,8 @@ def home(tmp_path_factory) -> Path:
     """A home in which one experiment was run."""
     folder = tmp_path_factory.mktemp("processes")
     (folder / "one.yaml").write_text(SPEC)
-    done = qhybrid("run", folder / "one.yaml", "--home", folder / "home")
-    assert done.returncode == 0, done.stderr
+    launcher = experiment_homes.make_launcher(folder / "home")
+    experiment_homes.run(launcher, [launcher.workspace.registration.register_file(folder / "one.yaml").key])
     return folder / "home"
 
 

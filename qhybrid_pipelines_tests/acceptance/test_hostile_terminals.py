@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines_tests.support.hostile_places import ARGUMENTS, SPEC, TABLE, every_command
+from qhybrid_pipelines_tests.support.matrices import others_are_long
 from qhybrid_pipelines_tests.support.page_commands import Terminal
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
@@ -23,6 +24,11 @@ rules:
 """
 #: Minutes long, and prints as `run` does.
 LONG = {"demo"}
+#: One of each kind of output: a table, an object, a page, a plot, files, a line, and what is sent on the way; the rest is `long`.
+QUICK = (
+    *("run", "report", "status", "sql", "schema", "jobs show", "jobs cancel", "jobs list", "export csv", "metrics"),
+    *("backup", "keys create", "webhooks list", "doctor", "estimate"),
+)
 #: Commands whose first argument names something.
 FIRST = {"run", "bundle", "new", "estimate", "jobs show", "cancel", "answer", "archive", "jobs approve", "jobs cancel"}
 
@@ -80,7 +86,7 @@ def test_every_command_is_tried():
     assert set(every_command()) == set(ARGUMENTS)
 
 
-@pytest.mark.parametrize("command", sorted(set(ARGUMENTS) - LONG))
+@pytest.mark.parametrize("command", others_are_long(sorted(set(ARGUMENTS) - LONG), *QUICK))
 def test_a_full_output_device_is_one_sentence_and_the_same_is_done(terminal, place, command, tmp_path):
     folder, names = place
     ended, homes = [], []

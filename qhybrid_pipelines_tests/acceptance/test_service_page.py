@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from qhybrid_pipelines_tests.support.matrices import others_are_long
 from qhybrid_pipelines_tests.support.running_service import RunningService
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
@@ -64,7 +65,8 @@ def test_every_route_of_the_description_is_on_the_page():
     assert [path for path in named if path not in PAGE + DECISIONS + WEBHOOKS] == []
 
 
-def test_a_fuzzer_finds_nothing(service, tmp_path):
+@pytest.mark.parametrize("examples", others_are_long([20, 60], 20))
+def test_a_fuzzer_finds_nothing(service, tmp_path, examples):
     """Schemathesis sends what the description allows and what it does not, and compares each answer with it.
 
     One of its checks is left out: that whatever fits the description is accepted. A specification means more than its form says.
@@ -74,7 +76,15 @@ def test_a_fuzzer_finds_nothing(service, tmp_path):
         [
             str(Path(sys.executable).with_name("schemathesis")),
             *("run", str(ROOT / "docs" / "openapi.json"), "--url", service.url, "--checks", "all"),
-            *("--exclude-checks", "positive_data_acceptance", "--max-examples", "60", "--seed", "7", "--no-color"),
+            *(
+                "--exclude-checks",
+                "positive_data_acceptance",
+                "--max-examples",
+                str(examples),
+                "--seed",
+                "7",
+                "--no-color",
+            ),
             *("--exclude-path", "/v1/events/stream"),
         ],
         cwd=tmp_path,

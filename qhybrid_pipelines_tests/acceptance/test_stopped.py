@@ -21,6 +21,8 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.storage import warehouse
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines_tests.support.experiment_homes import make_launcher, register
+from qhybrid_pipelines_tests.support.matrices import covered, others_are_long
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -29,7 +31,16 @@ SMALL = {"ansatz": {"layers": 1}, "sweep": {"strategy": "fixed_angles", "points"
 FREE = {"name": "free", "problem": GRAPH, "backends": ["local:auto"], **SMALL}
 PAID = {"name": "paid", "problem": GRAPH, "backends": ["ionq:qpu.aria-1"], "budget": {"usd": 1000.0}, **SMALL}
 
-SIGNALS = [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]
+CTRL_C, SIGTERM = (signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)
+#: Both signals come up in the test command, each with other commands; `make test-long` tries both with every command.
+CTRL_C_FIRST, SIGTERM_FIRST = (others_are_long([CTRL_C, SIGTERM], first) for first in (CTRL_C, SIGTERM))
+
+
+#: Servers, and what each says when it ends.
+SERVERS = {
+    "serve --port 0": "stopped by {words}: nothing was sent afterwards.",
+    "emulator start --port 0 --folder {folder}": "stopped by {name}",
+}
 
 
 @pytest.fixture
@@ -72,8 +83,9 @@ def wait_for_first_table(process: subprocess.Popen, folder: Path) -> None:
     assert process.poll() is None, process.communicate()
 
 
-@pytest.mark.parametrize(("number", "words", "code"), SIGNALS)
-def test_nothing_is_sent_after_the_first_signal(cloud, tmp_path, number, words, code):
+@pytest.mark.parametrize("signals", SIGTERM_FIRST)
+def test_nothing_is_sent_after_the_first_signal(cloud, tmp_path, signals):
+    number, words, code = signals
     process = start(cloud, tmp_path, "run", *specifications(tmp_path))
     wait_for_first_table(process, tmp_path)
     assert accepted_jobs(cloud) == []
@@ -126,17 +138,17 @@ def test_cancel_ends_a_whole_experiment(cloud, tmp_path):
 
 
 def test_an_unknown_key_is_named(cloud, tmp_path):
-    run = start(cloud, tmp_path, "run", specifications(tmp_path)[0])
-    run.communicate(timeout=300)
+    register(make_launcher(tmp_path / "home"), [FREE])
     wrong = start(cloud, tmp_path, "cancel", "nobody-knows-0000")
     _, errors = wrong.communicate(timeout=60)
     assert wrong.returncode == 2
     assert "nobody-knows-0000" in errors
 
 
-@pytest.mark.parametrize(("number", "words", "code"), SIGNALS)
-def test_a_demonstration_goes_on_with_nothing(cloud, tmp_path, number, words, code):
+@pytest.mark.parametrize("signals", CTRL_C_FIRST)
+def test_a_demonstration_goes_on_with_nothing(cloud, tmp_path, signals):
     """What would be printed at its end needs a warehouse, which does not exist yet."""
+    number, words, code = signals
     process = start(cloud, tmp_path, "demo")
     wait_for_first_table(process, tmp_path)
     process.send_signal(number)
@@ -147,9 +159,10 @@ def test_a_demonstration_goes_on_with_nothing(cloud, tmp_path, number, words, co
     assert "Where the time of a job goes" not in output
 
 
-@pytest.mark.parametrize(("number", "words", "code"), SIGNALS)
-def test_a_query_that_would_never_end(cloud, tmp_path, number, words, code):
+@pytest.mark.parametrize("signals", SIGTERM_FIRST)
+def test_a_query_that_would_never_end(cloud, tmp_path, signals):
     """DuckDB does not come back to Python by itself, and makes an error of its own of an interruption."""
+    number, words, code = signals
     warehouse.publish(Home(tmp_path / "home"), {})
     process = start(cloud, tmp_path, "sql", "SELECT sum(a.range) FROM range(1000000000) a, range(1000000) b")
     while process.poll() is None and "duckdb" not in Path(f"/proc/{process.pid}/maps").read_text():
@@ -160,16 +173,9 @@ def test_a_query_that_would_never_end(cloud, tmp_path, number, words, code):
     assert (process.returncode, errors) == (code, f"stopped by {words}: nothing was sent afterwards.\n")
 
 
-@pytest.mark.parametrize("signals", SIGNALS)
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("serve --port 0", "stopped by {words}: nothing was sent afterwards."),
-        ("emulator start --port 0 --folder {folder}", "stopped by {name}"),
-    ],
-)
-def test_a_server_ends_like_any_command(cloud, tmp_path, command, said, signals):
-    number, words, code = signals
+@pytest.mark.parametrize(("command", "signals"), covered(list(SERVERS), [CTRL_C, SIGTERM]))
+def test_a_server_ends_like_any_command(cloud, tmp_path, command, signals):
+    (number, words, code), said = signals, SERVERS[command]
     process = start(cloud, tmp_path, *command.format(folder=tmp_path / "another").split())
     assert process.stdout.readline().startswith("ready http://")
     process.send_signal(number)

@@ -33,9 +33,9 @@ from qhybrid_pipelines_tests.support.emulator_client import Client
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
-JOBS = 300
+JOBS = 100
 #: Real seconds that each acceptance takes: submitting all jobs takes longer than a person needs to end the run.
-ACCEPT_SECONDS = 0.3
+ACCEPT_SECONDS = 0.9
 #: Virtual seconds of queue: nothing is done before the test jumps ahead.
 QUEUE_SECONDS = 1e6
 SPEC = {

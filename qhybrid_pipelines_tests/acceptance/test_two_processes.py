@@ -12,7 +12,7 @@ from qhybrid_pipelines.storage import analyst
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
 
 SMALL = {"shots": 128, "repetitions": 2, "sweep": {"strategy": "fixed_angles", "points": 2}, "rounds": {"max": 1}}
 GRAPHS = {"seen": "networkx:cubical", "left": "networkx:petersen", "right": "networkx:octahedral"}
@@ -38,9 +38,8 @@ def test_two_runs_in_one_home_under_the_eyes_of_analysts(tmp_path):
         files[name].write_text(
             yaml.safe_dump({**SMALL, "name": name, "problem": {"family": "maxcut", "source": source}})
         )
-    first = experiment_homes.command("run", files["seen"], "--home", home)
-    said, _ = first.communicate(timeout=TIMEOUT_SECONDS)
-    assert first.returncode == 0, said
+    launcher = experiment_homes.make_launcher(home)
+    experiment_homes.run(launcher, [launcher.workspace.registration.register_file(files["seen"]).key])
 
     with analyst.connect(Home(home)) as held:
         before = held.execute(CONSISTENCY_QUERY).fetchall()

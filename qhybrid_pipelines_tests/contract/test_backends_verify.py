@@ -181,17 +181,25 @@ ALTERED = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def two_jobs(emulators, tmp_path_factory):
+    """A job of a home that verified true answers, and another one: the lists that are altered have two entries."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulators["2026-04"].environment.items():
+            patch.setenv(name, value)
+        assert verify(tmp_path_factory.mktemp("true"), "ionq:simulator").differences == ()
+    client = Client(emulators["2026-04"])
+    client.submit_job()
+    client.close()
+
+
+@pytest.mark.usefixtures("two_jobs")
 @pytest.mark.parametrize("what", ALTERED)
 def test_an_altered_answer_is_named(what, enter, emulators, tmp_path, monkeypatch):
     import re
 
     pattern, change, fact = ALTERED[what]
     enter("2026-04")
-    # A home that has sent today's job with true answers, and another job; lists then have two entries.
-    assert verify(tmp_path, "ionq:simulator").differences == ()
-    client = Client(emulators["2026-04"])
-    client.submit_job()
-    client.close()
 
     def alter(asked, reply):
         status, headers, content = reply

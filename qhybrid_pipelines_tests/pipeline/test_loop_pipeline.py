@@ -14,11 +14,13 @@ from qhybrid_pipelines.steps.on_demand.report import report_content
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.matrices import others_are_long
 
 pytestmark = [experiment_homes.RUNS_IN_PROCESS, pytest.mark.slow]
 
 CLOUD = "ionq:qpu.aria-1"
 STEPS = 4
+#: Optimiser -> points of each step. All of them run in `make test-long`.
 OPTIMISERS = {"cobyla": 1, "spsa": 2, "bayesian": 2}
 LOST_ANSWERS = {"route": "POST /jobs", "probability": 0.3, "fault": "after_accept", "params": {"drop": True}}
 
@@ -56,17 +58,22 @@ def cloud(tmp_path_factory):
     emulator.stop()
 
 
+@pytest.fixture(scope="module", params=others_are_long([("spsa",), tuple(OPTIMISERS)], ("spsa",)), ids=" ".join)
+def optimisers(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def finished(cloud, tmp_path_factory):
-    """A home in which every optimiser ran here and on a cloud with a queue, that loses answers and is calibrated in mid-loop."""
+def finished(cloud, tmp_path_factory, optimisers):
+    """A home in which optimisers ran here and on a cloud with a queue, that loses answers and is calibrated in mid-loop."""
     cloud.faults(LOST_ANSWERS)
     launcher = experiment_homes.make_launcher(tmp_path_factory.mktemp("loop") / "home")
-    keys = experiment_homes.register(launcher, [loop(name, name) for name in OPTIMISERS])
+    keys = experiment_homes.register(launcher, [loop(name, name) for name in optimisers])
     known, failures = launcher.run(keys, lambda stage, asset: None, wait=True)
     assert [(failure.stage, failure.message) for failure in failures] == []
     assert known == keys
     cloud.faults()
-    return launcher, dict(zip(OPTIMISERS, keys, strict=True)), len(cloud.book())
+    return launcher, dict(zip(optimisers, keys, strict=True)), len(cloud.book())
 
 
 def rows(finished, sql):
@@ -129,7 +136,7 @@ def test_values_recompute_from_the_counts_that_an_analyst_sees(finished):
             expected = (sum(shots[: int(best)]) + (best - int(best)) * shots[int(best)]) / best
             assert row["value"] == pytest.approx(expected)
             checked += 1
-    assert checked == STEPS * sum(OPTIMISERS.values())
+    assert checked == STEPS * sum(OPTIMISERS[name] for name in finished[1])
 
 
 def energy(model, bits):
@@ -142,7 +149,7 @@ def energy(model, bits):
 def test_a_verdict_as_for_a_sweep_and_the_trace_in_report_and_record(finished):
     verdicts = rows(finished, "SELECT experiment, backend, verdict FROM verdicts")
     assert len(verdicts) == 2 * len(finished[1])
-    key = finished[1]["cobyla"]
+    key = finished[1]["spsa"]
     workspace = finished[0].workspace
     content = report_content(key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home)
     [chapter] = chapters([content])

@@ -69,7 +69,7 @@ def test_an_older_home_is_carried_on_with_its_open_paid_job(older_home: Home, cl
     assert (note.format, note.home_id) == (FORMAT, ledger.identity().home_id)
 
 
-@pytest.mark.parametrize("what", ["registered", "specification lost"])
+@pytest.mark.parametrize("what", [pytest.param("registered", marks=pytest.mark.long), "specification lost"])
 def test_the_same_specification_keeps_its_shorter_key_and_is_not_sent_again(
     older_home: Home, cloud: Emulator, what: str
 ) -> None:

@@ -187,6 +187,7 @@ def test_a_person_has_to_agree_and_then_it_goes_on_by_itself(code_location, clou
     }
 
 
+@pytest.mark.long  # `test_jobs_by_hand` takes work elsewhere too
 def test_work_that_is_taken_elsewhere_is_collected_from_there(code_location, cloud):
     set_policy(code_location)
     key = code_location.register(spec_in(code_location.home))

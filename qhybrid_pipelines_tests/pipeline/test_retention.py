@@ -220,7 +220,7 @@ def test_nothing_goes_of_the_round_before_one_that_is_open(launcher: Launcher) -
     assert {one.experiment for one in RemovalStore(workspace.home).all()} - {None} == {second}
 
 
-@pytest.mark.parametrize("place", ["retention.noted", "retention.removed"])
+@pytest.mark.parametrize("place", ["retention.noted", pytest.param("retention.removed", marks=pytest.mark.long)])
 def test_killed_in_the_middle_it_goes_on(launcher: Launcher, place: str) -> None:
     workspace, before = launcher.workspace, files(launcher)
     for path in workspace.home.lake.rglob("*.parquet"):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import sys
 
 import pytest
@@ -20,15 +21,22 @@ from qhybrid_pipelines_tests.support import sample_experiments, sample_lake
 FIRST, SECOND = sample_experiments.FIRST.key, sample_experiments.SECOND.key
 
 
-@pytest.fixture
-def home(tmp_path):
+@pytest.fixture(scope="module")
+def sample_home(tmp_path_factory):
     """A home with the sample lake, two registered experiments and an empty ledger."""
-    place = Home(tmp_path / "home").make()
+    place = Home(tmp_path_factory.mktemp("sample") / "home").make()
     sample_lake.write(place)
     for sample in (sample_experiments.FIRST, sample_experiments.SECOND):
         Specifications(place).register(sample.spec)
     SqlLedger.open_sqlite(place.ledger).close()
     return place.path
+
+
+@pytest.fixture
+def home(sample_home, tmp_path):
+    """A copy that a test may change."""
+    shutil.copytree(sample_home, tmp_path / "home", symlinks=True)
+    return tmp_path / "home"
 
 
 def test_an_answer_in_words(home, qhybrid):
@@ -96,10 +104,13 @@ def test_a_learning_experiment_has_models_and_no_answer(home, qhybrid):
     assert "is a learning experiment" in err
 
 
-@pytest.fixture
-def published(home):
-    warehouse.publish(Home(home), {})
-    return home
+@pytest.fixture(scope="module")
+def published(sample_home, tmp_path_factory):
+    """A home with a warehouse, which is only read."""
+    folder = tmp_path_factory.mktemp("published") / "home"
+    shutil.copytree(sample_home, folder, symlinks=True)
+    warehouse.publish(Home(folder), {})
+    return folder
 
 
 QUERY = "SELECT 1 AS one, 'a' AS letter"

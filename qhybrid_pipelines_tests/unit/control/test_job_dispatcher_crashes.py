@@ -19,6 +19,7 @@ from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.crash_process import KNOWN_EXPERIMENT, TRY_AGAIN, make_vendor
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor
 from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
+from qhybrid_pipelines_tests.support.matrices import covered
 
 KILLED = -signal.SIGKILL
 
@@ -142,8 +143,7 @@ def test_killed_again_while_it_recovers(run_process, tmp_path: Path, kind: str, 
         judge(home, vendor)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize(("trouble", "kind"), covered(TROUBLES, [*KINDS], columns_per_row=2))
 def test_faults_of_the_vendor_and_a_kill_at_every_place(run_process, tmp_path: Path, kind: str, trouble: str) -> None:
     """Every fault with every place of the submission, also those that only recovery passes."""
     for number, place in enumerate((*ON_THE_WAY[:8], *BEFORE_SENDING, *IN_DOUBT, *IN_RECOVERY)):
@@ -188,8 +188,7 @@ def test_the_survivors_of_a_race_continue_for_the_one_that_was_killed(run_proces
     judge(tmp_path, vendor)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("place", ON_THE_WAY[:8])
+@pytest.mark.parametrize(("place", "kind"), covered(ON_THE_WAY[:8], [*KINDS], columns_per_row=2))
 def test_a_batch_in_parts_survives_a_kill_at_every_place(run_process, tmp_path: Path, kind: str, place: str) -> None:
     """Planned together or not at all; each part accepted once, whichever the kill fell on."""
     vendor = KINDS[kind]

@@ -21,6 +21,7 @@ from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
+from qhybrid_pipelines_tests.support.matrices import covered
 from qhybrid_pipelines_tests.support.tampering import drop_guards, tamper
 
 BACKEND = "ionq:simulator"
@@ -98,7 +99,7 @@ def doctor(home: Home, *options: str) -> int:
     return CliRunner().invoke(app, ["doctor", "--home", str(home.path), *options]).exit_code
 
 
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize(("edit", "home"), covered([*EDITS], ["sqlite", "postgres"]), indirect=["home"])
 def test_what_was_changed_is_found_and_nothing_is_paid_again(
     edit: str, home: Home, ledger: SqlLedger, tmp_path: Path
 ) -> None:

@@ -191,9 +191,10 @@ def test_no_name_needs_quotes(filled):
     names = {name for row in columns for name in row.values()}
     assert {"jobs", "verdicts", "occurred_at", "distinct_outcomes"} <= names
     assert names & reserved == set()
-    for table, its_columns in groupby(columns, itemgetter("table_name")):
-        bare = ", ".join(row["column_name"] for row in its_columns)
-        rows(filled[0], f"SELECT {bare} FROM {table} ORDER BY {bare} LIMIT 0")
+    with analyst.connect(filled[0]) as opened:
+        for table, its_columns in groupby(columns, itemgetter("table_name")):
+            bare = ", ".join(row["column_name"] for row in its_columns)
+            opened.execute(f"SELECT {bare} FROM {table} ORDER BY {bare} LIMIT 0")
 
 
 def learning_jobs(ledger):

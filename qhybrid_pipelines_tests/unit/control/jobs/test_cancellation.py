@@ -20,6 +20,7 @@ from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import open_test_ledger
+from qhybrid_pipelines_tests.support.matrices import covered
 
 KILLED = -signal.SIGKILL
 VENDOR = {"dedupe": "token", "price_usd": 1.0}
@@ -53,7 +54,9 @@ def request_and_die(run_process, home: Path, how: str, settings: dict[str, Any])
     return vendor
 
 
-@pytest.mark.parametrize("how", ["cancel", "reroute"])
+@pytest.mark.parametrize(
+    ("how", "settings"), covered(["cancel", "reroute"], ["sqlite", "postgres"]), indirect=["settings"]
+)
 def test_killed_at_every_place_of_a_tick_the_next_one_goes_on(run_process, tmp_path: Path, settings, how: str) -> None:
     for number, place in enumerate((None, *IN_A_TICK)):
         home = tmp_path / str(number)
