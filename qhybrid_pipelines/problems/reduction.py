@@ -204,10 +204,20 @@ def _check_size(problem: Problem, spec: ExperimentSpec) -> None:
     """
     size = problem.penalised_model.model.size
     if size > spec.widest:
+        most = HARD_MAX_QUBITS if spec.annealing is None else MAX_ANNEALED_VARIABLES
+        # A complex amplitude is 16 bytes; beyond 40 qubits nobody needs to be told how many.
+        state = (
+            f"; a state of {size} qubits takes {2 ** (size - 26):g} GiB"
+            if 26 <= size <= 40 and spec.annealing is None
+            else ""
+        )
         raise InvalidInput(
             f"the instance has {size} variables, reduction is switched off, and at most {spec.widest} qubits "
-            "are allowed",
-            remedy=f"Raise reduce.max_qubits, to {HARD_MAX_QUBITS if spec.annealing is None else MAX_ANNEALED_VARIABLES} at most, or leave `rules: none` out.",
+            f"are allowed{state}",
+            remedy="Leave `rules: none` out"
+            + (
+                f", or raise reduce.max_qubits, to {most} at most." if size <= most else ", or take a smaller instance."
+            ),
             field="reduce.rules",
         )
 

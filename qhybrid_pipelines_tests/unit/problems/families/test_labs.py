@@ -11,9 +11,11 @@ from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.problems.families.labs import FAMILY, Length, Options, sequence_of_length
+from qhybrid_pipelines.problems.named_answer import name_answer
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.solvers import labs
 from qhybrid_pipelines.problems.sources import load_instance
+from qhybrid_pipelines.terminal import print_answer
 from qhybrid_pipelines_tests.support.family_cases import FamilyCases, PublishedOptimum
 
 
@@ -170,3 +172,22 @@ def test_annealers_and_elimination_by_pairs_are_refused_with_the_remedy():
     assert "Leave annealing out" in refused.value.remedy
     with pytest.raises(InvalidInput, match="eliminates along fields and couplings"):
         reduce_instance(FAMILY, instance_of(9), experiment(9, ansatz={"kind": "recursive_qaoa"}))
+
+
+def test_a_state_that_nobody_holds_is_refused_with_its_memory():
+    with pytest.raises(InvalidInput, match=r"26 variables, .*; a state of 26 qubits takes 1 GiB") as refused:
+        reduce_instance(FAMILY, instance_of(26), experiment(26, reduce={"rules": "none"}))
+    assert refused.value.remedy == "Leave `rules: none` out, or take a smaller instance."
+
+
+def test_the_named_answer_says_it_on_the_terminal(capsys):
+    decision = {
+        "experiment": "labs",
+        "backend": "local:auto",
+        "final_assignment": "00010",
+        "final_source": "sampling",
+        "final_objective": 2.0,
+        "final_feasible": True,
+    }
+    print_answer(name_answer(instance_of(5), decision))
+    assert "run lengths 3 1 1, beginning with +1; merit factor 6.25" in capsys.readouterr().out
