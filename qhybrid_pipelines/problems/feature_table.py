@@ -28,7 +28,7 @@ def model_features(model: IsingModel) -> dict[str, float]:
 
     Terms of more than two spins are counted as ``products``, where there are any.
     """
-    n, m = model.size, len(model.pairs)
+    n, m, weights = model.size, len(model.pairs), model.products.weights
     degrees = np.bincount(model.pairs.ravel(), minlength=n)
     found = {
         "variables": float(n),
@@ -39,7 +39,9 @@ def model_features(model: IsingModel) -> dict[str, float]:
         "field_rms": _rms(model.linear),
         "coupling_rms": _rms(model.couplings),
         # Standard deviation of the energy of a uniform random assignment, see `classical.better_than_random`.
-        "energy_deviation": float(np.sqrt(np.square(model.term_sizes).sum())),
+        "energy_deviation": float(
+            np.sqrt(sum(np.square(part).sum() for part in (model.linear, model.couplings, weights)))
+        ),
     }
     return found if model.is_quadratic else found | {"products": float(len(model.products))}
 
