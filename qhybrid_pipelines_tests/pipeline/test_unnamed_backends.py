@@ -4,9 +4,13 @@ import pytest
 import yaml
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
+from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.defs.partitions import add_partitions, execution_key
 from qhybrid_pipelines.emulator.process import start_emulator
+from qhybrid_pipelines.steps.learning.inference_batches import inference_batches
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.code_location import open_code_location, requested_stages
 from qhybrid_pipelines_tests.support.emulator_client import client_in_environment
@@ -45,8 +49,19 @@ def code_location(tmp_path, cloud):
         yield opened
 
 
-def register(code_location, name, backend):
-    return code_location.register(yaml.safe_dump({"name": name, "backends": [backend], **COMMON}))
+LOOP = {"sweep": {"strategy": "optimise", "optimiser": "cobyla", "steps": 4}}
+LEARNING = {
+    "kind": "qml",
+    "dataset": {"source": "sklearn:iris"},
+    "features": {"pca": 2},
+    "models": ["separable"],
+    "training": {"layers": 1, "epochs": 1},
+    "evaluation": {"shots": [64], "backends": ["local:auto"]},
+}
+
+
+def register(code_location, name, backend, **fields):
+    return code_location.register(yaml.safe_dump({"name": name, "backends": [backend], **COMMON, **fields}))
 
 
 def materialise(code_location, job, partition):
@@ -59,10 +74,10 @@ def failure_messages(result):
     return [event.step_failure_data.error.to_string() for event in result.get_step_failure_events()]
 
 
-@pytest.mark.parametrize("job", ["submit", "execute"])
-def test_a_backend_that_the_specification_does_not_name_is_refused(code_location, cloud, job):
+@pytest.mark.parametrize(("job", "fields"), [("submit", {}), ("execute", {}), ("submit", LOOP)])
+def test_a_backend_that_the_specification_does_not_name_is_refused(code_location, cloud, job, fields):
     """A click on the other square of the grid that the UI shows."""
-    key = register(code_location, code_location.home.name, "local:auto")
+    key = register(code_location, code_location.home.name, "local:auto", **fields)
     before = len(cloud.book())
     add_partitions(code_location.instance, [Stage(experiment=key, backend=UNNAMED)])
     assert materialise(code_location, "prepare", key).success
@@ -74,6 +89,17 @@ def test_a_backend_that_the_specification_does_not_name_is_refused(code_location
         in message
     )
     assert [j for j in code_location.workspace.control_plane.ledger.jobs() if j.experiment == key] == []
+    assert len(cloud.book()) == before
+
+
+def test_a_learning_experiment_measures_on_no_other_backend_either(code_location, cloud):
+    """It is refused before rows, folds and models are looked at."""
+    key = code_location.register(yaml.safe_dump({"name": code_location.home.name, **LEARNING}))
+    before = len(cloud.book())
+    spec = code_location.workspace.specifications.load_any(key)
+    empty = from_rows(schemas.QML_MODELS, [])
+    with pytest.raises(InvalidInput, match=f"does not name the backend '{UNNAMED}'; nothing was sent"):
+        next(inference_batches(key, UNNAMED, spec=spec, dataset=None, splits=(), qml_models=empty))
     assert len(cloud.book()) == before
 
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import dimod
     import networkx as nx
 
+#: Of the Biq Mac library, whose files are minima; MQLib's, which are maxima, are of the same form.
+BIQMAC_ENDING = ".sparse"
 #: Above this the maximum flow of roof duality takes longer than the search it would help.
 _ROOF_DUALITY_PAIRS = 20_000
 
@@ -56,7 +58,8 @@ class Options(StrictModel):
     sense: Literal["min", "max"] | None = Field(
         default=None,
         description="min | max; max: the function is to be maximised, so it is negated, and energies and `best_known` with it. "
-        "Format qbsolv must state it, because public files of it mean a maximum as often as a minimum.",
+        "Format qbsolv must state it, because public files of it mean a maximum as often as a minimum; so must biqmac_sparse in a "
+        "file whose ending is not .sparse, which may be one of MQLib's.",
     )
     duplicates: Duplicates = Field(
         default="refuse", description="An entry that a file holds twice: refuse | once (if equal) | sum."
@@ -101,6 +104,13 @@ def make_instance(form: QuadraticForm, *, name: str, source: str, best_known: fl
 
 
 def _biqmac_sparse(text: str, options: Options, file: str) -> QuadraticForm:
+    if options.sense is None and BIQMAC_ENDING not in file.lower():
+        raise InvalidInput(
+            "files of this form mean a minimum in the Biq Mac library and a maximum in MQLib, and this one has the name of neither",
+            remedy=f"Declare options.sense: min or max; only {BIQMAC_ENDING} is a minimum unless stated.",
+            file=file,
+            field="problem.options.sense",
+        )
     doubled = options.offdiag_doubled is not False
     return biqmac_sparse.read(text, file=file, offdiag_doubled=doubled, duplicates=options.duplicates)
 
@@ -229,7 +239,7 @@ class Qubo(UnconstrainedFamily):
     )
     file_suffixes: Mapping[str, str] = MappingProxyType(
         {
-            ".sparse": "biqmac_sparse",
+            BIQMAC_ENDING: "biqmac_sparse",
             ".qubo": "qbsolv",
             ".coo": "dimod_coo",
             ".lp": "lp",

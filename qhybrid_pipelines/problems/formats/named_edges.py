@@ -40,7 +40,12 @@ def _weight(row: Row, *, like: Row) -> float:
     rest = " ".join(row.fields[2:])
     if rest.startswith("{"):
         return _weight_of_dictionary(rest, row)
-    if len(row.fields) != len(like.fields) or len(row.fields) > 3:
+    if len(row.fields) > 3:
+        raise row.invalid(
+            f"the line has {len(row.fields)} fields",
+            "Name nodes without blanks, or write a table with commas: format csv_edges.",
+        )
+    if len(row.fields) != len(like.fields):
         raise row.invalid(
             f"the line has {len(row.fields)} fields, the first edge has {len(like.fields)}",
             "Write every edge as `a b` or every edge as `a b weight`; the file may be half-written.",

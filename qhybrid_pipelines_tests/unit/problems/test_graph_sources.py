@@ -271,3 +271,15 @@ def test_a_shared_ending_does_not_tell_the_family():
 def test_a_packed_file_that_grows_without_end_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="MB"):
         load(tmp_path, "bomb.gml.gz", gzip.compress(b" " * 60_000_000))
+
+
+@pytest.mark.parametrize("delimiter", [" ", "\t"])
+def test_names_with_blanks_in_an_edge_list_are_refused_with_the_remedy(delimiter):
+    """NetworkX writes them as they are, so that nobody can tell where one ends."""
+    towns = nx.relabel_nodes(nx.cycle_graph(3), {0: "New York", 1: "Los Angeles", 2: "Boston"})
+    nx.set_edge_attributes(towns, 2.0, "weight")
+    text = "\n".join(nx.generate_edgelist(towns, delimiter=delimiter, data=["weight"]))
+    family = family_named("maxcut")
+    with pytest.raises(InvalidInput, match=r"the line has \d fields. Name nodes without blanks") as refused:
+        family.parsers["named_edges"](text, family.options(), "towns.edgelist")
+    assert refused.value.line == 1

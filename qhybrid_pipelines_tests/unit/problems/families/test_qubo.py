@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -134,3 +136,20 @@ def test_generated_matrices_have_the_density_asked_for():
     answer = FAMILY.solve(dense, 1)
     assert answer.bound <= FAMILY.objective(dense, answer.assignment[None])[0]
     assert FAMILY.objective(dense, FAMILY.greedy(dense, 1)[None])[0] >= answer.bound
+
+
+@pytest.mark.parametrize("name", ["imgseg_2.txt", "gka.in", "bqp100-1.txt.gz"])
+def test_a_file_of_mqlibs_form_says_whether_it_is_a_maximum(name):
+    """3a + 2b - 2ab over bits is 3 at most; read as a minimum it would be 0, where nothing is chosen."""
+    text = "2 3\n1 1 3\n2 2 2\n1 2 -1\n"
+    with pytest.raises(InvalidInput, match="a minimum in the Biq Mac library and a maximum in MQLib") as refused:
+        FAMILY.parsers["biqmac_sparse"](text, Options(), name)
+    assert refused.value.field == "problem.options.sense"
+    bits = np.array(list(itertools.product((0, 1), repeat=2)), dtype=np.uint8)
+    values = {
+        sense: FAMILY.objective(FAMILY.parsers["biqmac_sparse"](text, Options(sense=sense), name), bits).min()
+        for sense in ("min", "max")
+    }
+    assert values == {"min": 0.0, "max": -3.0}
+    stated = FAMILY.parsers["biqmac_sparse"](text, Options(), "bqp2.sparse.gz")
+    assert FAMILY.objective(stated, bits).min() == values["min"], "the library's own ending"
