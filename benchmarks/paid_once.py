@@ -1,7 +1,7 @@
 """Real submitting processes are killed at random moments (SIGKILL): is a job lost, is one paid twice?
 
 The judge is the provider's own book. Providers: the durable double of the tests, with each kind of dedupe, and the emulator
-over HTTP through the adapters of `ionq`, `dwave` and `braket`; all with faults before and after acceptance and with a lagging listing.
+over HTTP through the adapters of `ionq`, `dwave`, `braket` and `ibm`; all with faults before and after acceptance and with a lagging listing.
 
     python benchmarks/paid_once.py --kills 2000 --ledger sqlite
     python benchmarks/paid_once.py --kills 500 --ledger postgres
@@ -35,6 +35,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.paid_once.annealer_setup import AnnealerSetup, plan_faults, run_annealer
 from qhybrid_pipelines_tests.support.paid_once.braket_setup import BraketSetup, run_braket
+from qhybrid_pipelines_tests.support.paid_once.ibm_setup import IbmSetup, run_ibm
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally
 from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, KillTest
 from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups, open_place
@@ -55,6 +56,7 @@ KINDS = {
     "emulator over HTTP": "http",
     "annealer over HTTP": "sapi",
     "Braket over HTTP": "braket",
+    "IBM over HTTP": "ibm",
     "emulator behind a proxy": "proxy",
 }
 #: After which a kind ends even if what was asked for has not happened; its kills are met long before.
@@ -123,6 +125,10 @@ def new_setup(
     if kind == "braket":
         with run_braket(home / "emulator", seed=number) as emulator:
             yield BraketSetup(home, emulator, rng, length=options.requests)
+        return
+    if kind == "ibm":
+        with run_ibm(home / "emulator", seed=number) as emulator:
+            yield IbmSetup(home, emulator, rng, length=options.requests)
         return
     if kind in ("http", "proxy"):
         facts = {"has_proxy": kind == "proxy", "has_clocks": options.clocks}

@@ -117,6 +117,12 @@ def test_tasks_of_braket() -> None:
     assert_paid_once(code, figures, 24)
 
 
+@pytest.mark.long
+def test_jobs_of_ibm() -> None:
+    code, figures, _ = run("--kills", "24", "--requests", "6", "--kinds", "ibm")
+    assert_paid_once(code, figures, 24)
+
+
 def test_the_naive_protocol_loses_and_pays_twice_under_the_same_judge() -> None:
     code, figures, _ = run(
         "--kills", "60", "--protocol", "naive", *("--kinds", "token", "tag_lookup", "none", "http", "sapi")

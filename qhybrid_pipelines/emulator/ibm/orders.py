@@ -95,7 +95,7 @@ def read_order(body: bytes) -> Order:
     """
     given = read_object(body)
     backend, program = given.get("backend"), given.get("program_id")
-    if backend not in DEVICES:
+    if not isinstance(backend, str) or backend not in DEVICES:
         raise RuntimeRefusal(404, 1216, f"Backend {str(backend)[:60]!r} not found.")
     if program != SAMPLER:
         raise RuntimeRefusal(404, 1240, f"Program {str(program)[:60]!r} not found; this emulator runs {SAMPLER}.")
@@ -108,10 +108,10 @@ def read_order(body: bytes) -> Order:
     if not isinstance(params, dict):
         raise RuntimeRefusal(400, 1212, "params is not an object.")
     order = Order(
-        backend=str(backend),
+        backend=backend,
         program=SAMPLER,
         tags=read_tags(given),
-        pubs=_pubs(params, str(backend)),
+        pubs=_pubs(params, backend),
         session_id=session_id,
         longest_seconds=longest,
         private=given.get("private") is True,

@@ -36,7 +36,7 @@ class Sessions:
             given.get("mode", "dedicated"),
             given.get("max_ttl", _LONGEST_TTL),
         )
-        if backend not in DEVICES:
+        if not isinstance(backend, str) or backend not in DEVICES:
             raise RuntimeRefusal(404, 1216, f"Backend {str(backend)[:60]!r} not found.")
         if mode not in MODES:
             raise RuntimeRefusal(400, 1212, f"mode is one of {', '.join(MODES)}.")
