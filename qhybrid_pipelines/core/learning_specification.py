@@ -14,7 +14,9 @@ from pydantic import (
     AfterValidator,
     Field,
     GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -31,12 +33,16 @@ from qhybrid_pipelines.core.specification import (
 )
 
 BaselineName = Literal["logistic_regression", "rbf_svm", "gradient_boosting", "mlp"]
+OptimiserName = Literal["adam", "spsa"]
 #: The models that run where a specification names none. One that is added later runs where it is named: another default would
 #: give experiments that are there another key.
 DEFAULT_MODELS = ("variational", "separable", "kernel")
 
 #: Folds of rows in the order of time, where a specification says nothing else; a claim needs ten.
 TIME_FOLDS = {"k": 10, "repeats": 1}
+
+#: Training on a backend, where a specification says nothing else.
+USUAL_LOOP: Mapping[str, Any] = {"shots": 256, "iterations": 20, "optimiser": "adam"}
 
 #: One qubit a feature; a training step simulates every sample, so it gets narrower than a sweep may be.
 MAX_LEARNING_QUBITS = 16
@@ -93,7 +99,7 @@ class FeaturesSpec(StrictModel):
 
 
 class TrainingSpec(StrictModel):
-    """The circuits that are trained and how; the settings that are not searched for."""
+    """The circuits that are trained, where and how; the settings that are not searched for."""
 
     layers: int = Field(default=3, ge=1, le=16, description="Layers of the circuit, the data uploaded in each.")
     epochs: int = Field(default=30, ge=1, le=10_000, description="Most passes over the training rows.")
@@ -105,6 +111,52 @@ class TrainingSpec(StrictModel):
     must_converge: bool = Field(
         default=False, description="true: a training whose loss is not flat at its end is an error."
     )
+    backend: Annotated[str, Field(pattern=BACKEND_PATTERN)] | None = Field(
+        default=None,
+        description="provider:backend whose shots the circuits are trained with, step by step; null trains exactly, on this machine.",
+    )
+    shots: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="For backend: shots per circuit of a step; if not given 256."
+    )
+    iterations: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="For backend, in place of epochs: steps, each one batch of circuits; if not given 20."
+    )
+    optimiser: OptimiserName | None = Field(
+        default=None,
+        description="For backend: adam (gradients by parameter shift, 2 circuits per weight and row) | spsa (2 circuits per row); if not given adam.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_loop(cls, value: Any) -> Any:
+        """Write out what a training on a backend takes where it does not say it."""
+        if isinstance(value, Mapping) and value.get("backend") is not None:
+            return {**value, **{name: usual for name, usual in USUAL_LOOP.items() if value.get(name) is None}}
+        return value
+
+    @model_validator(mode="after")
+    def _loop_is_whole(self) -> TrainingSpec:
+        if self.backend is None:
+            named = next((name for name in USUAL_LOOP if getattr(self, name) is not None), None)
+            if named is not None:
+                raise PydanticCustomError(
+                    "exact_training",
+                    "{name} is for training on a backend, and none is named; add training.backend, or leave it out",
+                    {"field": named, "name": named},
+                )
+        elif self.must_converge:
+            raise PydanticCustomError(
+                "paid_convergence",
+                "a training that was paid for is judged as it ended; leave must_converge out, and say how many iterations",
+                {"field": "must_converge"},
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what an exact training does not have, so that experiments keep the keys they had before there was a choice."""
+        fields: dict[str, Any] = serialise(self)
+        return {k: v for k, v in fields.items() if v is not None or k not in ("backend", *USUAL_LOOP)}
 
 
 class FoldsSpec(StrictModel):
@@ -228,6 +280,37 @@ class LearningSpec(StrictModel):
             return {**value, "folds": {**TIME_FOLDS, **folds}}
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _trained_where_it_is_measured(cls, value: Any) -> Any:
+        """Measure circuits on the backend that they are trained on, where nothing else is said."""
+        if not isinstance(value, Mapping):
+            return value
+        training, evaluation = value.get("training"), value.get("evaluation", {})
+        if isinstance(training, Mapping) and training.get("backend") is not None and isinstance(evaluation, Mapping):
+            return {**value, "evaluation": {"backends": [training["backend"]], **evaluation}}
+        return value
+
+    @model_validator(mode="after")
+    def _loop_can_be_run(self) -> LearningSpec:
+        backend = self.training.backend
+        if backend is None:
+            return self
+        if backend not in self.backends:
+            raise PydanticCustomError(
+                "trained_elsewhere",
+                "circuits are trained on {backend}, which does not measure any of them; name a variational model, a number of shots "
+                "in evaluation.shots, and {backend} among evaluation.backends",
+                {"field": "training.backend", "backend": backend},
+            )
+        if self.evaluation.curve:
+            raise PydanticCustomError(
+                "curve_on_backend",
+                "a learning curve trains every model again at each size, and training takes place on {backend}; leave it out",
+                {"field": "evaluation.curve", "backend": backend},
+            )
+        return self
+
     @model_validator(mode="after")
     def _time_has_one_order(self) -> LearningSpec:
         if self.dataset.time is not None and self.folds.repeats != 1:
@@ -269,6 +352,11 @@ class LearningSpec(StrictModel):
     def measured_shots(self) -> tuple[int, ...]:
         """The numbers of shots, without the exact expectation."""
         return tuple(shots for shots in self.evaluation.shots if shots is not None)
+
+    @property
+    def trained_on_backend(self) -> tuple[str, ...]:
+        """The models whose circuits are trained with the shots of a backend; none where training is exact."""
+        return self.measured_models if self.training.backend is not None else ()
 
     @property
     def backends(self) -> tuple[str, ...]:

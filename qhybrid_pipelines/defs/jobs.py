@@ -11,11 +11,13 @@ import dagster as dg
 
 from qhybrid_pipelines.control.experiments.due_stages import (
     COLLECT,
+    DATA,
     DESCRIBE,
     DESCRIBE_RESULTS,
     ESTIMATE,
     EVALUATE,
     EXECUTE,
+    FIT,
     INFER,
     LOOP,
     MEASURE,
@@ -64,6 +66,10 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
         ),
         "collect": StageJob(
             "3_collect", (*COLLECT, *DESCRIBE_RESULTS, REPORT), "From settled jobs to verdict and decision."
+        ),
+        "data": StageJob("learn_0_data", DATA, "Learning: the data and the folds, before a backend trains on them."),
+        "fit": StageJob(
+            "learn_0_fit", FIT, "Learning: circuits trained with the shots of a backend, an iteration at a time."
         ),
         "train": StageJob(
             "learn_1_train",

@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.core.loop_words import training_sentence
 from qhybrid_pipelines.defs.metadata import Metadata, code_block, markdown_paragraphs, row_metadata, table_metadata
 from qhybrid_pipelines.steps.learning.tracking import best_baseline_log_loss, losses_by_model
 from qhybrid_pipelines.storage.learning_plots import convergence_png
@@ -48,6 +49,30 @@ def training(runs: pa.Table, iterations: pa.Table, predictions: pa.Table) -> Met
     }
     if iterations.num_rows:
         metadata["convergence"] = _picture(convergence_png(losses_by_model(iterations.to_pylist()), None))
+    return metadata
+
+
+def training_steps(table: pa.Table) -> Metadata:
+    """Show how far training on each backend came, at which price, and its last losses."""
+    if not table.num_rows:
+        return {"training": "the circuits are trained exactly, on this machine"}
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        found.setdefault((row["experiment"], row["backend"]), []).append(row)
+    columns = ["experiment", "model", "repeat", "fold", "iteration", "loss", "gradient_norm", "circuits", "shots"]
+    latest = table.filter(pc.equal(table["iteration"], pc.max(table["iteration"])))
+    metadata: Metadata = {
+        "training": "; ".join(
+            f"{experiment} on {backend}: {training_sentence(rows)}" for (experiment, backend), rows in found.items()
+        ),
+        "cost_quoted_usd": float(pc.sum(table["cost_quoted_usd"]).as_py() or 0.0),
+        "latest": table_metadata(latest, columns, limit=20),
+    }
+    measured = [row for row in next(iter(found.values())) if row["loss"] is not None]
+    if measured:
+        metadata["convergence"] = _picture(
+            convergence_png(losses_by_model([row | {"inputs": "reduced"} for row in measured]), None)
+        )
     return metadata
 
 

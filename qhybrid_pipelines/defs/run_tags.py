@@ -53,19 +53,21 @@ _FAILURES: tuple[tuple[type[Exception], str], ...] = (
 #: Later stages go first, so that an experiment has its verdict before the next one is prepared.
 PRIORITIES: Mapping[str, int] = {
     "prepare": 0,
-    "train": 0,
+    "data": 0,
+    "fit": 1,
+    "train": 2,
     "submit": 1,
-    "infer": 1,
+    "infer": 3,
     "execute": 1,
     "collect": 2,
-    "measure": 2,
-    "evaluate": 3,
+    "measure": 4,
+    "evaluate": 5,
     "plan": 0,
     "sample": 1,
     "score": 2,
 }
 #: Stages whose jobs run in their own process, or are sent to a provider.
-SENDING = frozenset({"execute", "sample", "submit", "infer"})
+SENDING = frozenset({"execute", "sample", "submit", "infer", "fit"})
 
 
 def read_tag(tags: Mapping[str, str], name: str) -> str:

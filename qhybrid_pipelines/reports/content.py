@@ -350,6 +350,7 @@ class LearningContent(ExperimentContent):
         verdicts: rows of `qml_verdicts`.
         summaries: rows of `qml_summaries` of that metric.
         losses: by circuit, the losses of each fold's training by step.
+        on_backend: how training with the shots of a backend went, in a sentence or two; None where it was exact.
         models: rows of `qml_models` without the models themselves.
         circuits: by circuit, a drawing as text.
     """
@@ -359,5 +360,6 @@ class LearningContent(ExperimentContent):
     verdicts: Sequence[Row] = ()
     summaries: Sequence[Row] = ()
     losses: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    on_backend: str | None = None
     models: Sequence[Row] = ()
     circuits: Mapping[str, str] = field(default_factory=dict)

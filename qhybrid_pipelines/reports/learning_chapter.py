@@ -151,7 +151,9 @@ def _scores(content: LearningContent) -> Section | None:
 
 def _training(content: LearningContent) -> Section | None:
     if not content.models:
-        return None
+        if content.on_backend is None:
+            return None
+        return Section(name="training", heading="Training", paragraphs=(content.on_backend,))
     fits: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in content.models:
         if row["purpose"] == "comparison":
@@ -178,6 +180,7 @@ def _training(content: LearningContent) -> Section | None:
     return Section(
         name="training",
         heading="Training",
+        paragraphs=() if content.on_backend is None else (content.on_backend,),
         drawings=(training(content.losses),) if content.losses else (),
         tables=(records_table("models", "Trainings, one per fold", columns, records),),
     )

@@ -35,6 +35,7 @@ LAKE_CLASSES: dict[str, tuple[Table, ...]] = {
         schemas.QML_DATASETS,
         schemas.QML_FOLDS,
         schemas.QML_ITERATIONS,
+        schemas.QML_TRAINING_STEPS,
         schemas.QML_GRADIENTS,
         schemas.QML_PREDICTIONS,
     ),

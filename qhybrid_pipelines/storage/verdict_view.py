@@ -54,7 +54,8 @@ VERDICTS = View(
             "next_experiment": "Key of the next round, when continued",
             "final_source": "Where the current answer comes from; null for learning",
             "final_objective": "Objective of the current answer; null for learning",
-            "cost_usd": "Sum of `job_costs.cost_usd` over its jobs [USD]",
+            "cost_usd": "Sum of `job_costs.cost_usd` over its jobs; what training a circuit on a backend cost is shared "
+            "by the verdicts about it [USD]",
             "quantum_seconds": "Time to the counts, all runs; null for learning [s]",
             "classical_seconds": "Mean time of the best baseline per run; null for learning [s]",
         }
@@ -78,6 +79,10 @@ spent_on_models AS (
     SELECT s.experiment, s.backend, s.model, s.shots, sum(c.cost_usd / s.n ORDER BY job_id) AS cost_usd
     FROM shared s JOIN job_costs c USING (job_id) GROUP BY ALL
 ),
+spent_on_training AS (
+    SELECT s.experiment, s.model, sum(c.cost_usd ORDER BY job_id) AS cost_usd
+    FROM (SELECT DISTINCT experiment, model, unnest(job_ids) AS job_id FROM qml_training_steps) s JOIN job_costs c USING (job_id) GROUP BY ALL
+),
 spent_on_circuits AS (
     SELECT s.experiment, s.backend, s.first_point AS point, sum(c.cost_usd ORDER BY job_id) AS cost_usd
     FROM qpu_submissions s JOIN job_costs c USING (job_id) GROUP BY ALL
@@ -97,14 +102,15 @@ LEFT JOIN provenance p USING (experiment, backend)
 LEFT JOIN spent s USING (experiment, backend)
 LEFT JOIN labelled l USING (experiment)
 UNION ALL
-SELECT q.experiment, 'learning', q.backend, q.model, q.shots, t.dataset, e.name, l.owner, l.tags,
+SELECT q.experiment, 'learning', q.backend, q.model, q.shots, d.dataset, e.name, l.owner, l.tags,
        e.tier, e.family, e.root, e.round, e.created_at, q.recorded_at, CASE WHEN q.metric IN ('log_loss', 'brier') THEN 'min' ELSE 'max' END,
        q.metric, NULL, NULL, q.verdict, q.reason, q.model_mean, q.baseline_mean, q.baseline,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, q.gain, q.low, q.high, NULL, NULL, NULL, NULL,
-       coalesce(s.cost_usd, 0), NULL, NULL
+       coalesce(s.cost_usd, 0) + coalesce(t.cost_usd, 0) / count(*) OVER (PARTITION BY q.experiment, q.model), NULL, NULL
 FROM qml_verdicts q
 JOIN experiments e USING (experiment)
-JOIN qml_datasets t USING (experiment)
+JOIN qml_datasets d USING (experiment)
+LEFT JOIN spent_on_training t USING (experiment, model)
 LEFT JOIN spent_on_models s
        ON s.experiment = q.experiment AND s.backend = q.backend AND s.model = q.model AND s.shots = q.shots
 LEFT JOIN labelled l ON l.experiment = q.experiment

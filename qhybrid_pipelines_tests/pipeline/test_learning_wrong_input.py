@@ -146,6 +146,48 @@ CASES = {
     ),
     "unknown data set": (GOOD, {"dataset": {"source": "sklearn:irises"}}, "dataset.source", "sklearn:iris"),
     "no such file": (GOOD, {"dataset": {"source": "gone.csv", "target": "label"}}, "dataset.source", "gone.csv"),
+    "iterations without a backend": (
+        GOOD,
+        {"training": {"layers": 1, "iterations": 5}},
+        "training.iterations",
+        "add training.backend",
+    ),
+    "unknown backend of training": (
+        GOOD,
+        {"training": {"backend": "local:nowhere"}},
+        "evaluation.backends",
+        "local:nowhere",
+    ),
+    "trained where nothing is measured": (
+        GOOD,
+        {"training": {"backend": "local:auto"}, "evaluation": {"backends": ["ibm:fake_manila"]}},
+        "training.backend",
+        "among evaluation.backends",
+    ),
+    "nothing to train on a backend": (
+        GOOD,
+        {"training": {"backend": "local:auto"}, "models": ["kernel"], "evaluation": {"shots": [None]}},
+        "training.backend",
+        "name a variational model",
+    ),
+    "a curve on a backend": (
+        GOOD,
+        {"training": {"backend": "local:auto"}, "evaluation": {"curve": [8]}},
+        "evaluation.curve",
+        "leave it out",
+    ),
+    "convergence that is paid for": (
+        GOOD,
+        {"training": {"backend": "local:auto", "must_converge": True}},
+        "training.must_converge",
+        "how many iterations",
+    ),
+    "unknown optimiser of training": (
+        GOOD,
+        {"training": {"backend": "local:auto", "optimiser": "adams"}},
+        "training.optimiser",
+        "adam",
+    ),
     "unknown kind": (GOOD, {"kind": "magic"}, "kind", "magic"),
 }
 

@@ -125,6 +125,7 @@ def _learning_tables() -> list[tuple[schemas.Table, PartitionKey, pa.Table]]:
         (schemas.QML_TRACKING_RUNS, [_tracking_row()]),
     )
     of_backend = (
+        (schemas.QML_TRAINING_STEPS, [_training_row(number) for number in (1, 2)]),
         (schemas.QML_SUBMISSIONS, [_submission_row(model) for model in ("separable", "variational")]),
         (schemas.QML_MEASUREMENTS, measured),
         (schemas.QML_GRADIENTS, [_gradient_row(number) for number in range(2)]),
@@ -190,6 +191,28 @@ def _submission_row(model: str) -> dict[str, object]:
         "payload_sha256": "cd" * 32,
         "shots_total": 2 * ROWS * SHOTS,
         "cost_quoted_usd": 0.0,
+    }
+
+
+def _training_row(iteration: int) -> dict[str, object]:
+    return {
+        "experiment": KEY,
+        "backend": BACKEND,
+        "model": "variational",
+        "repeat": 0,
+        "fold": 0,
+        "iteration": iteration,
+        "optimiser": "adam",
+        "parameters": [0.1 * iteration, 0.2],
+        "circuits": 12,
+        "shots": SHOTS,
+        "job_ids": [f"jtraining{iteration}"],
+        "cost_quoted_usd": 0.0,
+        "loss": 0.7 / iteration,
+        "gradient_norm": 0.3 / iteration,
+        "gradient": [0.3 / iteration, 0.0],
+        "seconds": 0.5,
+        "stop_reason": "every training is done",
     }
 
 

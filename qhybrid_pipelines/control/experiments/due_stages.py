@@ -48,6 +48,9 @@ COLLECT = (
 EXECUTE = (*SUBMIT, *COLLECT)
 #: The same for a learning experiment: models are trained, their circuits measured on each backend, and all is judged.
 TRAIN = ("experiments", "qml_datasets", "qml_folds", "qml_models", "qml_iterations", "qml_predictions")
+#: Written before the models where the shots of a backend train them, iteration by iteration; the data comes first then.
+DATA = ("experiments", "qml_datasets", "qml_folds")
+FIT = ("qml_training_steps",)
 INFER = ("qml_submissions",)
 MEASURE = ("qml_measurements", "qml_gradients")
 EVALUATE = ("qml_scores", "qml_summaries", "qml_verdicts", "qml_tracking_runs")
@@ -62,6 +65,8 @@ STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "execute": (*LOOP, *EXECUTE, *DESCRIBE, *DESCRIBE_RESULTS),
         "submit": (*LOOP, *SUBMIT, *DESCRIBE),
         "collect": (*COLLECT, *DESCRIBE_RESULTS),
+        "data": DATA,
+        "fit": FIT,
         "train": TRAIN,
         "infer": INFER,
         "measure": MEASURE,
@@ -101,7 +106,8 @@ class Stage:
 
     Attributes:
         job: ``prepare`` an experiment; ``execute`` it on a backend that answers at once, where nobody has to approve it;
-            else ``submit`` it there, and ``collect`` what came back. For learning: ``train``, ``infer`` and ``measure`` per backend, ``evaluate``.
+            else ``submit`` it there, and ``collect`` what came back. For learning: ``data`` and
+            ``fit`` where a backend trains, ``train``, ``infer`` and ``measure`` per backend, ``evaluate``.
             For sampling: ``plan``, then ``sample``, or ``submit`` and ``score``.
         job_set_hash: the jobs that a stage is about, as a short hash; empty before there are any. A stage that failed is another
             stage once its jobs are others, or a person has approved them.
@@ -168,7 +174,7 @@ def _way_of(spec: CircuitsSpec) -> _Way:
 def assets_of(spec: AnySpec) -> frozenset[str]:
     """Return the tables that experiments of a kind have; others never have rows of it."""
     if isinstance(spec, LearningSpec):
-        return frozenset(LEARN)
+        return frozenset((*LEARN, *(FIT if spec.trained_on_backend else ())))
     way = _way_of(spec)
     without = () if is_loop(spec) else LOOP
     return frozenset((*STAGE_ASSETS[way.prepare], *STAGE_ASSETS[way.at_once])) - frozenset(without)
@@ -227,7 +233,7 @@ def _due_learning(key: str, spec: LearningSpec, lake: Lake, control_plane: Contr
     if _all_written(lake, EVALUATE, whole):
         return []
     if not _all_written(lake, TRAIN, whole):
-        return [Stage(experiment=key, job="train")]
+        return _due_training(key, spec, lake, control_plane)
     partitions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]
     pending_measurements = [partition for partition in partitions if not _all_written(lake, MEASURE, partition)]
     if not pending_measurements:
@@ -235,6 +241,24 @@ def _due_learning(key: str, spec: LearningSpec, lake: Lake, control_plane: Contr
     successors = Successors.of(control_plane.ledger, key)
     found = [_due_measurement(partition, lake, control_plane, successors) for partition in pending_measurements]
     return [stage for stage in found if stage is not None]
+
+
+def _due_training(key: str, spec: LearningSpec, lake: Lake, control_plane: ControlPlaneView) -> list[Stage]:
+    """Return what is due before all models are trained: the iterations on a backend come first."""
+    backend = spec.training.backend
+    if backend is None:
+        return [Stage(experiment=key, job="train")]
+    partition = PartitionKey(experiment=key, backend=backend)
+    if not _all_written(lake, DATA, PartitionKey(experiment=key)):
+        return [Stage(experiment=key, job="data")]
+    if not _all_written(lake, FIT, partition):
+        return [Stage(experiment=key, backend=backend, job="fit")]
+    if loop_has_ended(lake, partition, FIT[0]):
+        return [Stage(experiment=key, job="train")]
+    ids = {job_id for ids in lake.read(FIT[0], partition).column("job_ids").to_pylist() for job_id in ids}
+    jobs = Successors.of(control_plane.ledger, key).jobs(sorted(ids))
+    stage = _next_stage(key, backend, control_plane, jobs, ("fit", "fit"))
+    return [] if stage is None else [stage]
 
 
 def _due_measurement(
@@ -281,9 +305,9 @@ def _due_execution(
     return _next_stage(key, backend, control_plane, successors.jobs(_submitted_job_ids(lake, partition)), (first, last))
 
 
-def loop_has_ended(lake: Lake, partition: PartitionKey) -> bool:
+def loop_has_ended(lake: Lake, partition: PartitionKey, table: str = LOOP[0]) -> bool:
     """Tell whether a loop whose steps were written has no further one; one without a circuit to run never had any."""
-    reasons = lake.read("optimiser_steps", partition).column("stop_reason")
+    reasons = lake.read(table, partition).column("stop_reason")
     return int(reasons.null_count) == 0
 
 

@@ -18,7 +18,7 @@ from qhybrid_pipelines.control.ledger.port import Breaker, JobRecord, Ledger
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.job_states import JobState
 
-SENDS = frozenset({"submit", "execute", "infer"})
+SENDS = frozenset({"submit", "execute", "infer", "fit"})
 FETCHES = frozenset({"collect", "measure"})
 
 

@@ -13,8 +13,9 @@ from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import requested_at
 from qhybrid_pipelines.defs.run_tags import add_tags, job_state_tags, state_tags, verdict_tags
 from qhybrid_pipelines.defs.table_assets import RESULT, table_asset, table_multi_asset, table_output
+from qhybrid_pipelines.steps.execute.optimiser_steps import Caller
 from qhybrid_pipelines.steps.learning import datasets_and_folds as data
-from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training
+from qhybrid_pipelines.steps.learning import evaluation, measurements, tracking, training, training_steps
 from qhybrid_pipelines.steps.learning import inference_batches as inference
 from qhybrid_pipelines.steps.on_demand.run_table import sum_charges
 
@@ -40,12 +41,40 @@ def qml_folds(
     return table
 
 
+@table_asset(**table_options, partitions_def=EXECUTIONS, pool="submissions", may_rest=True)
+def qml_training_steps(
+    context: dg.AssetExecutionContext,
+    workspace: WorkspaceResource,
+    experiments: pa.Table,
+    qml_datasets: pa.Table,
+    qml_folds: pa.Table,
+) -> pa.Table:
+    """Training with the shots of a backend: each iteration is submitted once, and what came back says which is next."""
+    opened = workspace.open()
+    table = training_steps.qml_training_steps(
+        get_executions(context),
+        experiments=experiments,
+        qml_datasets=qml_datasets,
+        qml_folds=qml_folds,
+        specifications=opened.specifications,
+        dispatcher=opened.control_plane.dispatcher,
+        lake=opened.lake,
+        caller=Caller(
+            principal=requesting_principal(context.run.tags, opened.control_plane.deployment),
+            requested_at=requested_at(context),
+        ),
+    )
+    context.add_output_metadata(metadata.training_steps(table), output_name=RESULT)
+    return table
+
+
 @table_multi_asset(
     outs={
         "qml_models": table_output("One row per trained model: settings, how they were found, and the model."),
         "qml_iterations": table_output("Loss and gradient norm of every step of every final training."),
         "qml_predictions": table_output("What every model says about the rows of its test folds."),
     },
+    deps=["qml_training_steps"],
     **common,
     partitions_def=EXPERIMENTS,
 )
@@ -189,7 +218,8 @@ def qml_tracking_runs(
     qml_verdicts: pa.Table,
 ) -> pa.Table:
     """The records in MLflow: the experiment, and below it each model, fold and seed; in the spool while MLflow is away."""
-    tracker = workspace.open().tracker
+    opened = workspace.open()
+    tracker = opened.tracker
     table = tracking.qml_tracking_runs(
         experiments,
         qml_datasets=qml_datasets,
@@ -200,6 +230,7 @@ def qml_tracking_runs(
         qml_scores=qml_scores,
         qml_summaries=qml_summaries,
         qml_verdicts=qml_verdicts,
+        lake=opened.lake,
         tracker=tracker,
         dagster_run_id=context.run.run_id,
     )
@@ -218,4 +249,14 @@ def qml_report(context: dg.AssetExecutionContext, workspace: WorkspaceResource, 
     )
 
 
-ASSETS = (qml_datasets, qml_folds, trained, qml_submissions, measured, evaluated, qml_tracking_runs, qml_report)
+ASSETS = (
+    qml_datasets,
+    qml_folds,
+    qml_training_steps,
+    trained,
+    qml_submissions,
+    measured,
+    evaluated,
+    qml_tracking_runs,
+    qml_report,
+)

@@ -86,11 +86,28 @@ def gradient_batch(
     Sample after sample: as it is, then per weight, in the order of `TrainedCircuit.parameters`, turned forward and back.
     Arguments and errors are those of :func:`inference_batch`, with seeds of shape ``(circuits_per_sample * samples, ...)``.
     """
-    shape = circuit.shape
-    features = _check_features(shape, features)
+    shifts = parameter_shifts(circuit.shape)
+    return shifted_batch(circuit, features, shifts, experiment=experiment, backend=backend, shots=shots, seeds=seeds)
+
+
+def parameter_shifts(shape: CircuitShape) -> F64:
+    """Return how far each circuit of a sample has its weights turned, shape ``(circuits_per_sample, n_weights)``, radians."""
     shifts = np.zeros((circuits_per_sample(shape), shape.n_weights))
     weight = np.arange(shape.n_weights)
     shifts[1 + 2 * weight, weight], shifts[2 + 2 * weight, weight] = PARAMETER_SHIFT, -PARAMETER_SHIFT
+    return shifts
+
+
+def shifted_batch(
+    circuit: TrainedCircuit, features: F64, shifts: F64, *, experiment: str, backend: str, shots: int, seeds: U64
+) -> CircuitBatch:
+    """Return the batch that measures every sample once for each row of ``shifts``, its weights turned by that.
+
+    Sample after sample, rows of ``shifts`` in their order; shape ``(circuits, n_weights)``, radians. Other arguments and
+    errors are those of :func:`inference_batch`, with seeds of shape ``(circuits * samples, ...)``.
+    """
+    shape = circuit.shape
+    features = _check_features(shape, features)
     shifted_weights = (circuit.weights.ravel() + shifts).reshape(-1, *shape.weights_shape)
     weights = np.tile(shifted_weights, (len(features), 1, 1, 1))
     return CircuitBatch(

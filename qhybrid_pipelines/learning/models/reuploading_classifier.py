@@ -122,13 +122,17 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             for step in trainer.iterations():
                 if on_iteration is not None:
                     on_iteration(step, trainer)
+        self.take_training(trainer)
+        if self.outcome_ == "iteration_limit":
+            losses = [step.loss for step in self.history_]
+            warnings.warn(iteration_limit_message(losses, self.window), ConvergenceWarning, stacklevel=2)
+        return self
+
+    def take_training(self, trainer: Trainer) -> None:
+        """Become what a training of `make_trainer` has come to."""
         state = trainer.state
         self.circuit_, self.history_, self.outcome_ = trainer.circuit, state.history, state.outcome
         self.n_iter_ = state.iteration
-        if state.outcome == "iteration_limit":
-            losses = [step.loss for step in state.history]
-            warnings.warn(iteration_limit_message(losses, self.window), ConvergenceWarning, stacklevel=2)
-        return self
 
     def make_trainer(
         self,

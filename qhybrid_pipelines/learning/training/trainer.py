@@ -146,6 +146,11 @@ class Trainer:
         )
 
     @property
+    def is_running(self) -> bool:
+        """Whether another iteration follows."""
+        return self._outcome == "running"
+
+    @property
     def circuit(self) -> TrainedCircuit:
         """The circuit with the parameters so far."""
         return circuit_from_parameters(self._parameters, self.shape)
@@ -157,32 +162,50 @@ class Trainer:
             Diverged: the loss runs away; see `stopping`.
             NotConverged: the iterations are used up, and ``must_converge`` is set.
         """
-        config = self.config
-        while self._outcome == "running":
+        while self.is_running:
             started = time.perf_counter()
-            rows = mini_batch_rows(
-                len(self._losses), samples=len(self._features), batch_size=config.batch_size, seed=config.seed
-            )
-            loss, gradient = self._engine.loss_and_gradient(self._parameters, self._features[rows], self._targets[rows])
-            self._losses.append(loss)
-            about = {"learning_rate": config.learning_rate, "guessing": self._guessing}
-            check_divergence(self._losses, gradient, **about)
-            self._adam_step(gradient)
-            if has_constant_energy(self._losses, config.window):
-                check_better_than_guessing(self._losses, config.window, **about)
-                self._outcome = "converged"
-            elif len(self._losses) >= config.max_iterations:
-                self._outcome = "iteration_limit"
-            step = TrainingStep(
-                iteration=len(self._losses),
-                loss=loss,
-                gradient_norm=float(np.linalg.norm(gradient)),
-                seconds=time.perf_counter() - started,
-            )
-            self._history.append(step)
-            yield step
-        if self._outcome == "iteration_limit" and config.must_converge:
-            raise not_converged_error(self._losses, config.window, learning_rate=config.learning_rate)
+            loss, gradient = self._engine.loss_and_gradient(self._parameters, *self.mini_batch())
+            yield self.take_step(loss, gradient, seconds=time.perf_counter() - started)
+        if self._outcome == "iteration_limit" and self.config.must_converge:
+            raise not_converged_error(self._losses, self.config.window, learning_rate=self.config.learning_rate)
+
+    def mini_batch(self) -> tuple[F64, I64]:
+        """Return features and targets of the samples that the next iteration takes."""
+        config = self.config
+        rows = mini_batch_rows(
+            len(self._losses), samples=len(self._features), batch_size=config.batch_size, seed=config.seed
+        )
+        return self._features[rows], self._targets[rows]
+
+    def take_step(self, loss: float, gradient: F64, *, seconds: float) -> TrainingStep:
+        """Go on by one iteration, whose loss and gradient are known; return what it did.
+
+        Args:
+            loss: of the samples of `mini_batch`, at the parameters so far.
+            gradient: of that, in the order of `TrainedCircuit.parameters`.
+            seconds: that it took to find them.
+
+        Raises:
+            Diverged: the loss runs away; see `stopping`.
+        """
+        config = self.config
+        self._losses.append(loss)
+        about = {"learning_rate": config.learning_rate, "guessing": self._guessing}
+        check_divergence(self._losses, gradient, **about)
+        self._adam_step(gradient)
+        if has_constant_energy(self._losses, config.window):
+            check_better_than_guessing(self._losses, config.window, **about)
+            self._outcome = "converged"
+        elif len(self._losses) >= config.max_iterations:
+            self._outcome = "iteration_limit"
+        step = TrainingStep(
+            iteration=len(self._losses),
+            loss=loss,
+            gradient_norm=float(np.linalg.norm(gradient)),
+            seconds=seconds,
+        )
+        self._history.append(step)
+        return step
 
     def _adam_step(self, gradient: F64) -> None:
         """Take Adam's step number ``len(self._losses)``; the state's arrays are replaced, never changed in place."""

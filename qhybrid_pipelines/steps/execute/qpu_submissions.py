@@ -78,11 +78,12 @@ def submit_batches(
     *,
     principal: str,
     requested_at: datetime | None,
+    steps: int | None = None,
 ) -> list[Row]:
     """Submit the batches of one execution, each with the number of its first point, and return a row for each part.
 
     All are planned with their reservations in one transaction: a series that does not fit its budget sends nothing. Raises as
-    `submit_circuit_batches`.
+    `submit_circuit_batches`. ``steps`` is how often batches like these follow each other, where `planned_steps` does not know it.
     """
     parts = []
     for first_point, batch in batches:
@@ -99,7 +100,7 @@ def submit_batches(
             principal=principal,
             requested_at=requested_at,
             data_class=spec.data_class,
-            times=planned_steps(spec),
+            times=steps or planned_steps(spec),
         ),
     )
     return [

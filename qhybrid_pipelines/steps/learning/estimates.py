@@ -13,6 +13,7 @@ from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.feature_pipeline import fit_angle_encoder
 from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset, make_folds
+from qhybrid_pipelines.steps.learning.fold_trainings import fold_trainings, plan_iteration
 from qhybrid_pipelines.steps.learning.inference_batches import (
     FoldModel,
     InferenceBatch,
@@ -70,6 +71,16 @@ def planned_inferences(
             for shots in spec.measured_shots
         ]
     return found
+
+
+def planned_training(key: str, spec: LearningSpec, registered: Specifications) -> list[tuple[str, CircuitBatch]]:
+    """Return each model that a backend trains, with the batch of its first iteration; those that follow are as large."""
+    if spec.training.backend is None:
+        return []
+    dataset = load_experiment_dataset(spec, registered)
+    trainings = fold_trainings(spec, dataset, make_folds(spec, dataset))
+    planned = plan_iteration(trainings, key, spec.training.backend, spec, 1)
+    return [(step.trainings[0].model, step.batch) for step in planned]
 
 
 def estimate_epochs(key: str, backend: str, spec: LearningSpec, registered: Specifications) -> Iterator[EpochEstimate]:

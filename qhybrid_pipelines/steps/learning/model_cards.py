@@ -79,7 +79,17 @@ def _training_sentence(spec: LearningSpec, card: Row) -> str:
     features = "all columns" if spec.features.pca is None else f"{spec.features.pca} principal components"
     return (
         f"Trained on {card['dataset']} ({card['n_rows']} rows, {card['n_classes']} classes, `{card['digest'][:12]}`), "
-        f"{features} as angles, fitted inside each fold; {spec.training.layers} layers, at most {spec.training.epochs} epochs."
+        f"{features} as angles, fitted inside each fold; {spec.training.layers} layers, {_length_of_training(spec)}."
+    )
+
+
+def _length_of_training(spec: LearningSpec) -> str:
+    training = spec.training
+    if training.backend is None:
+        return f"at most {training.epochs} epochs"
+    return (
+        f"{training.iterations} iterations of {training.batch_size} rows with {training.shots} shots per circuit on "
+        f"{training.backend} ({training.optimiser}, the stated settings: none were searched for)"
     )
 
 

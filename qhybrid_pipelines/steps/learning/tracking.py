@@ -24,6 +24,7 @@ from qhybrid_pipelines.steps.values_from_rows import (
     select_rows,
 )
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.learning_plots import confusion_png, convergence_png
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.tracking import Tracker
@@ -42,6 +43,8 @@ class _Results:
     fold_algorithm: str | None
     runs: list[Row]
     iterations: dict[_FitKey, list[Row]]
+    #: On a backend, in order; empty where training is exact.
+    training_steps: dict[_FitKey, list[Row]]
     predictions: list[Row]
     scores: list[Row]
     summaries: list[Row]
@@ -59,15 +62,19 @@ def qml_tracking_runs(
     qml_scores: pa.Table,
     qml_summaries: pa.Table,
     qml_verdicts: pa.Table,
+    lake: Lake,
     tracker: Tracker,
     dagster_run_id: str,
 ) -> pa.Table:
-    """Return the table `qml_tracking_runs`. An unavailable store never fails this step: the records wait in the spool."""
+    """Return the table `qml_tracking_runs`; iterations on a backend are read from the lake. An unavailable store never fails this step: the records wait in the spool."""
     rows = []
     for key, spec in read_learning_experiments(experiments):
         steps_by_fit = defaultdict(list)
         for row in select_rows(qml_iterations, key).to_pylist():
             steps_by_fit[_fit_key(row)].append(row)
+        on_backend = defaultdict(list)
+        for row in measured_iterations(key, spec, lake):
+            on_backend[row["model"], "reduced", row["repeat"], row["fold"]].append(row)
         found = _Results(
             key=key,
             spec=spec,
@@ -75,6 +82,7 @@ def qml_tracking_runs(
             fold_algorithm=select_rows(qml_folds, key)["algorithm"][0].as_py(),
             runs=[row for row in select_rows(qml_models, key).to_pylist() if row["purpose"] == "comparison"],
             iterations=steps_by_fit,
+            training_steps=on_backend,
             predictions=[
                 row for row in select_rows(qml_predictions, key).to_pylist() if row["purpose"] == "comparison"
             ],
@@ -100,6 +108,15 @@ def qml_tracking_runs(
                 }
             )
     return from_rows(schemas.QML_TRACKING_RUNS, rows)
+
+
+def measured_iterations(key: str, spec: LearningSpec, lake: Lake) -> list[Row]:
+    """Return the rows of `qml_training_steps` with a result, in order of iterations; none where training is exact."""
+    partition = PartitionKey(experiment=key, backend=spec.training.backend)
+    if not spec.trained_on_backend or not lake.exists(schemas.QML_TRAINING_STEPS, partition):
+        return []
+    rows = lake.read(schemas.QML_TRAINING_STEPS, partition).sort_by("iteration").to_pylist()
+    return [row for row in rows if row["loss"] is not None]
 
 
 def losses_by_model(iterations: Sequence[Row]) -> dict[str, list[list[float]]]:
@@ -160,7 +177,7 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
             "n_columns": card["n_columns"],
             "pca": spec.features.pca,
             "layers": spec.training.layers,
-            "epochs": spec.training.epochs,
+            **_training_params(spec),
             "models": ", ".join(circuits),
             "baselines": ", ".join(spec.baseline_names),
             "folds": spec.folds.k,
@@ -191,6 +208,7 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
 
 def _model_record(found: _Results, run: Row, dagster_run_id: str) -> TrackingRecord:
     steps = found.iterations.get(_fit_key(run), [])
+    measured = found.training_steps.get(_fit_key(run), [])
     mine = [row for row in found.scores if _fit_key(row) == _fit_key(run)]
     split = {"repeat": run["repeat"], "fold": run["fold"]}
     tested = [row["row"] for row in found.predictions if _fit_key(row) == _fit_key(run)]
@@ -204,6 +222,9 @@ def _model_record(found: _Results, run: Row, dagster_run_id: str) -> TrackingRec
             "train_rows": run["train_rows"],
             "test_rows": run["test_rows"],
             "dataset_sha256": found.card["digest"],
+            **(
+                {"training.backend": measured[0]["backend"], "training.shots": measured[0]["shots"]} if measured else {}
+            ),
             **{f"setting.{name}": str(value) for name, value in json.loads(run["settings"]).items()},
         },
         metrics={
@@ -214,7 +235,14 @@ def _model_record(found: _Results, run: Row, dagster_run_id: str) -> TrackingRec
             "converged": float(run["converged"]),
         },
         series={
-            name: [(step["iteration"], step[name]) for step in steps] for name in ("loss", "gradient_norm") if steps
+            **{
+                name: [(step["iteration"], step[name]) for step in steps] for name in ("loss", "gradient_norm") if steps
+            },
+            **{
+                name: [(step["iteration"], step[name]) for step in measured]
+                for name in ("circuits", "cost_quoted_usd")
+                if measured
+            },
         },
         tags={"experiment": found.key, "packages": environment().packages},
         dataset=_dataset(found.card, "training"),
@@ -240,6 +268,18 @@ def _metric_name(row: Row, metric: str = "") -> str:
 
 def _verdict_tag(row: Row) -> str:
     return ".".join([row["model"], row["scope"], *([row["backend"], str(row["shots"])] if row["backend"] else [])])
+
+
+def _training_params(spec: LearningSpec) -> dict[str, str | float | None]:
+    training = spec.training
+    if training.backend is None:
+        return {"epochs": training.epochs}
+    return {
+        "training.backend": training.backend,
+        "training.shots": training.shots,
+        "training.iterations": training.iterations,
+        "training.optimiser": training.optimiser,
+    }
 
 
 def _dataset(card: Row, context: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,10 @@ from qhybrid_pipelines.learning.models.learner import Learner
 from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
+from qhybrid_pipelines.steps.learning.fold_trainings import FoldTraining, fold_trainings, take_measured_steps
 from qhybrid_pipelines.steps.values_from_rows import read_learning_experiments
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
@@ -55,7 +58,9 @@ def train(
     found = TrainingRows()
     for key, spec in read_learning_experiments(experiments):
         dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
-        _train(key, spec, dataset, stored_folds(qml_folds, key), found, home=home, report=report)
+        splits = stored_folds(qml_folds, key)
+        on_backend = _trained_on_backend(key, spec, dataset, splits, Lake(home))
+        _train(key, spec, dataset, splits, found, on_backend=on_backend, home=home, report=report)
     return (
         from_rows(schemas.QML_MODELS, found.runs),
         from_rows(schemas.QML_ITERATIONS, found.iterations),
@@ -67,6 +72,22 @@ def make_learners(spec: LearningSpec) -> list[Learner]:
     """Return everything that is trained: the circuits, the baselines, the controls."""
     circuits = [all_models()[name].make_learner(spec.training) for name in spec.model_names]
     return [*circuits, *baseline_learners(spec.baseline_names), *control_learners()]
+
+
+def _trained_on_backend(
+    key: str, spec: LearningSpec, dataset: Dataset, splits: Sequence[Split], lake: Lake
+) -> dict[tuple[str, int, int], FoldTraining]:
+    """Return the trainings that a backend was used for, as far as they came, by model, repeat and fold.
+
+    Raises:
+        MissingUpstream: their iterations were never written.
+    """
+    if not spec.trained_on_backend:
+        return {}
+    trainings = fold_trainings(spec, dataset, splits)
+    partition = PartitionKey(experiment=key, backend=spec.training.backend)
+    take_measured_steps(trainings, lake.read(schemas.QML_TRAINING_STEPS, partition).to_pylist())
+    return {training.place: training for training in trainings}
 
 
 def delete_checkpoints(home: Home, key: str) -> None:
@@ -81,6 +102,7 @@ def _train(
     splits: list[Split],
     found: TrainingRows,
     *,
+    on_backend: Mapping[tuple[str, int, int], FoldTraining],
     home: Home,
     report: ReportProgress,
 ) -> None:
@@ -95,7 +117,8 @@ def _train(
     )
     for number, split in enumerate(splits):
         for learner in chosen:
-            tuned = tuner.tune(learner, split)
+            trained = on_backend.get((learner.name, split.repeat, split.fold))
+            tuned = tuner.tune(learner, split) if trained is None else trained.as_tuned()
             _append_rows(found, learner, split, tuned, key=key, dataset=dataset)
             if learner.side == "control":
                 continue

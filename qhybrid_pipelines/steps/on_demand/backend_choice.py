@@ -94,11 +94,11 @@ def _batches_for(
     if own is not None:
         return own
     offered: list[PlannedBatch] = []
-    for _, what, qubits, batch in by_backend.get(spec.backends[0], []):
+    for _, what, qubits, batch, steps in by_backend.get(spec.backends[0], []):
         here = None if batch is None else replace(batch, backend=backend)
         if isinstance(here, AnnealBatch) and dispatcher.capabilities(backend).plane == here.plane:
             here = replace(here, embedding=dispatcher.embedder.embed(here.model, backend, seed=spec.seed))
-        offered.append((backend, what, qubits if here is None else here.qubits, here))
+        offered.append((backend, what, qubits if here is None else here.qubits, here, steps))
     return offered
 
 
@@ -144,7 +144,7 @@ def _objections(
         yield str(error)
         return
     for _, _, batches in offered:
-        for _, _, _, batch in batches:
+        for _, _, _, batch, _ in batches:
             if batch is not None:
                 yield from limit_problems(batch, capabilities, whole=True)
 

@@ -34,7 +34,7 @@ from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.execute.embeddings import embed_with
 from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sensitivity
 from qhybrid_pipelines.steps.execute.qpu_submissions import planned_steps
-from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences
+from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences, planned_training
 from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables, assign_variables
 from qhybrid_pipelines.steps.on_demand.estimate_preview import REFUSED, Preview
 from qhybrid_pipelines.steps.prepare.experiments import experiments
@@ -47,8 +47,8 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
-#: Backend, what is run there, its qubits, and the batch; None where there is nothing to run.
-PlannedBatch = tuple[str, str, int, Batch | None]
+#: Backend, what is run there, its qubits, the batch, None where there is nothing to run, and how many like it follow each other.
+PlannedBatch = tuple[str, str, int, Batch | None, int]
 #: Sensitivities that are computed for one estimate: of thousands of variations nobody reads them.
 MOST_SENSITIVITIES = 20
 #: What is said in place of a sensitivity where the estimate did without the search.
@@ -144,7 +144,7 @@ def estimate_rows(
     """Yield one row per batch and why it would not go, with what the rows before it leave of the budget."""
     account = dispatcher.ledger.account(key)
     left = spec.budget.usd if account is None else account.limit_usd - account.reserved_usd - account.settled_usd
-    for backend, what, qubits, batch in planned:
+    for backend, what, qubits, batch, steps in planned:
         row: Row = {
             "experiment": key,
             "backend": backend,
@@ -162,11 +162,11 @@ def estimate_rows(
         }
         problem = None
         if batch is not None:
-            circuits = batch.points * batch.repetitions * planned_steps(spec)
+            circuits = batch.points * batch.repetitions * steps
             row |= {"circuits": circuits, "shots": circuits * batch.shots, "assumptions": ""}
             row |= {"low_usd": None, "high_usd": None}
             try:
-                _fill_price_and_verdict(batch, spec, row, dispatcher)
+                _fill_price_and_verdict(batch, spec, steps, row, dispatcher)
                 _check_budget(row)
             except QHybridError as error:
                 problem = error
@@ -193,12 +193,7 @@ def plan_batches(
     ``sensitivities``, which are not computed where that is None.
     """
     if isinstance(spec, LearningSpec):
-        for backend in spec.backends:
-            for plan in planned_inferences(key, backend, spec, registered, lake):
-                what = f"{plan.model}, {plan.test_points} test rows"
-                if len(plan.gradient_rows):
-                    what += f", gradient of {len(plan.gradient_rows)} rows"
-                yield backend, what, plan.batch.qubits, plan.batch
+        yield from _plan_learning(key, spec, registered, lake)
         return
     if isinstance(spec, SamplingSpec):
         yield from _plan_series(key, spec, registered)
@@ -242,8 +237,7 @@ def plan_batches(
     for backend in spec.backends:
         batch = _find_batch(batches, backend)
         width = get_row(reduced, key)["n_qubits"] if batch is None else batch.qubits
-        what = _what_runs(spec)
-        yield backend, what, width, batch
+        yield backend, _what_runs(spec), width, batch, planned_steps(spec)
 
 
 def _what_runs(spec: ExperimentSpec) -> str:
@@ -263,17 +257,29 @@ def _sensitivity_rows(key: str, backends: Sequence[str], rows: Sequence[Row]) ->
     ]
 
 
+def _plan_learning(key: str, spec: LearningSpec, registered: Specifications, lake: Lake) -> Iterator[PlannedBatch]:
+    for model, step in planned_training(key, spec, registered):
+        iterations = spec.training.iterations or 1
+        yield step.backend, f"{model}, {iterations} iterations of training", step.qubits, step, iterations
+    for backend in spec.backends:
+        for plan in planned_inferences(key, backend, spec, registered, lake):
+            what = f"{plan.model}, {plan.test_points} test rows"
+            if len(plan.gradient_rows):
+                what += f", gradient of {len(plan.gradient_rows)} rows"
+            yield backend, what, plan.batch.qubits, plan.batch, 1
+
+
 def _plan_series(key: str, spec: SamplingSpec, registered: Specifications) -> Iterator[PlannedBatch]:
     series = plan_circuits(spec, registered.read_source_file)
     for circuit in series + [one.circuit for one in basis_circuits(spec, series) if one.circuit.point >= len(series)]:
         for backend in spec.backends:
             planned = series_batch(circuit, spec, experiment=key, backend=backend)
-            yield backend, circuit.name, circuit.template.n_qubits, planned.batch
+            yield backend, circuit.name, circuit.template.n_qubits, planned.batch, 1
 
 
 def _training_epoch_rows(key: str, spec: AnySpec, registered: Specifications, dispatcher: Dispatcher) -> Iterator[Row]:
     """Yield, per backend and circuit of a learning experiment, what an epoch of training there would be."""
-    if not isinstance(spec, LearningSpec):
+    if not isinstance(spec, LearningSpec) or spec.trained_on_backend:
         return
     for backend in spec.backends:
         for plan in estimate_epochs(key, backend, spec, registered):
@@ -304,7 +310,7 @@ def _find_batch(batches: pa.Table, backend: str) -> Batch | None:
     return batch_from_row(found[0]) if found else None
 
 
-def _fill_price_and_verdict(batch: Batch, spec: AnySpec, row: Row, dispatcher: Dispatcher) -> None:
+def _fill_price_and_verdict(batch: Batch, spec: AnySpec, steps: int, row: Row, dispatcher: Dispatcher) -> None:
     """Fill in jobs, money and the policy's word; a part that has a job in the ledger costs nothing more.
 
     A loop is priced as a whole: all its steps like the first, less those that the ledger has.
@@ -313,7 +319,6 @@ def _fill_price_and_verdict(batch: Batch, spec: AnySpec, row: Row, dispatcher: D
         Refused: a limit or the policy says no.
         ProviderError: the provider could not be asked, or its compiler takes no such circuit.
     """
-    steps = planned_steps(spec)
     if steps > 1:
         _fill_loop(batch, spec, steps, row, dispatcher)
         return
@@ -343,13 +348,16 @@ def _fill_loop(batch: Batch, spec: AnySpec, steps: int, row: Row, dispatcher: Di
     """Fill in what all steps of a loop come to, each at the price of the first; raises as `_fill_price_and_verdict`."""
     parts = dispatcher.split(batch)
     jobs = steps * len(parts)
+    sizes = {part.batch.points * part.batch.repetitions for part in parts}
     known = {
         job.payload_sha256
         for job in dispatcher.ledger.jobs(experiment=batch.experiment)
-        if job.requested_backend == batch.backend
+        if job.requested_backend == batch.backend and job.circuits in sizes
     }
-    left = max(jobs - len(known), 0) / len(parts)
-    row |= {"jobs": jobs, "jobs_paid": min(len(known), jobs)}
+    # The circuits of a learning experiment are trained side by side, with batches of one size.
+    paid = len(known) // (len(spec.trained_on_backend) or 1) if isinstance(spec, LearningSpec) else len(known)
+    left = max(jobs - paid, 0) / len(parts)
+    row |= {"jobs": jobs, "jobs_paid": min(paid, jobs)}
     quotes = [dispatcher.estimate(part.batch) for part in parts]
     _set_price(row, quotes)
     low, high = row["low_usd"], row["high_usd"]

@@ -25,6 +25,8 @@ _STAGES = {
     "execute": "running the circuits and judging what comes back",
     "submit": "sending the circuits",
     "collect": "collecting and judging the results",
+    "data": "reading the data and drawing the folds",
+    "fit": "training the circuits on a backend",
     "train": "reading the data and training the models",
     "infer": "sending the trained circuits",
     "measure": "collecting the measurements of trained circuits",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from qhybrid_pipelines.core.kinds import LEARNING_FAMILY
 from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.loop_words import training_sentence
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.reports.content import LearningContent
 from qhybrid_pipelines.reports.words import first_lines
@@ -59,9 +61,18 @@ def learning_content(
         verdicts=_rows(lake, schemas.QML_VERDICTS, key),
         summaries=summaries,
         losses=losses_by_model(_rows(lake, schemas.QML_ITERATIONS, key)),
+        on_backend=next(iter(_training_sentences(key, spec, lake)), None),
         models=_rows(lake, schemas.QML_MODELS, key, _MODEL_COLUMNS),
         circuits=_circuits(key, spec, lake, specifications),
     )
+
+
+def _training_sentences(key: str, spec: LearningSpec, lake: Lake) -> Iterator[str]:
+    """Yield how training with the shots of a backend went, if it did."""
+    partition = PartitionKey(experiment=key, backend=spec.training.backend)
+    if spec.trained_on_backend and lake.exists(schemas.QML_TRAINING_STEPS, partition):
+        rows = lake.read(schemas.QML_TRAINING_STEPS, partition).to_pylist()
+        yield f"Trained on {spec.training.backend}. {training_sentence(rows)}."
 
 
 def _rows(lake: Lake, table: Table, key: str, columns: tuple[str, ...] | None = None) -> list[Row]:

@@ -40,6 +40,7 @@ from qhybrid_pipelines.storage.schemas.learning import (
     QML_SUBMISSIONS,
     QML_SUMMARIES,
     QML_TRACKING_RUNS,
+    QML_TRAINING_STEPS,
     QML_VERDICTS,
 )
 from qhybrid_pipelines.storage.schemas.ledger import CANARY_JOBS, COSTS, JOB_EVENTS, JOBS, LATENCY, LEDGER_TABLES
@@ -135,6 +136,7 @@ __all__ = [
     "QML_SUBMISSIONS",
     "QML_SUMMARIES",
     "QML_TRACKING_RUNS",
+    "QML_TRAINING_STEPS",
     "QML_VERDICTS",
     "QPU_RESULT_SETS",
     "QPU_SUBMISSIONS",

@@ -153,6 +153,40 @@ QML_ITERATIONS = Table(
     ),
 )
 
+QML_TRAINING_STEPS = Table(
+    name="qml_training_steps",
+    meaning="What training with the shots of a backend measured, one row per circuit, fold and iteration; no row for exact training",
+    key=("experiment", "backend", "model", "repeat", "fold", "iteration"),
+    columns=(
+        EXPERIMENT,
+        BACKEND,
+        _MODEL,
+        _REPEAT,
+        _FOLD,
+        column("iteration", I32, "Step, from 1; all folds of a model are one batch of circuits", minimum=1),
+        column("optimiser", TEXT, "How the gradient is found", words=("adam", "spsa")),
+        column(
+            "parameters", pa.list_(F64), "Before the step, as they were measured: weights in radians, readout, bias"
+        ),
+        column("circuits", I32, "Circuits of this fold", minimum=1),
+        column("shots", I32, "Shots per circuit", "shots", minimum=1),
+        column("job_ids", pa.list_(TEXT), "The jobs in the ledger of the model's batch, shared by all of its folds"),
+        column("cost_quoted_usd", F64, "Its share, by circuits, of the highest price of these jobs", "USD"),
+        column(
+            "loss",
+            F64,
+            "Mean cross-entropy of the step's rows, from their shots; of spsa the mean over both sides; null where it was "
+            "not measured yet",
+            "nats",
+            nullable=True,
+        ),
+        column("gradient_norm", F64, "Euclidean norm of the gradient", nullable=True),
+        column("gradient", pa.list_(F64), "In the order of the parameters", nullable=True),
+        column("seconds", F64, "From planning the jobs to their verified results", "s", nullable=True, measured=True),
+        column("stop_reason", TEXT, "Why training ended; in every row, null while it goes on", nullable=True),
+    ),
+)
+
 QML_PREDICTIONS = Table(
     name="qml_predictions",
     meaning="What every model says about every row of its test folds; circuits by their exact expectations",
@@ -345,6 +379,7 @@ LEARNING_TABLES: tuple[Table, ...] = (
     QML_FOLDS,
     QML_MODELS,
     QML_ITERATIONS,
+    QML_TRAINING_STEPS,
     QML_PREDICTIONS,
     QML_SUBMISSIONS,
     QML_MEASUREMENTS,

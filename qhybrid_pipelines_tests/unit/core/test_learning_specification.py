@@ -32,6 +32,22 @@ def test_a_learning_experiment_has_a_key_and_survives_its_stored_text():
     assert experiment_key(spec) != experiment_key(read(WINE))
 
 
+def test_exact_training_has_the_key_that_it_had_before_a_backend_could_train():
+    assert experiment_key(read(WINE)) == "wine-c640f87b70a3cd86"
+    assert read(WINE).trained_on_backend == ()
+
+
+def test_training_on_a_backend_writes_out_what_it_takes_and_is_measured_there():
+    spec = read(WINE + "training: {backend: 'ibm:fake_manila'}\n")
+    training = spec.training
+    assert (training.shots, training.iterations, training.optimiser) == (256, 20, "adam")
+    assert spec.backends == ("ibm:fake_manila",)
+    assert spec.trained_on_backend == ("variational", "separable")
+    named = "training: {backend: 'ibm:fake_manila', shots: 256, iterations: 20, optimiser: adam}\n"
+    assert experiment_key(read(WINE + named)) == experiment_key(spec) != experiment_key(read(WINE))
+    assert LearningSpec.model_validate_json(experiment_text(spec)) == spec
+
+
 def test_an_optimisation_is_read_as_before_whether_it_says_its_kind_or_not():
     # What stood there when angles were not optimised by default, and 16 qubits the most; all is named, so the key is that of then.
     text = (
