@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test tests quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-paid-once test-requests test-service-requests test-clients test-slurm test-celery test-ibm test-pythons test-newest check docs ui clean
+.PHONY: demo test tests quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-virtual test-paid-once test-requests test-service-requests test-clients test-slurm test-celery test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 # The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
@@ -41,6 +41,9 @@ test-circuits: $(STAMP)  ## ten thousand generated circuit programs against two 
 
 test-proofs: $(STAMP)  ## 20,000 random instances with extreme weights: no assignment beats what is called proved; three minutes
 	$(BIN)/python -m pytest -n auto -m generated qhybrid_pipelines_tests/unit/problems
+
+test-virtual: $(STAMP)  ## the real dispatcher in virtual time: 2,000 generated fleets with wrong clocks, kills, faulty vendors and persons' words
+	$(BIN)/python -m pytest -n auto -m generated qhybrid_pipelines_tests/unit/control
 
 test-examples: $(STAMP)  ## every property once more, with examples that nobody has tried; `make test` repeats the same
 	QHYBRID_NEW_EXAMPLES=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "hypothesis and not generated and not clients"

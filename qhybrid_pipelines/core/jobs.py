@@ -227,8 +227,9 @@ class Capabilities:
         max_gates_per_job: most gates of all circuits of a job together; None where they are not limited.
         dedupe: ``token`` (the provider refuses or merges a token it has seen), ``tag_lookup`` (jobs can be searched by
             token, visible after ``listing_lag_seconds``) or ``none``.
-        acceptance_seconds: how long after its sender has given up, or died, a request may still be accepted. Only when
-            that is over does a token that is not found prove that nothing was accepted.
+        acceptance_seconds: how long after its intent was written down a request may still be accepted, the half minute
+            included that its sender has for sending it. Only when that is over does a token that is not found prove that
+            nothing was accepted.
         queue: how its queue behaves, a few words.
         security: how callers are authenticated, a few words.
         sdks: ways to reach it, a few words.

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from qhybrid_pipelines.control.ledger import event_chain
@@ -22,7 +23,6 @@ from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker, StaleJob
 from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
-from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
@@ -97,8 +97,8 @@ class MemoryLedger:
 
     def latest(self, experiment: str, backend: str, payload_sha256: str) -> JobRecord | None:
         """Return the last job of a payload, or None."""
-        asked = (experiment, backend, payload_sha256)
-        found = [job for job in self.jobs() if (job.experiment, job.backend, job.payload_sha256) == asked]
+        jobs = self.jobs(experiment=experiment)
+        found = [job for job in jobs if (job.backend, job.payload_sha256) == (backend, payload_sha256)]
         return found[-1] if found else None
 
     def jobs(
@@ -111,15 +111,9 @@ class MemoryLedger:
     ) -> list[JobRecord]:
         """Return jobs, all or those of one experiment, of some states or of some ids, or those that are wanted back."""
         with self._tables.read_lock():
-            found = sorted(self._tables.jobs.values(), key=lambda job: (job.run_number, job.job_id))
-        return [
-            job
-            for job in found
-            if (experiment is None or job.experiment == experiment)
-            and (states is None or job.state in states)
-            and (ids is None or job.job_id in ids)
-            and (not cancel_intended or self._is_wanted_back(job.job_id))
-        ]
+            jobs = self._tables.jobs.matching(experiment=experiment, states=states, ids=ids)
+            found = sorted(jobs, key=lambda job: (job.run_number, job.job_id))
+        return [job for job in found if not cancel_intended or self._is_wanted_back(job.job_id)]
 
     def _is_wanted_back(self, job_id: str) -> bool:
         names = [event.event for event in self.events(job_id)]
@@ -145,7 +139,8 @@ class MemoryLedger:
 
     def backends_used(self) -> set[str]:
         """Return the backends of all jobs."""
-        return {job.backend for job in self.jobs()}
+        with self._tables.read_lock():
+            return self._tables.jobs.backends
 
     def page_of_jobs(self, *, after: str = "", limit: int, experiment: str | None = None) -> list[JobRecord]:
         """Return up to ``limit`` jobs by id, those after one."""
@@ -155,8 +150,7 @@ class MemoryLedger:
     def events(self, job_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[EventRecord]:
         """Return the events of the ledger or of one job after a position."""
         with self._tables.read_lock():
-            rows = [row for row in self._tables.events.values() if job_id in (None, row["job_id"])]
-        return [_event(row) for row in rows if row["position"] > after][:limit]
+            return [_event(row) for row in self._tables.events.of(job_id, after=after, limit=limit)]
 
     def histories(self, job_ids: Collection[str]) -> dict[str, list[EventRecord]]:
         """Return the events of some jobs by job."""
@@ -165,7 +159,8 @@ class MemoryLedger:
     def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return the attempts to submit a job."""
         with self._tables.read_lock():
-            return [self._tables.attempts[key] for key in sorted(self._tables.attempts) if key[0] == job_id]
+            job = self._tables.jobs.get(job_id)
+            return [self._tables.attempts[job_id, number + 1] for number in range(job.attempt if job else 0)]
 
     def stored_result(self, job_id: str) -> StoredResult | None:
         """Return where the raw result of a job is kept, or None."""
@@ -227,12 +222,9 @@ class MemoryLedger:
 
     def newest_accepted(self, backend: str, *, planned_before: datetime, limit: int) -> list[str]:
         """Return the provider's ids of the jobs of a backend that changed last."""
-        accepted = [
-            (job.updated_at, job.provider_job_id)
-            for job in self.jobs()
-            if job.backend == backend and job.provider_job_id is not None and job.created_at <= planned_before
-        ]
-        return [name for _, name in sorted(accepted, reverse=True)[:limit]]
+        with self._tables.read_lock():
+            accepted = self._tables.jobs.newest_accepted(backend)
+            return list(islice((name for _, name, written_at in accepted if written_at <= planned_before), limit))
 
     def breaker(self, backend: str) -> Breaker | None:
         """Return the breaker of a backend, or None."""
@@ -300,7 +292,7 @@ class MemoryLedger:
         """Recompute the chain of events."""
         begin = start.position if start else 0
         with self._tables.read_lock():
-            rows = [row for row in self._tables.events.values() if row["position"] > begin]
+            rows = self._tables.events.of(None, after=begin)
             return event_chain.verify(rows, self.head(), anchor, start=start)
 
     def audit_rows(self, *, job_id: str | None = None, after: int = 0) -> list[str]:
@@ -338,15 +330,8 @@ class MemoryLedger:
     def sent_tokens(self, tokens: Collection[str]) -> dict[str, str | None]:
         """Return those of some tokens that the ledger has sent, with the provider's ids."""
         with self._tables.read_lock():
-            sent = {
-                event["job_id"] for event in self._tables.events.values() if event["event"] == EVENT_NAMES[Event.SUBMIT]
-            }
-            attempts = list(self._tables.attempts.items())
-        return {
-            made.token: made.provider_job_id
-            for (job_id, _), made in attempts
-            if job_id in sent and made.token in tokens
-        }
+            attempts = [made for token in tokens if (made := self._tables.attempt_of(token)) is not None]
+            return {made.token: made.provider_job_id for made in attempts if self._tables.events.was_sent(made.job_id)}
 
     @contextmanager
     def job_lock(self, job_id: str, *, timeout_seconds: float) -> Iterator[None]:

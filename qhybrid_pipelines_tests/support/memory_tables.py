@@ -31,6 +31,7 @@ from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_t
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines_tests.support.memory_facts import changed_values
+from qhybrid_pipelines_tests.support.memory_indexes import EventTable, JobTable
 
 _NOTHING = object()
 
@@ -43,15 +44,15 @@ class MemoryTables:
 
     def __init__(self) -> None:
         self._mutex = threading.RLock()
-        self.jobs: dict[str, JobRecord] = {}
+        self.jobs = JobTable()
         self.attempts: dict[tuple[str, int], AttemptRecord] = {}
-        self.events: dict[int, dict[str, Any]] = {}
+        self.events = EventTable()
         self.accounts: dict[str, Account] = {}
         self.results: dict[str, StoredResult] = {}
         self.breakers: dict[str, Breaker] = {}
         self.calibrations: dict[tuple[str, str], StoredCalibration] = {}
         self._places: dict[tuple[str, str, str, int], str] = {}
-        self._tokens: dict[str, str] = {}
+        self._tokens: dict[str, tuple[str, int]] = {}
         self._provider_jobs: dict[tuple[str, str], tuple[str, int]] = {}
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 
@@ -64,6 +65,10 @@ class MemoryTables:
             if position
             else event_chain.ChainHead()
         )
+
+    def attempt_of(self, token: str) -> AttemptRecord | None:
+        """Return the attempt that has a token, or None."""
+        return self.attempts.get(self._tokens.get(token, ("", 0)))
 
     def read_lock(self) -> AbstractContextManager[bool]:
         """Keep writers off."""
@@ -209,7 +214,7 @@ class MemoryTables:
     def _open_attempt(self, job: JobRecord) -> None:
         if job.token in self._tokens:
             raise DuplicateJob(f"the token of job {job.job_id} belongs to another attempt; nothing was written")
-        self.put(self._tokens, job.token, job.job_id)
+        self.put(self._tokens, job.token, (job.job_id, job.attempt))
         opened = AttemptRecord(
             job_id=job.job_id,
             number=job.attempt,

@@ -22,6 +22,9 @@ from qhybrid_pipelines.execution.port import Provider, calling
 #: Events that change nothing about what a provider may hold.
 _NOTES = frozenset(EVENT_NAMES[event] for event in (Event.INTEND_CANCEL, Event.DOUBT_ANSWER, Event.REPRIORITISE))
 
+#: What is sent later after its intent is not sent: a server gives the locks of a machine that it does not hear to others after a minute.
+SEND_WITHIN_SECONDS = 30.0
+
 
 def find_provider(providers: Mapping[str, Provider], backend: str) -> Provider:
     """Return the provider of a backend. Raises `InvalidInput` where there is none of this name."""
@@ -145,6 +148,25 @@ class JobContext:
             raise Refused(
                 f"job {job.job_id} is not sent, because the ledger is not what was written: {'; '.join(found)}. "
                 "`qhybrid doctor --full` names everything that differs, and docs/runbook.md says how to go on."
+            )
+
+    def check_prompt(self, job: JobRecord) -> None:
+        """Return if a job is sent right after it was written down that it would be; asked immediately before the call.
+
+        A machine that was suspended in between has lost its lock on a server, and another one may have sent the job by now.
+        A provider that merges equal tokens is not paid twice for that.
+
+        Args:
+            job: as it was when its intent was written.
+
+        Raises:
+            Refused: too much time has passed by the ledger's clock; the next call looks the job up first.
+        """
+        passed = (self.clock.now() - job.updated_at).total_seconds()
+        if passed > SEND_WITHIN_SECONDS and self.capabilities(job.backend).dedupe != "token":
+            raise Refused(
+                f"job {job.job_id} is not sent: this machine stood still for {passed:.0f} s after it had written down that it "
+                "would send it, and another one may have done so meanwhile. Run the same command again: it looks first"
             )
 
     def note_intent(self) -> None:

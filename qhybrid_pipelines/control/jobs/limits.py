@@ -113,4 +113,6 @@ def check_budget(
     account = ledger.account(job.experiment)
     if account is not None:
         released_usd = job.cost_quoted_usd if job.cost_settled_usd is None else 0.0
+        # Another process may have ended the job since it was read, and released its quote then.
+        released_usd = min(released_usd, account.reserved_usd)
         replace_reservation(account, released_usd=released_usd, quote_usd=quote_usd, backend=backend)

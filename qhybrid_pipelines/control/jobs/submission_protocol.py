@@ -81,7 +81,7 @@ class SubmissionProtocol:
             Ambiguous: still in doubt after the token was looked up; the job stays SUBMITTING, and the next call continues here.
             ProviderError: the provider could not be reached; calling again continues.
             LockBusy: another process is submitting the same job and takes too long.
-            Refused: the ledger is not what was written, or clocks disagree; nothing was sent.
+            Refused: the ledger is not what was written, clocks disagree, or this machine stood still; nothing was sent.
             StopRequested: somebody stopped this process; nothing was sent, and the next call continues.
         """
         if job.state not in (JobState.APPROVED, JobState.SUBMITTING):
@@ -357,9 +357,10 @@ class SubmissionProtocol:
         return {} if present is None else {SENT_AT: present.isoformat()}
 
     def _submit_to_provider(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
-        self._context.check_clock(job.backend)
         self._context.note_intent()
         failpoint("submit.before_call")
+        self._context.check_clock(job.backend)
+        self._context.check_prompt(job)
         try:
             with calling(provider.name, "submit"):
                 ref = provider.submit(batch, job.token)

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.limits import check_limits, limit_problems
+from qhybrid_pipelines.control.jobs.limits import check_budget, check_limits, limit_problems
+from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.port import Transition
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, DurableVendor, make_batch
+from qhybrid_pipelines_tests.support.ledger_plans import NOW, SUBMIT_EVENTS, plan
+from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 
 def test_a_batch_within_all_limits_passes_also_exactly_at_them(tmp_path: Path) -> None:
@@ -50,3 +54,15 @@ def test_every_limit_is_named_and_the_circuits_of_a_job_only_for_a_part(tmp_path
         "102 circuits",
     ]
     assert len(list(limit_problems(batch, capabilities, whole=True))) == 2
+
+
+def test_the_budget_is_checked_too_for_a_job_that_somebody_ended_since_it_was_read() -> None:
+    ledger = MemoryLedger()
+    job = ledger.plan(plan(quote=2.0, budget=3.0, events=SUBMIT_EVENTS[:2]))
+    ledger.advance(Transition.single(job, Event.CANCEL, NOW))
+    account = ledger.account(job.experiment)
+    assert account is not None
+    assert account.reserved_usd == 0.0
+    check_budget(ledger, job, 3.0, backend="vendor:other", limits=(), now=NOW)
+    with pytest.raises(Refused, match=r"quotes \$3.10"):
+        check_budget(ledger, job, 3.1, backend="vendor:other", limits=(), now=NOW)
