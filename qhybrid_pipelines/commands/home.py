@@ -42,6 +42,8 @@ def show_home(home: Home = None, as_json: AsJson = False) -> None:
             echo(f"to be decided: {problem}")
         if problems:
             echo(f"Nothing is sent until then; what was sent is collected. {REMEDY}.")
+        elif newer := control_plane.guard.newer_release():
+            echo(f"{newer[0].upper()}{newer[1:]}.")
     raise typer.Exit(JobFailed.exit_code if problems else 0)
 
 

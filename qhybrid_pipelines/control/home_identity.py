@@ -27,6 +27,7 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, Refused
 from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.core.jobs import TokenListing
+from qhybrid_pipelines.storage import home_note
 from qhybrid_pipelines.storage.home_decisions import HomeDecision, add_decision
 from qhybrid_pipelines.storage.home_note import HomeNote, read_note, write_note
 from qhybrid_pipelines.storage.layout import Home
@@ -64,7 +65,14 @@ class HomeGuard:
             InvalidInput: a newer release has written the home.
             CorruptFile: a note cannot be read.
         """
-        note, identity = read_note(self._home), self._ledger.identity()
+        return self._find_problems(self._ledger.identity())
+
+    def newer_release(self) -> str | None:
+        """Return why this release sends nothing, in one sentence: a newer one has sent from the same ledger; None if none has."""
+        return _newer_release(self._ledger.identity())
+
+    def _find_problems(self, identity: HomeIdentity) -> list[str]:
+        note = read_note(self._home)
         found = self._compare(note, identity)
         noted = chain_anchor.read_link(self._home.ledger_anchor)
         if noted is not None and not self._ledger.contains(noted):
@@ -77,12 +85,15 @@ class HomeGuard:
         The first call of a process counts in the ledger and in the note that the home is opened to send.
 
         Raises:
-            Refused: a person has to decide first.
+            Refused: a person has to decide first, or a newer release has sent from the same ledger.
             InvalidInput: a newer release has written the home.
             CorruptFile: a note cannot be read.
         """
         with self._lock():
-            problems = self.problems()
+            identity = self._ledger.identity()
+            if newer := _newer_release(identity):
+                raise Refused(newer)
+            problems = self._find_problems(identity)
             if problems:
                 raise Refused(f"nothing is sent from this home: {'; '.join(problems)}. {REMEDY}")
             if self._opened is None:
@@ -91,7 +102,7 @@ class HomeGuard:
                     self._write_note(self._ledger.identity())
                 self._opened = self._ledger.count_opening()
                 self._write_note(self._opened)
-            elif self._opened.home_id != self._ledger.identity().home_id:
+            elif self._opened.home_id != identity.home_id:
                 # What this process sends is labelled with the id that it has read.
                 raise Refused("the home has a new id since this process was started; start it again")
 
@@ -189,6 +200,8 @@ class HomeGuard:
 
     def _decide(self, identity: HomeIdentity, decision: str, by: str) -> HomeIdentity:
         with self._lock():
+            if newer := self.newer_release():
+                raise Refused(newer)
             note, now = read_note(self._home), datetime.now(UTC)
             known = HomeDecision(
                 at=now.isoformat(timespec="seconds"),
@@ -223,11 +236,21 @@ class HomeGuard:
         return frozenset()
 
     def _write_note(self, identity: HomeIdentity) -> None:
-        write_note(self._home, HomeNote(home_id=identity.home_id, openings=identity.openings))
+        formats = {"format": home_note.FORMAT, "collects_from": home_note.COLLECTS_FROM}
+        write_note(self._home, HomeNote(home_id=identity.home_id, openings=identity.openings, **formats))
 
     def _lock(self) -> FileLock:
         self._home.locks.mkdir(parents=True, exist_ok=True)
         return FileLock(self._home.locks / "home-note.lock", is_singleton=True)
+
+
+def _newer_release(identity: HomeIdentity) -> str | None:
+    if identity.format <= home_note.FORMAT:
+        return None
+    return (
+        f"this release (homes of format {home_note.FORMAT}) sends nothing any more, because a newer one (format {identity.format}) has "
+        "sent from the same ledger; it goes on collecting: install the newer one here too"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

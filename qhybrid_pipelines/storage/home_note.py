@@ -18,6 +18,10 @@ from qhybrid_pipelines.storage.layout import Home
 #: misread adds one here, brings its migration, and a home of the form before joins those that the tests open.
 FORMAT = 2
 
+#: The oldest format whose releases may go on collecting beside this one, on the same ledger: they read and write its tables as they
+#: know them. It stays where it is as long as a new format only adds, with values for those who do not know of it.
+COLLECTS_FROM = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeNote:
@@ -27,25 +31,33 @@ class HomeNote:
         home_id: of the home, the same as in its ledger.
         openings: how often a program had opened the home to send something, when the note was written.
         format: number of the home's format.
+        collects_from: the oldest format whose releases may collect in this home.
     """
 
     home_id: str
     openings: int
     format: int = FORMAT
+    collects_from: int = COLLECTS_FROM
 
 
 def read_note(home: Home) -> HomeNote | None:
     """Return what a home says about itself, or None for a new one and for one of format 1.
 
     Raises:
-        InvalidInput: a newer release has written the home.
+        InvalidInput: a newer release has written the home, and says that this one may not even collect.
         CorruptFile: the note cannot be read.
     """
     try:
         values = json.loads(home.note.read_text())
         found = int(values["format"])
-        if found <= FORMAT:
-            return HomeNote(home_id=str(values["home_id"]), openings=int(values["openings"]), format=found)
+        collects_from = int(values.get("collects_from", found))
+        if collects_from <= FORMAT:
+            return HomeNote(
+                home_id=str(values["home_id"]),
+                openings=int(values["openings"]),
+                format=found,
+                collects_from=collects_from,
+            )
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -63,5 +75,10 @@ def read_note(home: Home) -> HomeNote | None:
 
 def write_note(home: Home, note: HomeNote) -> None:
     """Write the note durably, in place of the one before."""
-    values = {"format": note.format, "home_id": note.home_id, "openings": note.openings}
+    values = {
+        "format": note.format,
+        "collects_from": note.collects_from,
+        "home_id": note.home_id,
+        "openings": note.openings,
+    }
     write_bytes(home.note, canonical_json(values).encode() + b"\n")

@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "later1"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -187,6 +187,7 @@ def test_a_ledger_of_a_newer_release_is_refused_and_not_touched(open_ledger: Ope
     newer = open_ledger()
     with newer._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE ledger_revision SET version_num = '0007'")
+        connection.exec_driver_sql("UPDATE home SET collects_from = collects_from + 1")
     with pytest.raises(
         InvalidInput, match=f"schema revision '0007', and this release knows revisions up to '{schema.REVISION}'"
     ) as said:

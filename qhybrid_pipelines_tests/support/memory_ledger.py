@@ -41,6 +41,7 @@ from qhybrid_pipelines.control.ledger.totals import BudgetTotals, JobTotals
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.storage import home_note
 from qhybrid_pipelines_tests.support.memory_facts import job_values
 from qhybrid_pipelines_tests.support.memory_tables import MemoryTables
 
@@ -320,7 +321,12 @@ class MemoryLedger:
     def count_opening(self) -> HomeIdentity:
         """Count that a program opens the ledger to send something."""
         with self._tables.transaction():
-            self._identity = replace(self._identity, openings=self._identity.openings + 1)
+            self._identity = replace(
+                self._identity,
+                openings=self._identity.openings + 1,
+                format=max(self._identity.format, home_note.FORMAT),
+                collects_from=max(self._identity.collects_from, home_note.COLLECTS_FROM),
+            )
             return self._identity
 
     def change_identity(self, identity: HomeIdentity) -> None:

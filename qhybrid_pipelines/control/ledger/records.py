@@ -13,6 +13,7 @@ from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Calibration, JobRef
+from qhybrid_pipelines.storage import home_note
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.core.specification import DataClass
@@ -328,8 +329,12 @@ class HomeIdentity:
         openings: how often a program has opened the ledger to send something.
         accepted_jobs: providers' jobs with the home's label that the ledger has not sent, and that a person has decided about:
             ``provider/id``.
+        format: newest format of homes, see `storage.home_note`, whose release has opened the ledger to send.
+        collects_from: oldest format whose releases may collect beside that one.
     """
 
     home_id: str
     openings: int
     accepted_jobs: frozenset[str] = frozenset()
+    format: int = home_note.FORMAT
+    collects_from: int = home_note.COLLECTS_FROM

@@ -18,7 +18,7 @@ from qhybrid_pipelines.control.ledger.event_chain import ChainHead
 from qhybrid_pipelines.core.errors import InvalidInput
 
 #: The newest revision, which is what `control.ledger.tables` describes.
-REVISION = "0005"
+REVISION = "0006"
 
 #: A name of our own: Dagster and MLflow keep theirs as ``alembic_version``, and may share a database with us.
 REVISION_TABLE = "ledger_revision"
@@ -36,8 +36,10 @@ def prepare(connection: Connection, *, revision: str = REVISION, versions: Seque
         revision: to be reached.
         versions: further folders of revisions; the released ones are always known.
 
+    Tables that a newer release has made are left as they are, where that says that this one may go on collecting.
+
     Raises:
-        InvalidInput: a newer release of this package has written the ledger, or one from before the first release.
+        InvalidInput: a newer release has written the ledger for itself alone, or one from before the first release.
     """
     found = inspect(connection)
     if found.has_table(REVISION_TABLE):
@@ -78,11 +80,14 @@ def _upgrade(connection: Connection, current: str, revision: str, versions: Sequ
     try:
         ScriptDirectory.from_config(config).get_revision(current)
     except CommandError:
+        if home_row.may_collect(connection):
+            return
         raise InvalidInput(
             f"the ledger has schema revision '{current}', and this release knows revisions up to '{revision}'",
             remedy="Install the release that wrote it, or a newer one.",
         ) from None
     command.upgrade(config, revision)
+    home_row.note_collects_from(connection)
 
 
 def _escaped(path: Path) -> str:

@@ -183,7 +183,7 @@ chain_head = Table(
     CheckConstraint("id = 1", name="has_one_row"),
 )
 
-#: Which home the ledger belongs to, and how often it was opened to send something.
+#: Which home the ledger belongs to, how often it was opened to send something, and by which format of homes the newest.
 home = Table(
     "home",
     metadata,
@@ -191,6 +191,8 @@ home = Table(
     Column("home_id", Text, nullable=False),
     Column("openings", BigInteger, nullable=False),
     Column("accepted_jobs", Text, nullable=False),
+    Column("format", Integer, nullable=False, server_default="2"),
+    Column("collects_from", Integer, nullable=False, server_default="2"),
     CheckConstraint("id = 1", name="has_one_row"),
 )
 

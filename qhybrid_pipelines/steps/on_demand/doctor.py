@@ -151,6 +151,8 @@ def _identity(control_plane: ControlPlane) -> CheckResult:
     problems = control_plane.guard.problems()
     if problems:
         return False, f"nothing is sent: {'; '.join(problems)}. {REMEDY}"
+    if newer := control_plane.guard.newer_release():
+        return False, newer
     return True, f"home {control_plane.home_id}, its ledger and its notes belong together"
 
 

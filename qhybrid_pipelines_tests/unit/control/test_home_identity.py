@@ -243,7 +243,7 @@ def test_a_question_stays_for_every_process_until_it_is_answered(home: Home) -> 
 
 
 def test_a_home_of_a_newer_release_is_refused_and_not_touched(home: Home) -> None:
-    newer = json.loads(home.note.read_text()) | {"format": FORMAT + 1, "unknown": "field"}
+    newer = json.loads(home.note.read_text()) | {"format": FORMAT + 1, "collects_from": FORMAT + 1, "unknown": "field"}
     home.note.write_text(json.dumps(newer))
     with pytest.raises(InvalidInput, match=f"format {FORMAT + 1}, and this release knows formats up to {FORMAT}"):
         ControlPlane(home).ledger  # noqa: B018  opening is what fails
