@@ -25,10 +25,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
-from qhybrid_pipelines.control.jobs.job_ids import next_job_id, token_for
-from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
-from qhybrid_pipelines.control.jobs.submission_events import SENT_AT, doubted_refusal, error_detail, sent_at
-from qhybrid_pipelines.control.jobs.token_search import (
+from qhybrid_pipelines.control.jobs.idempotency_lookup import (
     LISTING_LAG_FACTOR,
     Found,
     TokenSearch,
@@ -37,6 +34,9 @@ from qhybrid_pipelines.control.jobs.token_search import (
     other_homes_jobs,
     sent_before,
 )
+from qhybrid_pipelines.control.jobs.job_ids import next_job_id, token_for
+from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
+from qhybrid_pipelines.control.jobs.submission_events import SENT_AT, doubted_refusal, error_detail, sent_at
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Outcome, StaleJob, Transition
 from qhybrid_pipelines.core.batches import Batch

@@ -1,6 +1,6 @@
 """The ledger in a SQL database, through SQLAlchemy Core: short transactions, chained events, a version on every job.
 
-What is written and read within a transaction is in `control.ledger.statements` and `control.ledger.queries`; what is
+What is written and read within a transaction is in `control.ledger.sql_writes` and `control.ledger.queries`; what is
 special to one database (its mode, its locks) in a module of its own, such as `control.ledger.sqlite`.
 """
 
@@ -46,8 +46,8 @@ from qhybrid_pipelines.control.ledger.records import (
     Transition,
 )
 from qhybrid_pipelines.control.ledger.sql_totals import SqlTotals
+from qhybrid_pipelines.control.ledger.sql_writes import write_plan, write_transition
 from qhybrid_pipelines.control.ledger.sqlite import READ_ONLY_OPTION
-from qhybrid_pipelines.control.ledger.statements import write_plan, write_transition
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import Calibration

@@ -20,7 +20,7 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.home_identity import REMEDY
 from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.spending import spending
-from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
+from qhybrid_pipelines.control.jobs.uncollected_results import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, TERMINAL
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import read_policy

@@ -14,7 +14,7 @@ from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
 from qhybrid_pipelines.control.fleet.canary_jobs import BitOrderCheck, check_bit_orders
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.uncollected import describe, uncollected_jobs
+from qhybrid_pipelines.control.jobs.uncollected_results import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.bits import assignment_array
