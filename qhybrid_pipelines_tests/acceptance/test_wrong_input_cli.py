@@ -42,6 +42,8 @@ BY_NAME = {case.name: case for case in ALL}
 
 @pytest.fixture
 def home(tmp_path):
+    """A folder that is there, and empty."""
+    (tmp_path / "home").mkdir()
     return tmp_path / "home"
 
 
