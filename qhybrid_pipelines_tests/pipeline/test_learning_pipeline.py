@@ -78,7 +78,8 @@ def test_every_check_of_the_group_ran_and_passed(finished):
     checked = {e.asset_check_key.asset_key.path[0] for e in evaluations}
     graph = finished[0].definitions.resolve_asset_graph()
     learning = {key.asset_key.path[0] for key in graph.asset_check_keys if key.asset_key.path[0].startswith("qml_")}
-    assert learning <= checked
+    # Its stage belongs to training on a backend alone, and `test_training_on_backend` sees its check pass.
+    assert learning - {"qml_training_steps"} <= checked
 
 
 def test_all_models_are_tested_on_the_same_rows_of_the_same_folds(finished):

@@ -2,6 +2,7 @@
 
 import shutil
 
+import dagster as dg
 import numpy as np
 import pytest
 
@@ -95,6 +96,20 @@ def test_an_iteration_is_one_job_for_each_model_and_the_book_has_nothing_else(fi
     everything = experiment_homes.read_jobs(launcher.workspace.home.path)
     booked = sorted(job["provider_job_id"] for job in everything if job["provider"] == "ionq")
     assert booked == sorted(entry["id"] for entry in cloud.book()[: len(booked)])
+
+
+def test_every_check_of_the_steps_passed(finished):
+    instance = finished[0].instance
+    found = [
+        record.event_log_entry.dagster_event.asset_check_evaluation_data
+        for run in instance.get_runs()
+        for record in instance.get_records_for_run(
+            run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ).records
+    ]
+    of_steps = [one for one in found if one.asset_check_key.asset_key.path[0] == "qml_training_steps"]
+    assert len(of_steps) >= ITERATIONS
+    assert all(one.passed for one in of_steps)
 
 
 def test_every_iteration_says_where_with_how_many_shots_at_which_price_and_what_came_out(finished):
