@@ -114,6 +114,7 @@ def test_a_newer_homes_ledger_is_refused_and_not_touched(older_home: Home) -> No
     ledger = SqlLedger.open_sqlite(older_home.ledger)
     with ledger._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE ledger_revision SET version_num = '9999'")
+        connection.exec_driver_sql("UPDATE home SET collects_from = collects_from + 1")
     ledger.close()
     failed = CliRunner().invoke(app, ["jobs", "list", "--home", str(older_home.path)])
     assert f"schema revision '9999', and this release knows revisions up to '{schema.REVISION}'" in str(
