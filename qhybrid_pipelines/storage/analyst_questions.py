@@ -310,9 +310,9 @@ ORDER BY cost_usd DESC, backend
 _INTRODUCTION = """# Questions to the warehouse
 
 Each query runs as it is: `qhybrid sql "..."`, `query(Home("data"), "...")` from `qhybrid_pipelines.storage.analyst`, or
-any DuckDB client that opens `data/warehouse.duckdb` read-only. A connection keeps the snapshot that it opened; open again to
-see what was published since. What tables and columns mean: [data-dictionary.md](data-dictionary.md). Programs that do not open DuckDB
-get all of it as files by `qhybrid export parquet DIR` or `qhybrid export csv DIR`, with a manifest of rows and checksums; what jobs cost
+any DuckDB client that opens `data/warehouse.duckdb` read-only. In Python, DuckDB hands out times only where the package `pytz` is installed
+beside it. A connection keeps the snapshot that it opened; open again to see what was published since. What tables and columns
+mean: [data-dictionary.md](data-dictionary.md). Programs that do not open DuckDB get all of it as files by `qhybrid export parquet DIR` or `qhybrid export csv DIR`, with a manifest of rows and checksums; what jobs cost
 by owner, tag, backend, provider, experiment or month is one command, `qhybrid costs --by owner`."""
 
 _SETUP = '''import os

@@ -1,13 +1,15 @@
 """Every worked question runs, and says of the samples what is true of them."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage import analyst, warehouse
-from qhybrid_pipelines.storage.analyst_questions import QUESTIONS
+from qhybrid_pipelines.storage.analyst_questions import QUESTIONS, page
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import sample_experiments, sample_lake
 
@@ -164,3 +166,13 @@ def test_cost_of_a_useful_result(ask):
     assert (local["jobs"], local["verified_jobs"], local["useful_results"]) == (3, 3, 3)
     assert (local["cost_usd"], local["usd_per_useful_result"]) == (pytest.approx(1.2), pytest.approx(0.4))
     assert local["usd_per_1000_shots"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp", "integer"])
+def test_the_page_names_what_duckdb_takes_to_hand_out_times(kind):
+    """As in an environment that has DuckDB alone."""
+    read = f"import sys, duckdb; sys.modules['pytz'] = None; print(duckdb.sql('SELECT NULL::{kind}, 0').fetchall())"
+    read = read.replace("NULL::timestamptz", "now()")
+    ended = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=False)
+    assert (ended.returncode == 0) == (kind != "timestamptz"), ended.stderr
+    assert "only where the package `pytz` is installed" in page()
