@@ -121,6 +121,7 @@ def same(text, value):
         for spec in [*specs, OWN]
     ],
     indirect=["families"],
+    scope="module",  # or each test would make a home of its own
 )
 def test_the_page_says_what_the_tables_say(made, name):
     home, (key, page) = made[0], page_of(made, name)
