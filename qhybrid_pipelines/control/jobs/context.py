@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -150,20 +151,21 @@ class JobContext:
                 "`qhybrid doctor --full` names everything that differs, and docs/runbook.md says how to go on."
             )
 
-    def check_prompt(self, job: JobRecord) -> None:
-        """Return if a job is sent right after it was written down that it would be; asked immediately before the call.
+    def check_prompt(self, job: JobRecord, since: datetime) -> None:
+        """Return if a job is sent right after it was decided under its lock that it would be; asked immediately before the call.
 
-        A machine that was suspended in between has lost its lock on a server, and another one may have sent the job by now.
-        A provider that merges equal tokens is not paid twice for that.
+        A machine that was suspended in between has lost its lock on a server. Another one may have sent the job by now, or have
+        taken its work elsewhere, which a provider that merges equal tokens does not notice.
 
         Args:
-            job: as it was when its intent was written.
+            job: to be sent.
+            since: when its intent was written, or a request to have it back was looked for last, by the ledger's clock.
 
         Raises:
             Refused: too much time has passed by the ledger's clock; the next call looks the job up first.
         """
-        passed = (self.clock.now() - job.updated_at).total_seconds()
-        if passed > SEND_WITHIN_SECONDS and self.capabilities(job.backend).dedupe != "token":
+        passed = (self.clock.now() - since).total_seconds()
+        if passed > SEND_WITHIN_SECONDS:
             raise Refused(
                 f"job {job.job_id} is not sent: this machine stood still for {passed:.0f} s after it had written down that it "
                 "would send it, and another one may have done so meanwhile. Run the same command again: it looks first"

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
@@ -230,7 +230,7 @@ class SubmissionProtocol:
     def _send(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
         failpoint("submit.intended")
         try:
-            return self._submit_to_provider(job, batch, provider)
+            return self._submit_to_provider(job, batch, provider, since=job.updated_at)
         except Ambiguous:
             return self._recover(job, batch, provider)
 
@@ -253,6 +253,7 @@ class SubmissionProtocol:
             return settled
         if refusal is not None:
             return self._believe(job, refusal)
+        since = self._context.clock.now()
         if dedupe == "tag_lookup":
             try:
                 job = self._record_resubmission(job)
@@ -260,7 +261,7 @@ class SubmissionProtocol:
                 return self._recover(job, batch, provider)
         elif (ended := self._end_if_unwanted(job)) is not None:  # or has said so while the list was read
             return ended
-        return self._submit_to_provider(job, batch, provider)
+        return self._submit_to_provider(job, batch, provider, since=since)
 
     def _settle_from_listing(
         self, job: JobRecord, *, wait: bool = True, is_merged_when_sent_again: bool = False
@@ -356,11 +357,11 @@ class SubmissionProtocol:
         present = self._context.time.true_present(job.provider)
         return {} if present is None else {SENT_AT: present.isoformat()}
 
-    def _submit_to_provider(self, job: JobRecord, batch: Batch, provider: Provider) -> JobRecord:
+    def _submit_to_provider(self, job: JobRecord, batch: Batch, provider: Provider, *, since: datetime) -> JobRecord:
         self._context.note_intent()
         failpoint("submit.before_call")
         self._context.check_clock(job.backend)
-        self._context.check_prompt(job)
+        self._context.check_prompt(job, since)
         try:
             with calling(provider.name, "submit"):
                 ref = provider.submit(batch, job.token)

@@ -19,6 +19,7 @@ from qhybrid_pipelines_tests.support.virtual_fleet.scenario import (
     Machine,
     Scenario,
     Wanted,
+    Word,
     run_scenario,
     scenarios,
 )
@@ -108,3 +109,21 @@ class TestMachinesThatStandStill:
             ran_well(self.stopped_at(place))
         monkeypatch.setattr(JobContext, "check_prompt", lambda *_: None)
         assert any(paid_twice(run_scenario(self.stopped_at(place))) for place in places), "the control"
+
+    def test_they_do_not_send_what_went_elsewhere_meanwhile_also_where_equal_tokens_are_merged(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stopped = [
+            Scenario(
+                terms=(Terms(dedupe="token", acceptance_seconds=0.0), Terms()),
+                faults=({}, {}),
+                machines=(Machine(stalls=((place, 1300.0),)), Machine()),
+                works=(Wanted(),),
+                words=(Word(kind="reroute", work=0, after_seconds=265.0, machine=1),),
+            )
+            for place in range(1, 11)
+        ]
+        for scenario in stopped:
+            ran_well(scenario)
+        monkeypatch.setattr(JobContext, "check_prompt", lambda *_: None)
+        assert any(paid_twice(run_scenario(scenario)) for scenario in stopped), "the control"
