@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ MEMORY = Path("/dev/shm")
 LEAST_FREE_BYTES = 8 * 2**30
 PREFIX = "qhybrid-"
 LOCK_NAME = "in-use"
+A_DAY_SECONDS = 86_400
 
 
 @dataclass
@@ -93,12 +95,15 @@ def locked(file: Path) -> IO[str] | None:
 
 
 def remove_left_over(memory: Path) -> None:
-    """Remove folders of runs that have failed or were killed; nobody holds their locks any more."""
+    """Remove folders of runs that have failed or were killed; nobody holds their locks any more.
+
+    What a process has written after its run had given everything back has no lock; it goes a day later.
+    """
     for folder in memory.glob(f"{PREFIX}*"):
-        if (
-            (folder / LOCK_NAME).is_file()
-            and os.access(folder / LOCK_NAME, os.W_OK)
-            and (lock := locked(folder / LOCK_NAME))
-        ):
+        lock_file = folder / LOCK_NAME
+        if not lock_file.is_file():
+            if time.time() - folder.stat().st_mtime > A_DAY_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+        elif os.access(lock_file, os.W_OK) and (lock := locked(lock_file)):
             shutil.rmtree(folder, ignore_errors=True)
             lock.close()

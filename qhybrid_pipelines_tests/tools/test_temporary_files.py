@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from qhybrid_pipelines_tests.support import temporary_files
-from qhybrid_pipelines_tests.support.temporary_files import FOLDER_VARIABLE, LOCK_NAME, choose
+from qhybrid_pipelines_tests.support.temporary_files import A_DAY_SECONDS, FOLDER_VARIABLE, LOCK_NAME, choose
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +54,10 @@ def test_what_a_killed_run_has_left_is_removed_by_the_next_one(memory: Path) -> 
     foreign.mkdir()
     choose({}, memory, 2**70)
     assert [*memory.iterdir()] == [foreign]
+    a_day_ago = time.time() - A_DAY_SECONDS - 60
+    os.utime(foreign, (a_day_ago, a_day_ago))
+    choose({}, memory, 2**70)
+    assert [*memory.iterdir()] == [], "what was written after a run had ended has no lock"
 
 
 @pytest.mark.parametrize(
