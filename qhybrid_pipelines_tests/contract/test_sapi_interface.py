@@ -162,7 +162,9 @@ def test_media_types_keys_and_unknown_pages(sapi, emulator):
     assert sapi.session.get("nowhere").json()["error_code"] == 404
     tag = sapi.session.get(f"solvers/remote/{SMALL}").headers["etag"]
     assert sapi.session.get(f"solvers/remote/{SMALL}", headers={"If-None-Match": tag}).status_code == 304
-    assert sapi.session.get("solvers/remote/", params={"filter": "none,+status"}).json() == [{"status": "ONLINE"}] * 2
+    assert (
+        sapi.session.get("solvers/remote/", params={"filter": "none,+status"}).json() == [{"status": "ONLINE"}] * 3
+    ), "two annealers and a hybrid solver"
     assert sapi.session.get("solvers/remote/", params={"filter": "some"}).status_code == 400
 
 
