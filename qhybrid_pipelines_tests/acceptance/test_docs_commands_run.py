@@ -140,7 +140,7 @@ def test_the_tour_and_learning(terminal):
     assert "two_body" in told
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_service(terminal):
     [serve] = commands("service.md", TOP)
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
@@ -181,7 +181,7 @@ def test_the_service(terminal):
         server.communicate(timeout=60)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_webhooks(terminal):
     """No service runs here, so nothing is sent."""
     (terminal.folder / "one.yaml").write_text(SPEC)  # whose events are replayed
@@ -196,7 +196,7 @@ def test_webhooks(terminal):
     assert len(json.loads(terminal.run("qhybrid webhooks list --json"))) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_decisions(terminal):
     [serve] = commands("decisions.md", TOP)
     with closing(socket.create_server(("127.0.0.1", 0))) as free:

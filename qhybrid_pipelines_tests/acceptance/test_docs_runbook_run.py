@@ -171,6 +171,7 @@ def _files_and_figures(terminal: Terminal) -> None:
     terminal.run("qhybrid doctor --full", code=(0, 3))
 
 
+@pytest.mark.long
 def test_the_emulated_cloud_and_the_first_paid_job(terminal):
     folder = terminal.folder
     start, export = commands("emulator.md", "Start")

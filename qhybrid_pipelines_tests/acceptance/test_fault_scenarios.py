@@ -131,6 +131,7 @@ class Scenario:
         assert SqlLedger.open_sqlite(Home(self.home).ledger).verify_chain().is_intact
 
 
+@pytest.mark.long
 def test_single_failed_looks(process, cloud):
     """Every other look at the job fails, each time in another way."""
     scenario = Scenario(process, cloud, "looks")
@@ -157,6 +158,7 @@ def test_killed_right_after_submission_and_run_again(process, cloud, moment):
     scenario.assert_paid_once_with_a_verdict()
 
 
+@pytest.mark.long
 def test_a_client_that_is_less_patient_than_the_cloud_leaves_and_comes_back(process, cloud):
     """It gives the answer to its submission up, finds the job, leaves while it is queued, twice, and returns."""
     scenario = Scenario(process, cloud, "patience")

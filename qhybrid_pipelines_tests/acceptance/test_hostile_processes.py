@@ -94,6 +94,7 @@ def shared_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @needs_root
 def test_two_users_of_a_group_share_a_home_and_a_stranger_does_not(shared_folder):
     home = shared_folder / "home"
@@ -135,9 +136,8 @@ def zone_that_changes(at: datetime, *, back: bool) -> str:
     return "AAA0BBB," + ",".join(f"{day.timetuple().tm_yday - 1}/{day:%H:%M:%S}" for day in (begin, end))
 
 
-@pytest.mark.parametrize(
-    "back", [pytest.param(False, id="forward", marks=pytest.mark.long), pytest.param(True, id="back")]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("back", [False, True], ids=["forward", "back"])
 def test_the_hour_changes_in_the_middle_of_a_run(tmp_path, back):
     (tmp_path / "one.yaml").write_text(SPEC)
     began = datetime.now(UTC)

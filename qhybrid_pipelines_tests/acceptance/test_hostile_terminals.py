@@ -27,7 +27,7 @@ LONG = {"demo"}
 #: One of each kind of output: a table, an object, a page, a plot, files, a line, and what is sent on the way; the rest is `long`.
 QUICK = (
     *("run", "report", "status", "sql", "schema", "jobs show", "jobs cancel", "jobs list", "export csv", "metrics"),
-    *("backup", "keys create", "webhooks list", "doctor", "estimate"),
+    *("keys create", "webhooks list", "doctor", "estimate"),
 )
 #: Commands whose first argument names something.
 FIRST = {"run", "bundle", "new", "estimate", "jobs show", "cancel", "answer", "archive", "jobs approve", "jobs cancel"}

@@ -106,6 +106,7 @@ def test_behind_a_proxy_that_loses_answers() -> None:
     assert_paid_once(code, figures, 12)
 
 
+@pytest.mark.long
 def test_problems_of_an_annealer() -> None:
     code, figures, _ = run("--kills", "12", "--requests", "5", "--kinds", "sapi")
     assert_paid_once(code, figures, 12)

@@ -165,6 +165,7 @@ def test_a_range_is_replayed_byte_for_byte(service, ledger, receivers, tmp_path)
         assert is_problem(service.client.post(f"{made['href']}/replay", json=wrong), 422, "invalid-input")
 
 
+@pytest.mark.long
 def test_one_that_is_gone_is_disabled_and_others_hear_of_it(service, ledger, receivers, tmp_path):
     gone = receivers["gone"] = Receiver(tmp_path, "gone").start()
     other = receivers["other"] = Receiver(tmp_path, "other").start()

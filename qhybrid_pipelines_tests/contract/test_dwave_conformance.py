@@ -218,6 +218,7 @@ def test_a_list_is_refused_entry_by_entry_within_a_good_answer(answer, status, e
         SapiClient().submit_request(b"[]")
 
 
+@pytest.mark.long
 def test_cancelling_what_runs_either_is_in_time_or_completes(tmp_path, emulator_slow):
     subject = under_test(tmp_path)
     provider = subject.connect()

@@ -107,7 +107,7 @@ def _submit(url: str, worker: int, problems) -> None:
         problems.put(f"worker {worker}: {type(error).__name__}: {error}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_more_workers_than_two_connections_each_would_allow_submit_all_their_jobs(small_server: str) -> None:
     SqlLedger.open_postgres(small_server).close()
     fork = multiprocessing.get_context("fork")

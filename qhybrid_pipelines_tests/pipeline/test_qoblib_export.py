@@ -44,6 +44,7 @@ def exported(ran, keys, folder):
     return export_qoblib(keys, folder, ran[0].specifications, ran[0].lake, submitter="Ada Lovelace (London)")
 
 
+@pytest.mark.long
 def test_two_experiments_on_one_instance(ran, tmp_path):
     keys = ran[1][:2]
     rows = exported(ran, keys, tmp_path / "submission")

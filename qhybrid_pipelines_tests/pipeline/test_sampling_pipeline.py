@@ -201,6 +201,7 @@ def test_the_report_has_a_plot_for_every_score(finished):
     assert "How near circuits came" in page
 
 
+@pytest.mark.long
 def test_two_series_are_compared_circuit_by_circuit(finished):
     launcher, keys = finished
     workspace = launcher.workspace

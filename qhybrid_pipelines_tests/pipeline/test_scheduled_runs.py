@@ -47,6 +47,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]
         yield emulator
 
 
+@pytest.mark.long
 def test_other_labels_and_schedules_pay_nothing_and_a_month_pays_no_more_than_its_page_says(
     cloud: Emulator, tmp_path: Path
 ) -> None:
