@@ -1,19 +1,19 @@
 """Hybrid solvers: what they say about themselves, which models they take, and what answers in their place.
 
 Names, limits and the form of answers follow D-Wave's published descriptions. What answers is simulated annealing of the whole model,
-classical throughout: there is no quantum part, and every answer says so with a QPU access time of 0.
+classical throughout: nothing in it is quantum, and every answer says so with a QPU access time of 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_CUR, BytesIO
 from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.emulator.sapi.problems import LONGEST_LABEL, SapiError
+from qhybrid_pipelines.emulator.sapi.problems import LARGEST_NUMBER, SapiError, read_label, read_params, within
 
 HYBRID_SECOND_USD = 0.03
 """What a second of a hybrid solver is charged in the book."""
@@ -24,6 +24,8 @@ MINIMUM_TIMES = ((1, 3.0), (1024, 3.0), (4096, 10.0), (10_000, 40.0), (1_000_000
 """Variables, and the seconds that such a model takes at least; in between by the line."""
 LONGEST_HOURS = 24
 MOST_VARIABLES, MOST_BIASES = 1_000_000, 200_000_000
+
+_CHECKS = {"time_limit": within((0.0, LONGEST_HOURS * 3600.0))}
 
 SWEEPS_PER_SECOND, MOST_SWEEPS, READS = 100, 2000, 20
 AVERAGE_WAIT_SECONDS = 1.0
@@ -59,19 +61,10 @@ def read_hybrid_problem(given: Mapping[str, Any]) -> HybridProblem:
     name = str(identity.get("name") if isinstance(identity, dict) else identity)
     if given.get("type") != "bqm":
         raise SapiError(400, f"type {str(given.get('type'))[:40]!r} is not supported by {name}; it takes bqm.")
-    label, data, params = given.get("label"), given.get("data"), given.get("params") or {}
-    if label is not None and (not isinstance(label, str) or len(label) > LONGEST_LABEL):
-        raise SapiError(400, f"label is not a text of at most {LONGEST_LABEL} characters.")
+    label, data = read_label(given), given.get("data")
     if not isinstance(data, dict) or data.get("format") != "ref" or not isinstance(data.get("data"), str):
         raise SapiError(400, "data is not a reference to an uploaded model.")
-    if not isinstance(params, dict):
-        raise SapiError(400, "params is not a JSON object.")
-    unknown = [one for one, value in params.items() if one != "time_limit" and value is not None]
-    if unknown:
-        raise SapiError(400, f"Parameter {unknown[0]!r} is not emulated; known is time_limit.")
-    limit = params.get("time_limit")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
-        raise SapiError(400, f"Parameter time_limit cannot be {str(limit)[:40]!r}.")
+    limit = read_params(given, _CHECKS).get("time_limit")
     return HybridProblem(
         solver=name, label=label, upload_id=data["data"], time_limit=None if limit is None else float(limit)
     )
@@ -82,18 +75,49 @@ def read_model(content: bytes) -> Any:
     import dimod
 
     try:
+        _check_file(content)
         model = dimod.BinaryQuadraticModel.from_file(BytesIO(content))
         linear, (_, _, quadratic), offset = model.to_numpy_vectors()
-        finite = np.isfinite(linear).all() and np.isfinite(quadratic).all() and np.isfinite(float(offset))
-    except Exception:  # noqa: BLE001 - whatever foreign bytes make of dimod
-        raise SapiError(400, "The uploaded data is no binary quadratic model.") from None
-    if not finite or not 1 <= model.num_variables <= MOST_VARIABLES:
-        raise SapiError(400, f"The model has no variable, more than {MOST_VARIABLES}, or numbers that are not finite.")
+    # dimod unpacks a header in JSON, arrays of any type and labels, each with errors of its own.
+    except Exception:  # noqa: BLE001
+        raise SapiError(400, "The uploaded data is not a binary quadratic model.") from None
+    with np.errstate(over="ignore"):
+        total = np.abs(linear).sum() + np.abs(quadratic).sum() + abs(float(offset))
+    if not total <= LARGEST_NUMBER or not 1 <= model.num_variables <= MOST_VARIABLES:
+        raise SapiError(
+            400,
+            f"The model has no variable, more than {MOST_VARIABLES}, or numbers that are not finite or too large to add up.",
+        )
     return model
 
 
+def _check_file(content: bytes) -> None:
+    """Check what dimod's reader trusts: an index beyond the variables would end this whole process.
+
+    Raises:
+        Exception: of many kinds; the file is not one of dimod's.
+    """
+    from dimod.serialization.fileview import read_header
+
+    file = BytesIO(content)
+    header = read_header(file, b"DIMODBQM").data
+    variables, interactions = header["shape"]
+    bias, index, place = (np.dtype(header[name]) for name in ("dtype", "itype", "ntype"))
+    if not 0 <= variables <= MOST_VARIABLES or not 0 <= interactions <= MOST_BIASES:
+        raise ValueError("a shape that no model has")
+    file.seek(bias.itemsize, SEEK_CUR)
+    starts = np.frombuffer(file.read(variables * (place.itemsize + bias.itemsize)), [("start", place), ("bias", bias)])
+    rows = np.frombuffer(
+        file.read(2 * interactions * (index.itemsize + bias.itemsize)), [("other", index), ("bias", bias)]
+    )
+    degrees = np.diff(starts["start"].astype(np.int64), append=2 * interactions)
+    first, others = starts["start"][:1], rows["other"]
+    if first.any() or (degrees < 0).any() or (others < 0).any() or (others >= variables).any():
+        raise ValueError("an index beyond the model")
+
+
 def granted_seconds(problem: HybridProblem, variables: int) -> float:
-    """Return how long a solver works on a problem. Raises `SapiError` where it may not work so long, or so shortly."""
+    """Return how long a solver works on a problem. Raises `SapiError` for a time that is too short or too long."""
     sizes, seconds = zip(*MINIMUM_TIMES, strict=True)
     shortest, longest = float(np.interp(variables, sizes, seconds)), LONGEST_HOURS * 3600.0
     limit = shortest if problem.time_limit is None else problem.time_limit

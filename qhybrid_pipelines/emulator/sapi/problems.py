@@ -32,7 +32,8 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 LONGEST_LABEL = 1024
-_LARGEST_OFFSET = 1e300  # JSON has whole numbers that no float can hold
+LARGEST_NUMBER = 1e300
+"""Of an offset, and of all coefficients together; JSON has whole numbers that no float can hold."""
 
 
 class SapiError(Exception):
@@ -103,10 +104,7 @@ def read_problem(given: Any, graph_of: Callable[[Solver], WorkingGraph]) -> Prob
     kind = given.get("type")
     if kind not in ("ising", "qubo"):
         raise SapiError(400, f"type {kind!r} is not supported by {solver.name}; it samples ising and qubo.")
-    label = given.get("label")
-    if label is not None and (not isinstance(label, str) or len(label) > LONGEST_LABEL):
-        raise SapiError(400, f"label is not a text of at most {LONGEST_LABEL} characters.")
-    params = _params(given.get("params"))
+    label, params = read_label(given), read_params(given, _CHECKS)
     linear, quadratic, offset, used, couplers = _qp(given.get("data"), graph)
     problem = Problem(
         solver=solver,
@@ -142,34 +140,45 @@ def _solver(identity: Any) -> tuple[Solver, str | None]:
     return SOLVERS[name], None if graph_id is None else str(graph_id)
 
 
-def _params(given: Any) -> dict[str, Any]:
-    if given is None:
+def read_label(given: Mapping[str, Any]) -> str | None:
+    """Read the label of a problem. Raises `SapiError` for one that is too long or not a text."""
+    label = given.get("label")
+    if label is not None and (not isinstance(label, str) or len(label) > LONGEST_LABEL):
+        raise SapiError(400, f"label is not a text of at most {LONGEST_LABEL} characters.")
+    return label
+
+
+def read_params(given: Mapping[str, Any], checks: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any]:
+    """Read the parameters of a problem, without those that are null. Raises `SapiError` naming one that is unknown or out of range."""
+    stated = given.get("params")
+    if stated is None:
         return {}
-    if not isinstance(given, dict):
+    if not isinstance(stated, dict):
         raise SapiError(400, "params is not a JSON object.")
-    params = {name: value for name, value in given.items() if value is not None}
+    params = {name: value for name, value in stated.items() if value is not None}
     for name, value in params.items():
-        check = _CHECKS.get(name)
+        check = checks.get(name)
         if check is None:
-            raise SapiError(400, f"Parameter {name!r} is not emulated; known are {', '.join(_CHECKS)}.")
+            raise SapiError(400, f"Parameter {name!r} is not emulated; known: {', '.join(checks)}.")
         if not check(value):
             raise SapiError(400, f"Parameter {name} cannot be {str(value)[:40]!r}.")
     return params
 
 
-def _within(limits: tuple[float, float], *, whole: bool = False) -> Callable[[Any], bool]:
+def within(limits: tuple[float, float], *, whole: bool = False) -> Callable[[Any], bool]:
+    """Return a check that a value is a number, or a whole one, between two limits."""
     kinds = (int,) if whole else (int, float)
     return lambda value: isinstance(value, kinds) and not isinstance(value, bool) and limits[0] <= value <= limits[1]
 
 
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
-    "num_reads": _within(NUM_READS_RANGE, whole=True),
-    "annealing_time": _within(ANNEALING_TIME_RANGE),
+    "num_reads": within(NUM_READS_RANGE, whole=True),
+    "annealing_time": within(ANNEALING_TIME_RANGE),
     "answer_mode": lambda value: value in ("histogram", "raw"),
     "auto_scale": lambda value: isinstance(value, bool),
-    "max_answers": _within(NUM_READS_RANGE, whole=True),
-    "programming_thermalization": _within(THERMALIZATION_RANGE),
-    "readout_thermalization": _within(THERMALIZATION_RANGE),
+    "max_answers": within(NUM_READS_RANGE, whole=True),
+    "programming_thermalization": within(THERMALIZATION_RANGE),
+    "readout_thermalization": within(THERMALIZATION_RANGE),
 }
 
 
@@ -178,8 +187,8 @@ def _qp(data: Any, graph: WorkingGraph) -> tuple[F64, F64, float, NDArray[np.boo
     if not isinstance(data, dict) or data.get("format") != "qp":
         raise SapiError(400, "data.format is not qp.")
     offset = data.get("offset", 0.0)
-    if not isinstance(offset, int | float) or isinstance(offset, bool) or abs(offset) > _LARGEST_OFFSET:
-        raise SapiError(400, f"data.offset is not a number up to {_LARGEST_OFFSET:g}.")
+    if not isinstance(offset, int | float) or isinstance(offset, bool) or abs(offset) > LARGEST_NUMBER:
+        raise SapiError(400, f"data.offset is not a number up to {LARGEST_NUMBER:g}.")
     fields = _doubles(data.get("lin"), "lin")
     if len(fields) != len(graph.qubits):
         raise SapiError(400, f"data.lin has {len(fields)} numbers; the solver has {len(graph.qubits)} working qubits.")

@@ -1,9 +1,10 @@
-"""Models that are brought in parts before a problem names them; the bytes are in the store, with all that clients send."""
+"""Models that are uploaded in parts before a problem names them; the bytes are in the store, with all that clients send."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import Any
 
 from qhybrid_pipelines.emulator.sapi.problems import SapiError
@@ -45,8 +46,8 @@ class Uploads:
         upload = self._upload(upload_id)
         if upload["whole"]:
             raise SapiError(409, f"Upload {upload_id} is complete.")
-        if not number.isascii() or not number.isdecimal() or not 1 <= int(number[:9]) <= _MOST_PARTS:
-            raise SapiError(400, f"There is no part {number[:40]!r}.")
+        if not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= _MOST_PARTS:
+            raise SapiError(400, f"Part {number[:40]!r} is not a number from 1 to {_MOST_PARTS}.")
         if body_seq is None or len(content) > LARGEST_PART:
             raise SapiError(400, f"A part has 1 to {LARGEST_PART} bytes.")
         digest = hashlib.md5(content, usedforsecurity=False).digest()
@@ -67,10 +68,9 @@ class Uploads:
         digests = b"".join(bytes.fromhex(digest) for _, (_, digest) in _in_order(upload))
         if checksum != hashlib.md5(digests, usedforsecurity=False).hexdigest():
             raise SapiError(400, "checksum is not that of the parts.")
-        if len(self._joined(upload)) != upload["size"]:
-            raise SapiError(
-                400, f"The parts have {len(self._joined(upload))} bytes, and {upload['size']} were announced."
-            )
+        size = len(self._joined(upload))
+        if size != upload["size"]:
+            raise SapiError(400, f"The parts have {size} bytes, and {upload['size']} were announced.")
         self._write(upload_id, upload | {"whole": True})
 
     def content(self, upload_id: str) -> bytes:
