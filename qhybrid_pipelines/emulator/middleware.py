@@ -33,8 +33,8 @@ from qhybrid_pipelines.emulator.route_names import (
 _LARGEST_UNPACKED_BYTES = 64 * 2**20
 """A body that unpacks to more is refused."""
 
-_CARRYING_KEYS = frozenset({"POST /ibm/token"})
-"""Routes whose bodies are not kept, because a key is in them."""
+_CARRYING_KEYS = f"{IBM_PREFIX}/identity/"
+"""Below it bodies are not kept, because a key is in them."""
 
 _MAINTENANCE = b"<!DOCTYPE html><html><body><h1>Scheduled maintenance</h1><p>We will be back soon.</p></body></html>"
 
@@ -79,7 +79,7 @@ class FaultMiddleware:
         route = route_name(scope["method"], scope["path"])
         self.requests[route] += 1
         store = self._cloud.store
-        if body and route not in _CARRYING_KEYS:
+        if body and not scope["path"].startswith(_CARRYING_KEYS):
             scope["emulator.body"] = store.store_body(
                 at_real=self._cloud.wall(), route=route, query=scope["query_string"].decode("latin-1"), body=body
             )

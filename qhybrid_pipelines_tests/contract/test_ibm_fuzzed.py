@@ -12,8 +12,9 @@ import random
 from collections import Counter
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
 
 from qhybrid_pipelines.emulator.ibm.vendor_format import write
@@ -22,7 +23,25 @@ from qhybrid_pipelines_tests.support.emulator_in_process import EmulatorInProces
 
 KEY = "the-secret"
 ROUNDS = int(os.environ.get("QHYBRID_FUZZED_REQUESTS", "2500")) // 75
-ODD = (None, True, -1, 0, 1.5, 1e308, 10**30, "", "x" * 2000, "\x00é", "AAAA", [], [[]], {}, {"a": {}}, ["a", 1])
+ODD = (
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    1e308,
+    10**30,
+    10**400,
+    "",
+    "x" * 2000,
+    "\x00é",
+    "AAAA",
+    [],
+    [[]],
+    {},
+    {"a": {}},
+    ["a", 1],
+)
 QUERIES = (
     "",
     "limit=0&offset=7",
@@ -64,18 +83,22 @@ def circuits() -> list[QuantumCircuit]:
     good.measure([0, 1], [1, 0])
     bare, middle, apart = QuantumCircuit(2), QuantumCircuit(2, 2), QuantumCircuit(5, 1)
     bare.x(0)
+    divided, reserved = QuantumCircuit(1, 1), QuantumCircuit(QuantumRegister(1), ClassicalRegister(1, "shape"))
+    divided.rz(1 / Parameter("a"), 0)
+    divided.measure(0, 0)
+    reserved.measure(0, 0)
     middle.measure(0, 0)
     middle.x(0)
     apart.cx(0, 4)
     apart.h(0)
-    return [good, good, good, good, good, bare, middle, apart, QuantumCircuit(9, 1)]
+    return [good, good, good, good, good, good, bare, middle, apart, divided, reserved, QuantumCircuit(9, 1)]
 
 
 def order(draw, made):
     """Return an order of which up to two fields, or a part of its circuit, are missing or odd."""
     pub = [
         draw.choice(made),
-        [draw.choice((0.5, 1e300))] * draw.choice((1, 1, 1, 1, 2)),
+        draw.choice([[0.5], [0.5], [1e300], [0.0], [0.5] * 2, np.zeros((0, 1))]),
         draw.choice((3, 3, 3, 3, 0, None)),
     ]
     params = {"pubs": [pub], "options": {}, "version": 2, "support_qiskit": True}
@@ -127,3 +150,23 @@ def test_no_request_makes_it_fail_and_no_accepted_job_breaks_a_list(emulator):
         assert emulator("GET", f"jobs/{one}/results").status_code == 200
         assert emulator("GET", f"jobs/{one}/metrics").status_code == 200
     print(f"{sum(statuses.values())} requests: {dict(sorted(statuses.items()))}, {len(accepted)} jobs accepted")
+
+
+def test_a_fault_whose_code_is_too_long_for_a_number_breaks_no_list(emulator):
+    params = {"code": "1" * 5000, "message": "m"}
+    plan = json.dumps([{"route": "POST /ibm/jobs", "nth": 1, "fault": "failed", "params": params}])
+    assert emulator.request("PUT", "http://emulator/_admin/faults", content=plan).status_code == 200
+    pub = {"pubs": [[circuits()[0], [0.5], 3]], "options": {}, "version": 2}
+    body = write({"program_id": "sampler", "backend": "ibm_manila", "params": pub}).encode()
+    assert emulator("POST", "jobs", body).status_code == 200
+    emulator.cloud.clock.advance(1e6)
+    [listed] = emulator("GET", "jobs").json()["jobs"]
+    assert listed["state"] == {"status": "Failed", "reason": "m", "reason_code": 9999}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "token"), ("PUT", "token"), ("POST", "token/"), ("POST", "tokens")]
+)
+def test_a_key_is_not_stored_wherever_it_is_sent_for_a_token(emulator, method, path):
+    emulator.request(method, f"http://emulator/ibm/identity/{path}", content=f"apikey={KEY}")
+    assert KEY not in emulator.request("GET", "http://emulator/_admin/bodies").text

@@ -6,6 +6,7 @@ or conditional is refused by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -80,14 +81,25 @@ def layout_of(circuit: QuantumCircuit, device: Snapshot, place: str) -> Layout:
 
 
 def simulated(circuit: QuantumCircuit, layout: Layout) -> Circuit:
-    """Return a circuit without free inputs as the emulator simulates it."""
+    """Return a circuit without free inputs as the emulator simulates it.
+
+    Raises:
+        TypeError, ValueError: an angle is not a finite number.
+    """
     where = {qubit: index for index, qubit in enumerate(layout.used)}
     gates = [
         _GATES[instruction.name](
             [where[circuit.find_bit(qubit).index] for qubit in instruction.qubits],
-            [float(angle) for angle in instruction.params],
+            [_finite(angle) for angle in instruction.params],
         )
         for instruction in circuit.data
         if instruction.name not in _NOTHING and instruction.name != "measure"
     ]
     return Circuit(name=None, qubits=len(layout.used), gateset="chip", gates=gates)
+
+
+def _finite(angle: Any) -> float:
+    value = float(angle)
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not an angle")
+    return value

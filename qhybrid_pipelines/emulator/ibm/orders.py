@@ -60,12 +60,18 @@ class Pub:
         return int(np.prod(self.shape, dtype=int))
 
     def circuits(self) -> list[Circuit]:
-        """Return the circuit of every row as the emulator simulates it."""
-        flat = self.values.reshape(self.rows, -1)
+        """Return the circuit of every row as the emulator simulates it. Raises `BadRequest` for angles that no number is."""
+        from qiskit.exceptions import QiskitError
+
+        flat = self.values.reshape(self.rows, self.circuit.num_parameters)
         made: dict[bytes, Circuit] = {}
         for row in flat:
-            if row.tobytes() not in made:
+            if row.tobytes() in made:
+                continue
+            try:
                 made[row.tobytes()] = simulated(self.circuit.assign_parameters(row.tolist()), self.layout)
+            except (QiskitError, ArithmeticError, TypeError, ValueError):
+                raise BadRequest("An angle has no finite value for the values of its inputs.", "params.pubs") from None
         return [made[row.tobytes()] for row in flat]
 
 
@@ -160,6 +166,7 @@ def _pubs(params: dict[str, Any], backend: str) -> list[Pub]:
 
 
 def _pub(given: Any, backend: str, usual: Any, place: str) -> Pub:
+    from qiskit.primitives import DataBin
     from qiskit.primitives.containers.sampler_pub import SamplerPub
 
     try:
@@ -173,6 +180,11 @@ def _pub(given: Any, backend: str, usual: Any, place: str) -> Pub:
     circuit = pub.circuit
     if not circuit.cregs:
         raise BadRequest(f"{place} has no register of bits, so nothing of it is read.", place)
+    for name in (register.name for register in circuit.cregs):
+        try:
+            DataBin(**{name: 0}, shape=())
+        except (TypeError, ValueError):
+            raise BadRequest(f"{place} has a register {name[:60]!r}, a name that no result can carry.", place) from None
     values = np.asarray(pub.parameter_values.as_array(circuit.parameters), dtype=float)
     if not np.isfinite(values).all():
         raise BadRequest(f"{place} has a value that is not a number.", place)

@@ -10,12 +10,13 @@ import asyncio
 import hashlib
 import json
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from qhybrid_pipelines.emulator.circuits import gate_counts
+from qhybrid_pipelines.emulator.circuits import BadRequest, gate_counts
 from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, ResultInputs, compute_shots
 from qhybrid_pipelines.emulator.ibm.devices import (
@@ -143,7 +144,10 @@ class RuntimeCloud:
             message = f"Job exceeded the maximum execution time of {longest} s"
             outcome = {"fault": "failed", "params": {"code": str(RAN_TOO_LONG), "message": message}}
             seconds = longest
-        first = [pub.circuits()[0] for pub in order.pubs if pub.rows]
+        try:
+            first = [pub.circuits()[0] for pub in order.pubs if pub.rows]
+        except BadRequest as error:
+            raise RuntimeRefusal(400, 1517, str(error)) from None
         ones, twos = gate_counts(first)
         job = Job(
             seq=seq,
@@ -289,7 +293,7 @@ class RuntimeCloud:
     # results
 
     async def result(self, job: Job) -> str | None:
-        """Return the result of a job: text, that of a failure its reason; None before its end. Raises `RuntimeRefusal`."""
+        """Return the result of a job as text, or why it failed; None before its end. Raises `RuntimeRefusal` for a cancelled one."""
         state = self.cloud.state(job)
         if state == "failed":
             return str(_reason(job)["reason"])
@@ -340,12 +344,12 @@ def settings_of(job: Job) -> Mapping[str, Any]:
 
 
 def _reason(job: Job) -> dict[str, Any]:
-    """Return why a job failed, in the interface's words; a fault's code that is no number stands for an internal error."""
+    """Return why a job failed, in the interface's words; the code of a fault that is not a number is told as an internal error."""
     params = job.outcome_rule["params"]
     code = str(params["code"])
-    return {"reason": params["message"], "reason_code": int(code) if code.isdecimal() else 9999}
+    return {"reason": params["message"], "reason_code": int(code) if re.fullmatch("[0-9]{1,9}", code) else 9999}
 
 
 def _job_id(realm: str, seq: int) -> str:
-    """Return the id of the job with a number, as the interface's look: 20 letters and digits."""
+    """Return the id of the job with a number, in the form of the interface's: 20 letters and digits."""
     return "d" + hashlib.sha256(f"ibm/{realm}/{seq}".encode()).hexdigest()[:19]

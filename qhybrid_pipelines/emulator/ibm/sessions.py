@@ -69,11 +69,11 @@ class Sessions:
             RuntimeRefusal: there is none.
         """
         kept, now = self._kept(identifier), self._cloud.clock.now()
-        begun = min((job.starts_at for job in jobs if job.canceled_at is None), default=None)
-        started = begun if begun is not None and begun <= now else None
-        ended = [job.ends_at for job in jobs if job.canceled_at is None and job.ends_at <= now]
+        ran = [job for job in jobs if job.starts_at <= now and job.starts_at < _end(job)]
+        started = min((job.starts_at for job in ran), default=None)
+        ended = [job.ends_at for job in ran if job.canceled_at is None and job.ends_at <= now]
         closed = self._closed_at(kept, jobs)
-        busy = sum(min(job.ends_at, now) - job.starts_at for job in jobs if started and job.starts_at <= now)
+        busy = sum(min(_end(job), now) - job.starts_at for job in ran)
         whole = 0.0 if started is None else (now if closed is None else max(closed, started)) - started
         return {
             "id": kept["id"],
@@ -89,7 +89,7 @@ class Sessions:
             "started_at": None if started is None else stamp(started),
             "activated_at": None if started is None else stamp(started),
             "closed_at": None if closed is None else stamp(closed),
-            "last_job_started": max((stamp(job.starts_at) for job in jobs if job.starts_at <= now), default=None),
+            "last_job_started": max((stamp(job.starts_at) for job in ran), default=None),
             "last_job_completed": stamp(max(ended)) if ended else None,
             "elapsed_time": round(whole if kept["mode"] == "dedicated" else busy, 3),
         }
@@ -131,3 +131,8 @@ class Sessions:
 
     def _write(self, kept: dict[str, Any]) -> None:
         self._cloud.store.write_setting(f"ibm_session/{kept['id']}", kept)
+
+
+def _end(job: Job) -> float:
+    """Return when a job ends, or was cancelled."""
+    return job.ends_at if job.canceled_at is None else job.canceled_at
