@@ -11,7 +11,7 @@ from qhybrid_pipelines.commands.job_page import duration
 #: Columns of the matrix, with their meanings.
 COLUMNS: Mapping[str, str] = {
     "backend": "full name, as `backends` of a specification takes it",
-    "plane": "kind of work: `gate` (circuits), `annealing` (Ising models on qubits) or `hybrid` (Ising models, by a solver that is classical but for a share that nobody is told)",
+    "plane": "kind of work: `gate` (circuits), `annealing` (Ising models on qubits) or `hybrid` (Ising models, by a solver that is classical except for a part that D-Wave does not disclose)",
     "vendor": "whose it is",
     "mode": "what kind of machine it is: hardware, simulator, local-testing or emulator",
     "price": "`free`, or what is billed; how, says the price model below",

@@ -18,6 +18,7 @@ import pyarrow as pa
 from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.jobs import RawResult
 from qhybrid_pipelines.execution.counts import counts_of_one_circuit, verify_counts
 from qhybrid_pipelines.execution.dwave.payload import PROBLEM_TYPE, read_label
@@ -25,6 +26,8 @@ from qhybrid_pipelines.quantum.annealing.programming import random_gauge
 from qhybrid_pipelines.quantum.annealing.unembedding import Unembedded, majority_vote
 
 CONTENT_TYPE = "application/vnd.qhybrid.sapi-answer+json"
+#: A year; what an answer says beyond is not a time.
+_LONGEST_MICROS = 366 * 86_400e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +86,7 @@ def details(raw: RawResult) -> dict[str, Any]:
 def access_micros(answer: dict[str, Any]) -> float | None:
     """Return the QPU access time of an answer in microseconds, None where it does not say."""
     timing = answer.get("timing")
-    micros = timing.get("qpu_access_time") if isinstance(timing, dict) else None
-    return float(micros) if isinstance(micros, int | float) and not isinstance(micros, bool) else None
+    return read_micros(timing.get("qpu_access_time")) if isinstance(timing, dict) else None
 
 
 def read_samples(answer: dict[str, Any]) -> QubitSamples:
@@ -103,14 +105,8 @@ def read_samples(answer: dict[str, Any]) -> QubitSamples:
 
 
 def _read(raw: RawResult, batch: AnnealBatch) -> tuple[QubitSamples, Unembedded]:
-    info, answer = open_envelope(raw.content)
-    metadata, params = info["metadata"], info.get("params")
-    label = read_label(metadata.get("label"))
-    check_equal("problem", info.get("id"), raw.ref.provider_job_id)
-    check_equal("status", metadata.get("status"), "COMPLETED")
-    check_equal("type", metadata.get("type"), PROBLEM_TYPE)
-    check_equal("batch", None if label is None else label[2], batch.payload_sha256[:16])
-    check_equal("reads", params.get("num_reads") if isinstance(params, dict) else None, batch.shots)
+    params, answer = open_result(raw, batch, PROBLEM_TYPE)
+    check_equal("reads", params.get("num_reads"), batch.shots)
     samples = read_samples(answer)
     own = batch.embedding.qubits
     if not np.array_equal(samples.qubits, np.sort(own)):
@@ -132,6 +128,26 @@ def open_envelope(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(info, dict) or not isinstance(answer, dict) or not isinstance(info.get("metadata"), dict):
         raise CorruptResult("the result cannot be read: it is not an object")
     return info, answer
+
+
+def open_result(
+    raw: RawResult, batch: AnnealBatch | HybridBatch, problem_type: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a problem's parameters and its answer. Raises `CorruptResult` where it is another one, or has not completed."""
+    info, answer = open_envelope(raw.content)
+    metadata, params = info["metadata"], info.get("params")
+    label = read_label(metadata.get("label"))
+    check_equal("problem", info.get("id"), raw.ref.provider_job_id)
+    check_equal("status", metadata.get("status"), "COMPLETED")
+    check_equal("type", metadata.get("type"), problem_type)
+    check_equal("batch", None if label is None else label[2], batch.payload_sha256[:16])
+    return params if isinstance(params, dict) else {}, answer
+
+
+def read_micros(value: Any) -> float | None:
+    """Return a time in microseconds, None for what cannot be one; JSON has whole numbers that no float can hold."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= _LONGEST_MICROS else None
 
 
 def _content(answer: dict[str, Any], name: str) -> bytes:

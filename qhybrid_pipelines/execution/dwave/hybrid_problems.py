@@ -17,9 +17,9 @@ from qhybrid_pipelines.core.errors import CorruptResult, Rejected
 from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.jobs import RawResult
 from qhybrid_pipelines.execution.counts import counts_of_one_circuit, verify_counts
-from qhybrid_pipelines.execution.dwave.decoding import check_equal, open_envelope
+from qhybrid_pipelines.execution.dwave.decoding import check_equal, open_result, read_micros
 from qhybrid_pipelines.execution.dwave.hybrid_solvers import HybridSolver
-from qhybrid_pipelines.execution.dwave.payload import label_of, read_label
+from qhybrid_pipelines.execution.dwave.payload import label_of
 
 PROBLEM_TYPE = "bqm"
 #: Energies may differ by rounding: relative, and to the sum of all coefficients.
@@ -37,7 +37,7 @@ def check_batch(batch: HybridBatch, solver: HybridSolver) -> None:
         problem = (
             f"{batch.points * batch.repetitions} problems; {batch.backend} takes one in a job, and gives one answer"
         )
-    elif not (np.isfinite(batch.model.linear).all() and np.isfinite(batch.model.couplings).all()):
+    elif not all(np.isfinite(one).all() for one in (batch.model.linear, batch.model.couplings, batch.model.offset)):
         problem = "the model has coefficients that are not finite"
     elif not 1 <= batch.width <= solver.most_variables:
         problem = f"{batch.width} variables; {batch.backend} takes 1 to {solver.most_variables}"
@@ -66,14 +66,8 @@ def decode(raw: RawResult, batch: HybridBatch) -> pa.Table:
     Raises:
         CorruptResult: cut off, not of this problem or batch, or an energy is not that of its assignment in the model.
     """
-    info, answer = open_envelope(raw.content)
-    metadata, params = info["metadata"], info.get("params")
-    label = read_label(metadata.get("label"))
-    check_equal("problem", info.get("id"), raw.ref.provider_job_id)
-    check_equal("status", metadata.get("status"), "COMPLETED")
-    check_equal("type", metadata.get("type"), PROBLEM_TYPE)
-    check_equal("batch", None if label is None else label[2], batch.payload_sha256[:16])
-    check_equal("time limit", params.get("time_limit") if isinstance(params, dict) else None, batch.time_limit)
+    params, answer = open_result(raw, batch, PROBLEM_TYPE)
+    check_equal("time limit", params.get("time_limit"), batch.time_limit)
     check_equal("number of answers", 1, batch.shots)
     assignments, energies = _sample_set(answer, batch.width)
     expected = batch.model.assignment_energies(assignments)
@@ -100,9 +94,7 @@ def times(answer: Any) -> dict[str, float]:
 def _time(answer: Any, name: str) -> float | None:
     data = answer.get("data") if isinstance(answer, dict) else None
     info = data.get("info") if isinstance(data, dict) else None
-    micros = info.get(name) if isinstance(info, dict) else None
-    is_number = isinstance(micros, int | float) and not isinstance(micros, bool) and 0 <= micros < float("inf")
-    return float(micros) if is_number and micros is not None else None
+    return read_micros(info.get(name)) if isinstance(info, dict) else None
 
 
 def _sample_set(answer: dict[str, Any], width: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:

@@ -45,7 +45,8 @@ def is_hybrid(backend: str) -> bool:
 def hybrid_solver(name: str, definition: dict[str, Any]) -> HybridSolver:
     """Read a definition. Raises `Unavailable` naming what it lacks."""
     stated = definition.get("properties")
-    if not isinstance(stated, dict) or "bqm" not in (stated.get("supported_problem_types") or ()):
+    kinds = stated.get("supported_problem_types") if isinstance(stated, dict) else None
+    if not isinstance(stated, dict) or not isinstance(kinds, list) or "bqm" not in kinds:
         raise Unavailable(f"{name} does not say that it takes binary quadratic models")
     try:
         pairs = tuple((float(size), float(seconds)) for size, seconds in stated["minimum_time_limit"])
@@ -55,8 +56,8 @@ def hybrid_solver(name: str, definition: dict[str, Any]) -> HybridSolver:
             minimum_times=pairs,
             longest_run=float(stated["maximum_time_limit_hrs"]) * 3600.0,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Unavailable(f"the properties of {name} cannot be read: {type(error).__name__} {error}") from None
-    if not pairs or (np.diff(np.array(pairs)[:, 0]) <= 0).any():
+    if not pairs or not np.isfinite(pairs).all() or (np.diff(np.array(pairs)[:, 0]) <= 0).any():
         raise Unavailable(f"{name} tells its minimum time limit in a form that this adapter does not know")
     return found

@@ -14,6 +14,7 @@ from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
 from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.jobs import Estimate
+from qhybrid_pipelines.execution.dwave.decoding import read_micros
 from qhybrid_pipelines.execution.dwave.hybrid_solvers import HybridSolver
 from qhybrid_pipelines.execution.dwave.precision import precision_note
 from qhybrid_pipelines.execution.dwave.solvers import Annealer
@@ -93,11 +94,11 @@ def estimate(annealer: Annealer, batch: AnnealBatch) -> Estimate:
 
 def cost_usd(timing: Any, quota_conversion_rate: float) -> float | None:
     """Return what a finished problem cost by its answer's timing; None where it does not say, or nobody has set a price."""
-    micros = timing.get("qpu_access_time") if isinstance(timing, dict) else None
-    if not isinstance(micros, int | float) or isinstance(micros, bool) or not 0 <= micros < float("inf"):
+    micros = read_micros(timing.get("qpu_access_time")) if isinstance(timing, dict) else None
+    if micros is None:
         return None
     try:
-        return float(micros) * 1e-6 / quota_conversion_rate * usd_per_second()
+        return micros * 1e-6 / quota_conversion_rate * usd_per_second()
     except InvalidInput:  # a setting that cannot be read hides no job; the next price to be asked for names it
         return None
 

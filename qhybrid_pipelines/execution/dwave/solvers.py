@@ -72,7 +72,7 @@ class Solvers:
         self._listed_at: dict[str, float] = {}
 
     def names(self) -> tuple[str, ...]:
-        """Return the full names of the annealers as the service listed them last, without asking it."""
+        """Return the full names of the solvers as the service listed them last, without asking it."""
         try:
             listed = json.loads(self._note(self._client.url).read_text(encoding="utf-8"))["solvers"]
             solvers = tuple(name for name in listed if _SOLVER.fullmatch(name))
@@ -192,7 +192,8 @@ class Solvers:
         _, entries = self._client.get("solver-definition-list", "solvers", "remote", params=shown)
         if not isinstance(entries, list):
             raise Unavailable("the answer is not a list of solvers")
-        named = [entry.get("identity", {}).get("name") for entry in entries if isinstance(entry, dict)]
+        identities = [entry.get("identity") for entry in entries if isinstance(entry, dict)]
+        named = [one.get("name") for one in identities if isinstance(one, dict)]
         solvers = [name for name in named if isinstance(name, str) and _SOLVER.fullmatch(name)]
         write_bytes(self._note(url), canonical_json({"solvers": solvers}).encode())
         self._listed_at[url] = time.monotonic()
@@ -255,7 +256,7 @@ def _annealer(name: str, definition: dict[str, Any]) -> Annealer:
             timing=dict(stated["problem_timing_data"]),
             quota_conversion_rate=float(stated.get("quota_conversion_rate", 1)),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise Unavailable(f"the properties of {name} cannot be read: {type(error).__name__} {error}") from None
     in_order = (np.diff(graph.qubits) > 0).all() and (np.diff(graph.coupler_keys) > 0).all()
     if (

@@ -1,6 +1,6 @@
-"""Bringing a model to the service, in parts, before a problem names it: nothing is run and nothing is paid by that.
+"""Uploading a model to the service, in parts, before a problem names it: that runs nothing and costs nothing.
 
-Every request may be repeated. A model that was brought and never named is the service's to throw away.
+Every request may be repeated. A model that was uploaded and never named is the service's to throw away.
 """
 
 from __future__ import annotations

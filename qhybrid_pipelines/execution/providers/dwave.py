@@ -220,11 +220,9 @@ class DWaveProvider:
         hybrid_problems.check_batch(batch, solver)
         try:
             upload_id = upload(self._client, model_file(batch.model))
-        except Unavailable:
+        except (Unavailable, Throttled):
             raise
         except ProviderError as error:
-            if isinstance(error, Throttled):
-                raise
             raise Rejected(f"the model could not be uploaded: {error.message}") from None
         return hybrid_problems.problem_body(batch, solver, token, upload_id=upload_id, home_id=self._home_id)
 
