@@ -25,6 +25,12 @@ MAX_SETTINGS = 256
 #: Longest run of a hybrid solver, seconds.
 MAX_HYBRID_SECONDS = 86_400
 
+#: What is said of a field that only circuits have.
+FOR_CIRCUITS = (
+    "{field} is for circuits, and this anneals; leave it out: annealing says reads, annealing_time_us, chain_strength and gauges, "
+    "or time_limit_seconds for hybrid solvers"
+)
+
 Microseconds = Annotated[float, Field(gt=0, le=2000)]
 StrengthFactor = Annotated[float, Field(gt=0, le=100)]
 
@@ -80,7 +86,7 @@ class AnnealingSpec(StrictModel):
 
     @model_serializer(mode="wrap")
     def _say_one_of_the_two(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write what one kind of solver is told; experiments on annealers keep the keys that they had before there were hybrid ones."""
+        """Write what one kind of solver is told; experiments on annealers keep the keys that they had before hybrid solvers came."""
         fields: dict[str, Any] = serialise(self)
         return {k: v for k, v in fields.items() if (k == "time_limit_seconds") == self.is_hybrid}
 
@@ -121,7 +127,7 @@ def points_and_shots_of_annealing(value: Any) -> Any:
         if plain != counted and not (isinstance(plain, dict) and plain.items() >= counted.items()):
             raise PydanticCustomError(
                 "annealing_and_circuits",
-                "{field} is for circuits, and this anneals; leave it out: annealing says reads, annealing_time_us, chain_strength and gauges",
+                FOR_CIRCUITS,
                 {"field": field},
             )
     if number > MAX_SETTINGS:

@@ -1,4 +1,4 @@
-"""What goes to a hybrid solver: a whole model and a time limit. There are no qubits to choose, no settings and no shots."""
+"""What goes to a hybrid solver: a whole model and a time limit. It has neither settings nor shots, and no qubits are chosen for it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class HybridBatch:
 
     @property
     def qubits(self) -> int:
-        """Variables that the solver is given; which qubits work on them, if any, nobody is told."""
+        """Variables that the solver is given; the vendor does not say which qubits work on them, if any."""
         return self.model.size
 
     @property

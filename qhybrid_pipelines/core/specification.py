@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from qhybrid_pipelines.core.annealing_specification import (
+    FOR_CIRCUITS,
     MAX_ANNEALED_VARIABLES,
     AnnealingSpec,
     points_and_shots_of_annealing,
@@ -322,7 +323,7 @@ class ExperimentSpec(StrictModel):
             if is_given:
                 raise PydanticCustomError(
                     "annealing_and_circuits",
-                    "{field} is for circuits, and this anneals; leave it out: annealing says reads, annealing_time_us, chain_strength and gauges",
+                    FOR_CIRCUITS,
                     {"field": field},
                 )
         return self

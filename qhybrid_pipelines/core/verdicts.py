@@ -55,7 +55,7 @@ class Verdict(StrEnum):
     """
     INCONCLUSIVE = "inconclusive"
     """The runs do not decide: nothing was measured, there were too few runs, or the interval reaches over the margin. Or a hybrid
-    solver is better, of which nobody is told what is quantum.
+    solver is better, whose quantum part D-Wave does not disclose.
 
     By: as `quantum_better`; the reason says which.
 

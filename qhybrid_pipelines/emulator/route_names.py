@@ -19,82 +19,73 @@ BRAKET_PREFIX, STORAGE_PREFIX = "/braket", "/s3"
 IBM_PREFIX = "/ibm"
 """Of IBM's face: of the runtime, and of the services for keys and instances that its clients ask."""
 
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r"/jobs", "/jobs"),
-        (r"/jobs/estimate", "/jobs/estimate"),
-        (r"/jobs/status/cancel", "/jobs/status/cancel"),
-        (r"/jobs/[^/]+", "/jobs/{id}"),
-        (r"/jobs/[^/]+/cost", "/jobs/{id}/cost"),
-        (r"/jobs/[^/]+/artifacts/[^/]+", "/jobs/{id}/artifacts/{id}"),
-        (r"/jobs/[^/]+/status/cancel", "/jobs/{id}/status/cancel"),
-        (r"/jobs/[^/]+/(variants/[^/]+/)?results/.+", "/jobs/{id}/results"),
-        (r"/backends", "/backends"),
-        (r"/backends/[^/]+", "/backends/{backend}"),
-        (r"/backends/[^/]+/characterizations", "/backends/{backend}/characterizations"),
-        (r"/backends/[^/]+/characterizations/[^/]+", "/backends/{backend}/characterizations/{id}"),
-        (r"/whoami", "/whoami"),
-    )
+_PATTERNS = (
+    (r"/jobs", "/jobs"),
+    (r"/jobs/estimate", "/jobs/estimate"),
+    (r"/jobs/status/cancel", "/jobs/status/cancel"),
+    (r"/jobs/[^/]+", "/jobs/{id}"),
+    (r"/jobs/[^/]+/cost", "/jobs/{id}/cost"),
+    (r"/jobs/[^/]+/artifacts/[^/]+", "/jobs/{id}/artifacts/{id}"),
+    (r"/jobs/[^/]+/status/cancel", "/jobs/{id}/status/cancel"),
+    (r"/jobs/[^/]+/(variants/[^/]+/)?results/.+", "/jobs/{id}/results"),
+    (r"/backends", "/backends"),
+    (r"/backends/[^/]+", "/backends/{backend}"),
+    (r"/backends/[^/]+/characterizations", "/backends/{backend}/characterizations"),
+    (r"/backends/[^/]+/characterizations/[^/]+", "/backends/{backend}/characterizations/{id}"),
+    (r"/whoami", "/whoami"),
 )
 
-_SAPI_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r"/problems/?", "/problems"),
-        (r"/problems/[^/]+/info/?", "/problems/{id}/info"),
-        (r"/problems/[^/]+/answer/?", "/problems/{id}/answer"),
-        (r"/problems/[^/]+/messages/?", "/problems/{id}/messages"),
-        (r"/problems/[^/]+/?", "/problems/{id}"),
-        (r"/bqm/multipart/?", "/bqm/multipart"),
-        (r"/bqm/multipart/[^/]+/part/[^/]+/?", "/bqm/multipart/{id}/part/{id}"),
-        (r"/bqm/multipart/[^/]+/status/?", "/bqm/multipart/{id}/status"),
-        (r"/bqm/multipart/[^/]+/combine/?", "/bqm/multipart/{id}/combine"),
-        (r"/solvers/remote/?", "/solvers"),
-        (r"/solvers/remote/[^/]+/?", "/solvers/{backend}"),
-    )
+_SAPI_PATTERNS = (
+    (r"/problems/?", "/problems"),
+    (r"/problems/[^/]+/info/?", "/problems/{id}/info"),
+    (r"/problems/[^/]+/answer/?", "/problems/{id}/answer"),
+    (r"/problems/[^/]+/messages/?", "/problems/{id}/messages"),
+    (r"/problems/[^/]+/?", "/problems/{id}"),
+    (r"/bqm/multipart/?", "/bqm/multipart"),
+    (r"/bqm/multipart/[^/]+/part/[^/]+/?", "/bqm/multipart/{id}/part/{id}"),
+    (r"/bqm/multipart/[^/]+/status/?", "/bqm/multipart/{id}/status"),
+    (r"/bqm/multipart/[^/]+/combine/?", "/bqm/multipart/{id}/combine"),
+    (r"/solvers/remote/?", "/solvers"),
+    (r"/solvers/remote/[^/]+/?", "/solvers/{backend}"),
 )
 
-_BRAKET_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r"/quantum-task", "/quantum-task"),
-        (r"/quantum-task/.+/cancel", "/quantum-task/{id}/cancel"),
-        (r"/quantum-task/.+", "/quantum-task/{id}"),
-        (r"/quantum-tasks", "/quantum-tasks"),
-        (r"/device/.+", "/device/{backend}"),
-        (r"/devices", "/devices"),
-    )
+_BRAKET_PATTERNS = (
+    (r"/quantum-task", "/quantum-task"),
+    (r"/quantum-task/.+/cancel", "/quantum-task/{id}/cancel"),
+    (r"/quantum-task/.+", "/quantum-task/{id}"),
+    (r"/quantum-tasks", "/quantum-tasks"),
+    (r"/device/.+", "/device/{backend}"),
+    (r"/devices", "/devices"),
 )
-_STORAGE_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = ((re.compile(r"/.+"), "/s3/{object}"),)
-_IBM_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r"/identity/token", "/ibm/token"),
-        (r"/v3/resources/search", "/ibm/instances"),
-        (r"/catalog/api/v1/[^/]+", "/ibm/plan"),
-        (r"/api/v1/instances/usage", "/ibm/usage"),
-        (r"/api/v1/backends", "/ibm/backends"),
-        (r"/api/v1/backends/[^/]+/(status|configuration|properties)", "/ibm/backends/{backend}"),
-        (r"/api/v1/jobs", "/ibm/jobs"),
-        (r"/api/v1/jobs/[^/]+", "/ibm/jobs/{id}"),
-        (r"/api/v1/jobs/[^/]+/cancel", "/ibm/jobs/{id}/cancel"),
-        (r"/api/v1/jobs/[^/]+/results", "/ibm/jobs/{id}/results"),
-        (r"/api/v1/jobs/[^/]+/metrics", "/ibm/jobs/{id}/metrics"),
-        (r"/api/v1/jobs/[^/]+/logs", "/ibm/jobs/{id}/logs"),
-        (r"/api/v1/jobs/[^/]+/tags", "/ibm/jobs/{id}/tags"),
-        (r"/api/v1/tags", "/ibm/tags"),
-        (r"/api/v1/sessions", "/ibm/sessions"),
-        (r"/api/v1/sessions/[^/]+", "/ibm/sessions/{id}"),
-        (r"/api/v1/sessions/[^/]+/close", "/ibm/sessions/{id}/close"),
-    )
+_STORAGE_PATTERNS = ((r"/.+", "/s3/{object}"),)
+_IBM_PATTERNS = (
+    (r"/identity/token", "/ibm/token"),
+    (r"/v3/resources/search", "/ibm/instances"),
+    (r"/catalog/api/v1/[^/]+", "/ibm/plan"),
+    (r"/api/v1/instances/usage", "/ibm/usage"),
+    (r"/api/v1/backends", "/ibm/backends"),
+    (r"/api/v1/backends/[^/]+/(status|configuration|properties)", "/ibm/backends/{backend}"),
+    (r"/api/v1/jobs", "/ibm/jobs"),
+    (r"/api/v1/jobs/[^/]+", "/ibm/jobs/{id}"),
+    (r"/api/v1/jobs/[^/]+/cancel", "/ibm/jobs/{id}/cancel"),
+    (r"/api/v1/jobs/[^/]+/results", "/ibm/jobs/{id}/results"),
+    (r"/api/v1/jobs/[^/]+/metrics", "/ibm/jobs/{id}/metrics"),
+    (r"/api/v1/jobs/[^/]+/logs", "/ibm/jobs/{id}/logs"),
+    (r"/api/v1/jobs/[^/]+/tags", "/ibm/jobs/{id}/tags"),
+    (r"/api/v1/tags", "/ibm/tags"),
+    (r"/api/v1/sessions", "/ibm/sessions"),
+    (r"/api/v1/sessions/[^/]+", "/ibm/sessions/{id}"),
+    (r"/api/v1/sessions/[^/]+/close", "/ibm/sessions/{id}/close"),
 )
-_FACES = (
-    (SAPI_PREFIX, _SAPI_PATTERNS),
-    (IBM_PREFIX, _IBM_PATTERNS),
-    (BRAKET_PREFIX, _BRAKET_PATTERNS),
-    (STORAGE_PREFIX, _STORAGE_PATTERNS),
-    (PREFIX, _PATTERNS),
+_FACES = tuple(
+    (prefix, tuple((re.compile(pattern), name) for pattern, name in patterns))
+    for prefix, patterns in (
+        (SAPI_PREFIX, _SAPI_PATTERNS),
+        (IBM_PREFIX, _IBM_PATTERNS),
+        (BRAKET_PREFIX, _BRAKET_PATTERNS),
+        (STORAGE_PREFIX, _STORAGE_PATTERNS),
+        (PREFIX, _PATTERNS),
+    )
 )
 PREFIXES = tuple(prefix for prefix, _ in _FACES)
 """Of all faces."""

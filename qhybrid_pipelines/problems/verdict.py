@@ -91,8 +91,8 @@ def decide_verdict(evidence: Evidence) -> tuple[Verdict, str]:
 
 
 _HYBRID_NOTE = (
-    "The quantum side is a hybrid solver here, classical but for a share that nobody is told: what it finds is credited to no circuit and no "
-    "annealer, and it has answers, not shots."
+    "The quantum side is a hybrid solver here, classical except for a part that D-Wave does not disclose: what it finds is credited to no "
+    "circuit and no annealer, and it has answers, not shots."
 )
 
 

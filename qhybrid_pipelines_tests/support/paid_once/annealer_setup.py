@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.core.sub_batches import make_sub_batch
-from qhybrid_pipelines.emulator.process import Emulator, start_emulator
+from qhybrid_pipelines.emulator.process import Emulator
 from qhybrid_pipelines.execution.canary_anneals import canary_anneal, canary_model
 from qhybrid_pipelines.execution.providers.dwave import DWaveProvider
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
@@ -26,6 +23,7 @@ from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     KNOWN_SHOTS,
     EmulatorSetup,
     make_requests,
+    run_face,
     submission_faults,
 )
 from qhybrid_pipelines_tests.support.sapi_client import SMALL
@@ -58,28 +56,19 @@ class AnnealerSetup(EmulatorSetup):
         return DWaveProvider(self.home / "dwave")
 
 
-@contextmanager
-def run_annealer(folder: Path, seed: int) -> Iterator[Emulator]:
-    """Run an emulator with the fault plan of its annealing face, and lead this process and its children to it."""
-    folder.mkdir(parents=True)
-    plan = folder / "faults.json"
-    plan.write_text("[]")
-    emulator = start_emulator(folder / "cloud", speed=1000.0, seed=seed, faults=plan)
-    with pytest.MonkeyPatch.context() as patch:
-        settings = {
+def run_annealer(folder: Path, seed: int) -> AbstractContextManager[Emulator]:
+    """Run an emulator, and lead this process and its children to its annealing face."""
+    return run_face(
+        folder,
+        seed,
+        lambda emulator: {
             "DWAVE_API_ENDPOINT": emulator.sapi_url,
             "DWAVE_API_TOKEN": emulator.key,
             "DWAVE_USD_PER_SECOND": "0.55",
             "DWAVE_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS),
             "DWAVE_ACCEPTANCE_SECONDS": "0",
-        }
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
-        try:
-            yield emulator
-        finally:
-            emulator.stop()
+        },
+    )
 
 
 def plan_faults(emulator: Emulator) -> None:

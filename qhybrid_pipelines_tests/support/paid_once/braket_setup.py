@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
 from qhybrid_pipelines.core.sub_batches import make_sub_batch
 from qhybrid_pipelines.emulator.braket.devices import DEVICES
 from qhybrid_pipelines.emulator.braket.task_cloud import ACCOUNT
-from qhybrid_pipelines.emulator.process import Emulator, start_emulator
+from qhybrid_pipelines.emulator.process import Emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.braket import BraketProvider
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
@@ -28,6 +23,7 @@ from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     Accepted,
     EmulatorSetup,
     make_requests,
+    run_face,
     submission_faults,
 )
 
@@ -64,19 +60,7 @@ class BraketSetup(EmulatorSetup):
         return [replace(line, provider_job_id=head + line.provider_job_id) for line in super().book()]
 
 
-@contextmanager
-def run_braket(folder: Path, seed: int) -> Iterator[Emulator]:
+def run_braket(folder: Path, seed: int) -> AbstractContextManager[Emulator]:
     """Run an emulator with the fault plan of Braket's face, and lead this process and its children to it."""
-    folder.mkdir(parents=True)
-    plan = folder / "faults.json"
-    plan.write_text(json.dumps(BRAKET_FAULTS))
-    emulator = start_emulator(folder / "cloud", speed=1000.0, seed=seed, faults=plan)
-    with pytest.MonkeyPatch.context() as patch:
-        settings = emulator.braket_environment | {"BRAKET_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS)}
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
-        try:
-            yield emulator
-        finally:
-            emulator.stop()
+    lag = {"BRAKET_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS)}
+    return run_face(folder, seed, lambda emulator: emulator.braket_environment | lag, faults=BRAKET_FAULTS)

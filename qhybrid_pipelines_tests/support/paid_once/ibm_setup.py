@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
-from qhybrid_pipelines.emulator.process import Emulator, start_emulator
+from qhybrid_pipelines.emulator.process import Emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
@@ -26,6 +23,7 @@ from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     KNOWN_SHOTS,
     EmulatorSetup,
     make_requests,
+    run_face,
     submission_faults,
 )
 
@@ -65,22 +63,7 @@ class IbmSetup(EmulatorSetup):
         return provider
 
 
-@contextmanager
-def run_ibm(folder: Path, seed: int) -> Iterator[Emulator]:
+def run_ibm(folder: Path, seed: int) -> AbstractContextManager[Emulator]:
     """Run an emulator, and lead this process and its children to its face of IBM; its device has one calibration."""
-    folder.mkdir(parents=True)
-    plan = folder / "faults.json"
-    plan.write_text(json.dumps([]))
-    emulator = start_emulator(folder / "cloud", speed=1000.0, seed=seed, faults=plan, drift_hours=1e6)
-    with pytest.MonkeyPatch.context() as patch:
-        settings = emulator.ibm_environment | {
-            "QISKIT_IBM_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS),
-            "QISKIT_IBM_USD_PER_SECOND": "0.01",
-        }
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
-        try:
-            yield emulator
-        finally:
-            emulator.stop()
+    own = {"QISKIT_IBM_LISTING_LAG_SECONDS": str(DECLARED_LAG_SECONDS), "QISKIT_IBM_USD_PER_SECOND": "0.01"}
+    return run_face(folder, seed, lambda emulator: emulator.ibm_environment | own, drift_hours=1e6)

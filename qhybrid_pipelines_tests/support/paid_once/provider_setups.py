@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -253,6 +253,36 @@ def run_emulator(folder: Path, seed: int, *, has_proxy: bool = False, has_clocks
             patch.setenv("HTTPS_PROXY", stack.enter_context(_proxy_process(upstream, certificate, seed)))
             patch.setenv("SSL_CERT_FILE", str(certificate))
             patch.setenv("IONQ_API_URL", f"https://{HOST}/v0.4")
+        yield emulator
+
+
+@contextmanager
+def run_face(
+    folder: Path,
+    seed: int,
+    settings: Callable[[Emulator], Mapping[str, str]],
+    *,
+    faults: Sequence[Mapping[str, Any]] = (),
+    drift_hours: float | None = None,
+) -> Iterator[Emulator]:
+    """Run an emulator, and lead this process and its children to one of its faces.
+
+    Args:
+        folder: of its own.
+        seed: of its chances.
+        settings: returns the environment variables that lead there.
+        faults: that it begins with.
+        drift_hours: as of `start_emulator`.
+    """
+    folder.mkdir(parents=True)
+    plan = folder / "faults.json"
+    plan.write_text(json.dumps(list(faults)))
+    emulator = start_emulator(folder / "cloud", speed=1000.0, seed=seed, faults=plan, drift_hours=drift_hours)
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        stack.callback(emulator.stop)
+        for name, value in settings(emulator).items():
+            patch.setenv(name, value)
+        patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
         yield emulator
 
 
