@@ -37,7 +37,9 @@ MAX_LENGTH = 64
 class Options(StrictModel):
     """What a specification may say about a sequence."""
 
-    best_known: float | None = Field(default=None, description="Least known energy; up to length 40 it is known.")
+    best_known: float | None = Field(
+        default=None, description="Least known energy; up to length 40 the published one is taken."
+    )
 
 
 class Length(StrictModel):
@@ -47,7 +49,7 @@ class Length(StrictModel):
 
 
 def sequence_of_length(parameters: BaseModel) -> Instance:
-    """Return the instance of a length, with its optimum where that is known."""
+    """Return the instance of a length, with the published least energy, where there is one here, as what to compare with."""
     assert isinstance(parameters, Length)
     size = parameters.n
     best = labs.OPTIMA.get(size)
@@ -148,7 +150,7 @@ class Labs(UnconstrainedFamily):
         )
 
     def features(self, instance: Instance) -> dict[str, float]:
-        """Return the length, the least energy that parity allows, and the best known merit factor where the optimum is known."""
+        """Return the length, the least energy that parity allows, and the best known merit factor where one is stated."""
         found = {"length": float(instance.size), "energy_bound": float(labs.least_possible(instance.size))}
         if instance.best_known:
             found["merit_factor_best_known"] = instance.size**2 / (2 * instance.best_known)
