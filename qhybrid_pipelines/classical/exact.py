@@ -115,8 +115,8 @@ def exact_minimum(model: IsingModel) -> int | None:
         model: at most :data:`.exhaustive.MAX_VARIABLES` variables.
 
     Returns:
-        None where more outcomes than can be compared are equal up to rounding, and floats do not tell which is lowest; of a model
-        with products of more spins any.
+        None where floats do not tell which outcome is lowest, and either more are equal up to rounding than can be compared in integers, or
+        the model has products of more spins.
     """
     if model.size > MAX_VARIABLES:
         raise ValueError(f"{model.size} variables are too many to be enumerated, at most {MAX_VARIABLES}")

@@ -10,9 +10,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from qhybrid_pipelines.classical.product_search import all_terms
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.spin_products import pad_members
 
 I32 = npt.NDArray[np.int32]
 
@@ -101,12 +101,9 @@ def substitute(model: IsingModel, variables: VariableMap) -> IsingModel:
 
 
 def _substitute_products(model: IsingModel, variables: VariableMap) -> IsingModel:
-    products = model.products
-    width = products.members.shape[1]
-    fields = np.arange(model.size)[:, None]
-    members = np.concatenate([pad_members(fields, width), pad_members(model.pairs, width), products.members])
+    terms = all_terms(model)
     # One place more stands for the number 1, which -1 of shorter terms means.
     root, sign = np.append(variables.root, -1), np.append(1.0 - 2.0 * variables.value, 1.0)
-    weights = np.concatenate([model.linear, model.couplings, products.weights]) * sign[members].prod(axis=1)
-    found = IsingModel.from_spin_terms(variables.size, root[members], weights)
+    weights = terms.weights * sign[terms.members].prod(axis=1)
+    found = IsingModel.from_spin_terms(variables.size, root[terms.members], weights)
     return dataclasses.replace(found, offset=model.offset + found.offset)

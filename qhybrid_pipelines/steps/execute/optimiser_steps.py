@@ -18,8 +18,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
-from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.specification import ExperimentSpec
@@ -34,7 +32,7 @@ from qhybrid_pipelines.quantum.optimisers.search import MeasuredStep
 from qhybrid_pipelines.quantum.optimisers.stopping import CONVERGED, stop_reason
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit
 from qhybrid_pipelines.steps.execute.loop_budget import check_loop_budget
-from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_series, get_current_jobs
+from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_series, get_current_jobs, may_be_collected
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batches
 from qhybrid_pipelines.steps.prepare.user_circuits import load_arranged_circuit
 from qhybrid_pipelines.steps.values_from_rows import (
@@ -191,7 +189,7 @@ class _Loop:
             principal=self.caller.principal,
             requested_at=self.caller.requested_at,
         )
-        if not all(map(self._may_be_collected, get_current_jobs(submitted, self.dispatcher))):
+        if not all(may_be_collected(job, self.dispatcher) for job in get_current_jobs(submitted, self.dispatcher)):
             return None, False
         tables = collect_series(batches, submitted, self.dispatcher)
         if not tables:
@@ -202,11 +200,6 @@ class _Loop:
         if self.circuit is not None:
             counts = sum_out_ancillas(counts, width=self.reduced_model.size)
         return self._values(angles, counts, first_point), False
-
-    def _may_be_collected(self, job: JobRecord) -> bool:
-        """Tell whether nothing is left to wait for."""
-        at_once = job.state in OPEN and self.dispatcher.capabilities(job.backend).immediate
-        return is_settled(job) or at_once
 
     def _values(self, angles: F64, counts: Mapping[str, npt.NDArray[Any]], first_point: int) -> MeasuredStep:
         """Return the objective of each point of a step."""

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.successors import Successors
-from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
+from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, OPEN, is_settled
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import JobFailed, QHybridError
@@ -51,6 +51,11 @@ def get_current_jobs(rows: Sequence[Row], dispatcher: Dispatcher) -> list[JobRec
         return []
     successors = Successors.of(dispatcher.ledger, rows[0]["experiment"])
     return [successors.job(row["job_id"]) or dispatcher.ledger.job(row["job_id"]) for row in rows]
+
+
+def may_be_collected(job: JobRecord, dispatcher: Dispatcher) -> bool:
+    """Tell whether nothing is left to wait for: a job is settled, or on a backend that answers at once."""
+    return is_settled(job) or (job.state in OPEN and dispatcher.capabilities(job.backend).immediate)
 
 
 def explain_missing_counts(jobs: Iterable[JobRecord]) -> str | None:

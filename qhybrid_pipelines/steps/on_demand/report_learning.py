@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from qhybrid_pipelines.core.kinds import LEARNING_FAMILY
@@ -61,18 +60,19 @@ def learning_content(
         verdicts=_rows(lake, schemas.QML_VERDICTS, key),
         summaries=summaries,
         losses=losses_by_model(_rows(lake, schemas.QML_ITERATIONS, key)),
-        on_backend=next(iter(_training_sentences(key, spec, lake)), None),
+        on_backend=_training_sentence(key, spec, lake),
         models=_rows(lake, schemas.QML_MODELS, key, _MODEL_COLUMNS),
         circuits=_circuits(key, spec, lake, specifications),
     )
 
 
-def _training_sentences(key: str, spec: LearningSpec, lake: Lake) -> Iterator[str]:
-    """Yield how training with the shots of a backend went, if it did."""
+def _training_sentence(key: str, spec: LearningSpec, lake: Lake) -> str | None:
+    """Return how training with the shots of a backend went; None where it is exact, or has not begun."""
     partition = PartitionKey(experiment=key, backend=spec.training.backend)
-    if spec.trained_on_backend and lake.exists(schemas.QML_TRAINING_STEPS, partition):
-        rows = lake.read(schemas.QML_TRAINING_STEPS, partition).to_pylist()
-        yield f"Trained on {spec.training.backend}. {training_sentence(rows)}."
+    if not spec.trained_on_backend or not lake.exists(schemas.QML_TRAINING_STEPS, partition):
+        return None
+    rows = lake.read(schemas.QML_TRAINING_STEPS, partition).to_pylist()
+    return f"Trained on {spec.training.backend}. {training_sentence(rows)}."
 
 
 def _rows(lake: Lake, table: Table, key: str, columns: tuple[str, ...] | None = None) -> list[Row]:
