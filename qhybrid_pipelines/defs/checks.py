@@ -164,6 +164,7 @@ def _result(
 
 qpu_submissions_need_a_person = _needs_a_person_check("qpu_submissions")
 qml_submissions_need_a_person = _needs_a_person_check("qml_submissions")
+qml_training_steps_need_a_person = _needs_a_person_check("qml_training_steps")
 WAREHOUSE = (
     ledger_unbroken,
     everything_paid_is_collected,

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.reports.page import chapters
 from qhybrid_pipelines.steps.on_demand.bundle_replays import replay_bundle
 from qhybrid_pipelines.steps.on_demand.bundles import pack_experiment
@@ -13,7 +12,7 @@ from qhybrid_pipelines.steps.on_demand.estimates import estimate_registered
 from qhybrid_pipelines.steps.on_demand.report import report_content
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines_tests.support import experiment_homes
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.emulator_client import cloud_in_environment
 from qhybrid_pipelines_tests.support.matrices import others_are_long
 
 pytestmark = [experiment_homes.RUNS_IN_PROCESS, pytest.mark.slow]
@@ -46,16 +45,9 @@ def loop(name, optimiser="cobyla", backends=("local:auto", CLOUD), steps=STEPS, 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
-    emulator = start_emulator(
-        tmp_path_factory.mktemp("loops") / "cloud", key="loop-test", speed=3600.0, seed=7, drift_hours=0.2
-    )
-    client = Client(emulator)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**emulator.environment, "IONQ_LISTING_LAG_SECONDS": "0.05"}.items():
-            patch.setenv(name, value)
+    folder = tmp_path_factory.mktemp("loops") / "cloud"
+    with cloud_in_environment(folder, key="loop-test", speed=3600.0, seed=7, drift_hours=0.2) as client:
         yield client
-    client.close()
-    emulator.stop()
 
 
 @pytest.fixture(scope="module", params=others_are_long([("spsa",), tuple(OPTIMISERS)], ("spsa",)), ids=" ".join)

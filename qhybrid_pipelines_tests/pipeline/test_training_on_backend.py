@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
-from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.measurement import circuit_batches
@@ -17,7 +16,7 @@ from qhybrid_pipelines.steps.on_demand.estimates import estimate_registered
 from qhybrid_pipelines.steps.on_demand.report import report_content
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines_tests.support import experiment_homes
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.emulator_client import cloud_in_environment
 
 pytestmark = [experiment_homes.RUNS_IN_PROCESS, pytest.mark.slow]
 
@@ -53,16 +52,9 @@ def specification(name, backend=CLOUD, optimiser="spsa", **more):
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
-    emulator = start_emulator(
-        tmp_path_factory.mktemp("training") / "cloud", key="training-test", speed=3600.0, seed=7, drift_hours=1e6
-    )
-    client = Client(emulator)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**emulator.environment, "IONQ_LISTING_LAG_SECONDS": "0.05"}.items():
-            patch.setenv(name, value)
+    folder = tmp_path_factory.mktemp("training") / "cloud"
+    with cloud_in_environment(folder, key="training-test", speed=3600.0, seed=7, drift_hours=1e6) as client:
         yield client
-    client.close()
-    emulator.stop()
 
 
 @pytest.fixture(scope="module")
@@ -98,18 +90,40 @@ def test_an_iteration_is_one_job_for_each_model_and_the_book_has_nothing_else(fi
     assert booked == sorted(entry["id"] for entry in cloud.book()[: len(booked)])
 
 
-def test_every_check_of_the_steps_passed(finished):
-    instance = finished[0].instance
+def checks_of_steps(launcher):
+    """What the checks of the table of iterations found, in all runs."""
     found = [
         record.event_log_entry.dagster_event.asset_check_evaluation_data
-        for run in instance.get_runs()
-        for record in instance.get_records_for_run(
+        for run in launcher.instance.get_runs()
+        for record in launcher.instance.get_records_for_run(
             run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
         ).records
     ]
-    of_steps = [one for one in found if one.asset_check_key.asset_key.path[0] == "qml_training_steps"]
-    assert len(of_steps) >= ITERATIONS
+    return [one for one in found if one.asset_check_key.asset_key.path[0] == "qml_training_steps"]
+
+
+def test_every_check_of_the_steps_passed(finished):
+    of_steps = checks_of_steps(finished[0])
+    assert {one.check_name for one in of_steps} == {"schema", "needs_a_person"}
+    assert len(of_steps) >= 2 * ITERATIONS
     assert all(one.passed for one in of_steps)
+
+
+def test_an_iteration_that_waits_for_approval_is_not_green(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "policy.yaml").write_text("rules: [{name: ask, then: approve, reason: somebody has to look at it}]")
+    launcher = experiment_homes.make_launcher(home)
+    [key] = experiment_homes.register(launcher, [specification("waits", backend="local:auto")])
+    _, failures = launcher.run([key], lambda stage, asset: None)
+    assert failures == []
+    assert {job["state"] for job in jobs_of(launcher, key)} == {"AWAITING_APPROVAL"}
+    found = {one.check_name: one for one in checks_of_steps(launcher)}
+    assert found["schema"].passed
+    assert (found["needs_a_person"].passed, found["needs_a_person"].severity.value) == (False, "WARN")
+    assert "waits for approval" in found["needs_a_person"].description
+    [state] = {run.tags["state"] for run in launcher.instance.get_runs() if run.job_name.endswith("fit")}
+    assert state == "jobs: 2 awaiting approval"
 
 
 def test_every_iteration_says_where_with_how_many_shots_at_which_price_and_what_came_out(finished):
@@ -236,11 +250,12 @@ def preview(launcher, key):
 
 def test_training_is_priced_as_a_whole_and_refused_before_its_first_iteration(cloud, tmp_path):
     launcher, booked = experiment_homes.make_launcher(tmp_path / "home"), len(cloud.book())
-    without, little, enough, shifted = experiment_homes.register(
+    without, little, little_shifted, enough, shifted = experiment_homes.register(
         launcher,
         [
             specification("without budget", budget={"usd": 0}),
             specification("little budget", budget={"usd": 50.0}),
+            specification("little budget by parameter shift", optimiser="adam", budget={"usd": 50.0}),
             specification("enough budget"),
             specification("by parameter shift", optimiser="adam"),
         ],
@@ -258,14 +273,22 @@ def test_training_is_priced_as_a_whole_and_refused_before_its_first_iteration(cl
     assert {row["circuits"] for row in preview(launcher, shifted).rows if "iterations" in row["what"]} == {
         (2 * weights + 1) * circuits
     }
-    for key, words in (
-        (without, ["It has no budget", "local:*"]),
-        (little, ["Its budget is $50.00", "training.optimiser"]),
+    fields, spsa = (
+        "lower training.iterations, training.batch_size, training.shots or evaluation.shots",
+        "take training.optimiser: spsa",
+    )
+    for key, words, already in (
+        (without, ["It has no budget", "local:*", f"${total:.2f}"], True),
+        (little, ["Its budget is $50.00", fields, f"${total:.2f}"], True),
+        (little_shifted, ["Its budget is $50.00", fields, spsa], False),
     ):
-        assert preview(launcher, key).problems
+        problems = [str(problem) for problem in preview(launcher, key).problems]
+        assert all(fields in said and (spsa in said) is not already for said in problems), problems
         _, failures = launcher.run([key], lambda stage, asset: None)
         [message] = [failure.message for failure in failures]
-        assert all(word in message for word in [*words, f"${total:.2f}", "nothing was sent"]), message
+        assert all(word in message for word in [*words, "nothing was sent"]), message
+        assert already is not (spsa in message)
+        assert problems
     assert len(cloud.book()) == booked
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from qhybrid_pipelines.emulator.process import Emulator
+from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 
 BELL = [{"gate": "h", "target": 0}, {"gate": "cnot", "control": 0, "target": 1}]
 """Qubits 0 and 1 read alike."""
@@ -102,3 +104,22 @@ def client_in_environment(emulator: Emulator, monkeypatch: Any, **more: str) -> 
         monkeypatch.setenv(name, value)
     yield client
     client.close()
+
+
+@contextmanager
+def cloud_in_environment(folder: Path, **options: Any) -> Iterator[Client]:
+    """Start an emulator that the environment names, and give a client of it: for fixtures of a module.
+
+    Args:
+        folder: of the emulator.
+        options: of `start_emulator`.
+    """
+    emulator = start_emulator(folder, **options)
+    try:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            client_in_environment(emulator, patch, IONQ_LISTING_LAG_SECONDS="0.05") as client,
+        ):
+            yield client
+    finally:
+        emulator.stop()

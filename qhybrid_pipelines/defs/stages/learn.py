@@ -41,7 +41,13 @@ def qml_folds(
     return table
 
 
-@table_asset(**table_options, partitions_def=EXECUTIONS, pool="submissions", may_rest=True)
+@table_asset(
+    **table_options,
+    partitions_def=EXECUTIONS,
+    pool="submissions",
+    checks=[checks.qml_training_steps_need_a_person],
+    may_rest=True,
+)
 def qml_training_steps(
     context: dg.AssetExecutionContext,
     workspace: WorkspaceResource,
@@ -64,6 +70,8 @@ def qml_training_steps(
             requested_at=requested_at(context),
         ),
     )
+    jobs = [opened.control_plane.dispatcher.current_job(job_id) for job_id in training_steps.latest_jobs(table)]
+    add_tags(context, job_state_tags(job.state for job in jobs))
     context.add_output_metadata(metadata.training_steps(table), output_name=RESULT)
     return table
 

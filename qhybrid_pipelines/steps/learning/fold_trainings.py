@@ -21,6 +21,8 @@ from qhybrid_pipelines.learning.data.folds import Split
 from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner
 from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.values_from_rows import Row
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.learning.measurement.training_steps import FoldStep
@@ -107,6 +109,15 @@ def fold_trainings(spec: LearningSpec, dataset: Dataset, splits: Iterable[Split]
                 FoldTraining(model=model, split=split, reduction=reduction, estimator=estimator, trainer=trainer)
             )
     return found
+
+
+def measured_iterations(key: str, spec: LearningSpec, lake: Lake) -> list[Row]:
+    """Return the rows of `qml_training_steps` with a result, in order of iterations; none where training is exact."""
+    partition = PartitionKey(experiment=key, backend=spec.training.backend)
+    if not spec.trained_on_backend or not lake.exists(schemas.QML_TRAINING_STEPS, partition):
+        return []
+    rows = lake.read(schemas.QML_TRAINING_STEPS, partition).sort_by("iteration").to_pylist()
+    return [row for row in rows if row["loss"] is not None]
 
 
 def take_measured_steps(trainings: Iterable[FoldTraining], rows: Iterable[Row]) -> None:

@@ -15,6 +15,7 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.kinds import LEARNING_FAMILY
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.provenance import environment
+from qhybrid_pipelines.steps.learning.fold_trainings import measured_iterations
 from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
 from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json
 from qhybrid_pipelines.steps.values_from_rows import (
@@ -24,7 +25,7 @@ from qhybrid_pipelines.steps.values_from_rows import (
     select_rows,
 )
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.learning_plots import confusion_png, convergence_png
 from qhybrid_pipelines.storage.tables import from_rows
 from qhybrid_pipelines.storage.tracking import Tracker
@@ -108,15 +109,6 @@ def qml_tracking_runs(
                 }
             )
     return from_rows(schemas.QML_TRACKING_RUNS, rows)
-
-
-def measured_iterations(key: str, spec: LearningSpec, lake: Lake) -> list[Row]:
-    """Return the rows of `qml_training_steps` with a result, in order of iterations; none where training is exact."""
-    partition = PartitionKey(experiment=key, backend=spec.training.backend)
-    if not spec.trained_on_backend or not lake.exists(schemas.QML_TRAINING_STEPS, partition):
-        return []
-    rows = lake.read(schemas.QML_TRAINING_STEPS, partition).sort_by("iteration").to_pylist()
-    return [row for row in rows if row["loss"] is not None]
 
 
 def losses_by_model(iterations: Sequence[Row]) -> dict[str, list[list[float]]]:

@@ -88,6 +88,11 @@ def check_training_total(
             "backend."
         )
     raise Refused(
-        f"{what}. Its budget is ${limit_usd:.2f}, and nothing was sent. Raise budget.usd, or lower training.iterations, "
-        "training.batch_size, training.shots or evaluation.shots, or take training.optimiser: spsa."
+        f"{what}. Its budget is ${limit_usd:.2f}, and nothing was sent. Raise budget.usd, or {cheaper_training(spec)}."
     )
+
+
+def cheaper_training(spec: LearningSpec) -> str:
+    """Return what makes training on a backend, and measuring what was trained, cheaper, as a clause in the imperative."""
+    lower = "lower training.iterations, training.batch_size, training.shots or evaluation.shots"
+    return lower if spec.training.optimiser == "spsa" else f"{lower}, or take training.optimiser: spsa"

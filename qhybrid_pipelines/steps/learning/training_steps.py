@@ -16,19 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.steps.execute.optimiser_steps import LATE, Caller
-from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_series, get_current_jobs
+from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_series, get_current_jobs, may_be_collected
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batches
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.fold_trainings import (
     FoldTraining,
     ModelStep,
     fold_trainings,
+    measured_iterations,
     plan_iteration,
     take_measured_steps,
 )
@@ -40,7 +39,7 @@ from qhybrid_pipelines.steps.values_from_rows import (
     get_learning_specification,
 )
 from qhybrid_pipelines.storage import schemas
-from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
@@ -84,22 +83,21 @@ def qml_training_steps(
         if backend != spec.training.backend:
             continue
         dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
-        before = read_training_steps(key, backend, lake)
+        known = measured_iterations(key, spec, lake)
         trainings = fold_trainings(spec, dataset, stored_folds(qml_folds, key))
-        take_measured_steps(trainings, before)
-        known = [row for row in before if row["gradient"] is not None]
+        take_measured_steps(trainings, known)
         loop = _Loop(key=key, backend=backend, spec=spec, trainings=trainings, dispatcher=dispatcher, caller=caller)
         rows += loop.advance(known, specifications=specifications, lake=lake)
     return from_rows(schemas.QML_TRAINING_STEPS, rows)
 
 
-def read_training_steps(key: str, backend: str, lake: Lake) -> list[Row]:
-    """Return the iterations of an experiment that are in the lake."""
-    partition = PartitionKey(experiment=key, backend=backend)
-    if not lake.exists(schemas.QML_TRAINING_STEPS, partition):
-        return []
-    rows: list[Row] = lake.read(schemas.QML_TRAINING_STEPS, partition).to_pylist()
-    return rows
+def latest_jobs(table: pa.Table) -> list[str]:
+    """Return the jobs of each experiment's last iteration, from the table `qml_training_steps`; each once."""
+    last = table.group_by("experiment").aggregate([("iteration", "max")]).to_pylist()
+    wanted = {(row["experiment"], row["iteration_max"]) for row in last}
+    rows = table.select(["experiment", "iteration", "job_ids"]).to_pylist()
+    found = [job for row in rows if (row["experiment"], row["iteration"]) in wanted for job in row["job_ids"]]
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +124,8 @@ class _Loop:
                 )
             submitted = self._submit(planned)
             jobs = get_current_jobs(submitted, self.dispatcher)
-            tables = self._collect(planned, submitted) if all(map(self._may_be_collected, jobs)) else None
+            ready = all(may_be_collected(job, self.dispatcher) for job in jobs)
+            tables = self._collect(planned, submitted) if ready else None
             new = self._rows(planned, submitted, iteration)
             if not tables:
                 rows += new
@@ -148,11 +147,6 @@ class _Loop:
 
     def _collect(self, planned: Sequence[ModelStep], submitted: Sequence[Row]) -> list[pa.Table]:
         return collect_series([(step.first_point, step.batch) for step in planned], submitted, self.dispatcher)
-
-    def _may_be_collected(self, job: JobRecord) -> bool:
-        """Tell whether nothing is left to wait for."""
-        at_once = job.state in OPEN and self.dispatcher.capabilities(job.backend).immediate
-        return is_settled(job) or at_once
 
     def _rows(self, planned: Sequence[ModelStep], submitted: Sequence[Row], iteration: int) -> list[Row]:
         """Return the rows of an iteration as it was submitted; each has its share of the price, by its circuits."""
@@ -188,17 +182,12 @@ class _Loop:
         self, planned: Sequence[ModelStep], counts: pa.Table, rows: list[Row], jobs: Sequence[JobRecord]
     ) -> list[Row]:
         """Let every training take its step, and return the rows with what was measured."""
-        from qhybrid_pipelines.learning.training.stopping_rules import Diverged
-
         seconds = max((job.updated_at - job.created_at).total_seconds() for job in jobs)
         found = [pair for step in planned for pair in _gradients(step, counts)]
         trainings = [training for step in planned for training in step.trainings]
         taken = []
         for row, training, (loss, gradient) in zip(rows, trainings, found, strict=True):
-            try:
-                done = training.trainer.take_step(loss, gradient, seconds=seconds)
-            except Diverged as error:
-                raise InvalidInput(error.problem, remedy=error.remedy, field=error.field) from None
+            done = training.trainer.take_step(loss, gradient, seconds=seconds)
             measured = {"loss": loss, "gradient_norm": done.gradient_norm, "gradient": gradient.tolist()}
             taken.append(row | measured | {"seconds": seconds})
         return taken

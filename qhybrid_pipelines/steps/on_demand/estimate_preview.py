@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
+from qhybrid_pipelines.steps.learning.training_budget import cheaper_training
 from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables
 from qhybrid_pipelines.steps.values_from_rows import Row
 
@@ -57,3 +60,12 @@ class Preview:
     def exit_code(self) -> int:
         """0, or the code of the worst problem."""
         return max((problem.exit_code for problem in self.problems), default=0)
+
+
+def how_to_spend_less(spec: AnySpec) -> str:
+    """Return which fields make an experiment cheaper, as a clause in the imperative; each kind has its own."""
+    if isinstance(spec, SamplingSpec):
+        return "lower shots or repetitions"
+    if not isinstance(spec, LearningSpec):
+        return "lower shots, repetitions or sweep.points"
+    return cheaper_training(spec) if spec.trained_on_backend else "lower evaluation.shots or folds.repeats"

@@ -36,7 +36,7 @@ from qhybrid_pipelines.steps.execute.parameter_sensitivity import parameter_sens
 from qhybrid_pipelines.steps.execute.qpu_submissions import planned_steps
 from qhybrid_pipelines.steps.learning.estimates import estimate_epochs, planned_inferences, planned_training
 from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables, assign_variables
-from qhybrid_pipelines.steps.on_demand.estimate_preview import REFUSED, Preview
+from qhybrid_pipelines.steps.on_demand.estimate_preview import REFUSED, Preview, how_to_spend_less
 from qhybrid_pipelines.steps.prepare.experiments import experiments
 from qhybrid_pipelines.steps.prepare.parameter_sweeps import MOST_QUBITS_OF_AN_ESTIMATE, parameter_sweeps
 from qhybrid_pipelines.steps.prepare.problem_instances import problem_instances
@@ -167,7 +167,7 @@ def estimate_rows(
             row |= {"low_usd": None, "high_usd": None}
             try:
                 _fill_price_and_verdict(batch, spec, steps, row, dispatcher)
-                _check_budget(row)
+                _check_budget(row, spec)
             except QHybridError as error:
                 problem = error
                 row["policy"] = REFUSED if isinstance(error, Refused) else row["policy"] or "not known"
@@ -378,10 +378,9 @@ def _set_price(row: Row, quotes: Sequence[Estimate]) -> None:
     row["assumptions"] = quotes[0].assumptions
 
 
-def _check_budget(row: Row) -> None:
+def _check_budget(row: Row, spec: AnySpec) -> None:
     if row["high_usd"] > row["budget_left_usd"] + 1e-9:
         raise Refused(
             f"experiment '{row['experiment']}' has ${row['budget_left_usd']:.2f} of its budget left, and "
-            f"'{row['backend']}' may cost up to ${row['high_usd']:.2f}. Raise budget.usd, or lower shots, repetitions or "
-            "sweep.points."
+            f"'{row['backend']}' may cost up to ${row['high_usd']:.2f}. Raise budget.usd, or {how_to_spend_less(spec)}."
         )
