@@ -91,11 +91,11 @@ def qml_training_steps(
     return from_rows(schemas.QML_TRAINING_STEPS, rows)
 
 
-def latest_jobs(table: pa.Table) -> list[str]:
-    """Return the jobs of each experiment's last iteration, from the table `qml_training_steps`; each once."""
-    last = table.group_by("experiment").aggregate([("iteration", "max")]).to_pylist()
+def latest_jobs(qml_training_steps: pa.Table) -> list[str]:
+    """Return the jobs of each experiment's last iteration, each once."""
+    last = qml_training_steps.group_by("experiment").aggregate([("iteration", "max")]).to_pylist()
     wanted = {(row["experiment"], row["iteration_max"]) for row in last}
-    rows = table.select(["experiment", "iteration", "job_ids"]).to_pylist()
+    rows = qml_training_steps.select(["experiment", "iteration", "job_ids"]).to_pylist()
     found = [job for row in rows if (row["experiment"], row["iteration"]) in wanted for job in row["job_ids"]]
     return list(dict.fromkeys(found))
 
