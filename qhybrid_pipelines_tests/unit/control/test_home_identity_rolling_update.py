@@ -16,9 +16,12 @@ import pytest
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.ledger import schema
+from qhybrid_pipelines.control.ledger import lifecycle, schema
+from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.port import Transition
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.errors import InvalidInput, Refused
+from qhybrid_pipelines.core import failpoints
+from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.storage import home_note
 from qhybrid_pipelines.storage.content_store import RawStore
@@ -123,11 +126,13 @@ def test_the_older_one_stops_sending_and_goes_on_collecting(
     with machines.release(OLD, collects_from=OLD) as start:
         for process in (older, start()):
             for batch in (THREE, FOUR):
-                with pytest.raises(Refused, match=refusal):
+                with pytest.raises(Refused, match=refusal) as refused:
                     submit(process, batch)
+                assert refused.value.exit_code == 4
             with pytest.raises(Refused, match=refusal):
                 process._context.guard.go_on()
         assert machines.accepted == 5
+        assert older.latest_job(FOUR).state is JobState.APPROVED, "it waits for the newer one"
         assert collected(older, ONE) is collected(start(), TWO) is JobState.VERIFIED
         assert older.poll_due().problems == ()
     with machines.release(OLD + 1, collects_from=OLD):
@@ -137,6 +142,43 @@ def test_the_older_one_stops_sending_and_goes_on_collecting(
     assert len(tokens) == len(set(tokens)) == 6
     assert newer.ledger.verify_chain().is_intact
     assert newer.ledger.audit_rows() == []
+
+
+def test_an_older_one_does_not_accuse_steps_that_it_does_not_know(machines: Machines, monkeypatch) -> None:
+    """Whether a step is legal is for whoever takes it; an audit compares rows with what is sealed, and reads any step."""
+    new_steps = {(JobState.APPROVED, Event.INTEND_CANCEL), (JobState.REROUTED, Event.CANCEL)}
+    known = {step: after for step, after in lifecycle.TRANSITIONS.items() if step not in new_steps}
+    with machines.release(OLD, collects_from=OLD) as start:
+        older = start()
+        assert submit(older, ONE) is JobState.SUBMITTED
+    with machines.release(OLD + 1, collects_from=OLD) as start:
+        newer = start()
+        assert submit(newer, TWO) is JobState.SUBMITTED
+        for batch in (THREE, FOUR):
+            with monkeypatch.context() as patch:  # it dies with its job APPROVED
+                patch.setattr(failpoints, "on_reached", die_when_planned)
+                with pytest.raises(KeyboardInterrupt):
+                    submit(newer, batch)
+        newer.decisions.intend_cancel([newer.latest_job(FOUR)], by="bo")
+        for event, fields in ((Event.REROUTE, {"rerouted_to": "j2"}), (Event.CANCEL, {})):
+            job = newer.latest_job(THREE)
+            newer.ledger.advance(Transition.single(job, event, newer._context.clock.now(), **fields))
+    with machines.release(OLD, collects_from=OLD) as start:
+        monkeypatch.setattr(lifecycle, "TRANSITIONS", known)
+        for process in (older, start()):
+            assert process.ledger.audit_rows() == []
+            assert process.ledger.verify_chain().is_intact
+        assert collected(older, ONE) is JobState.VERIFIED
+        with pytest.raises(IllegalTransition):  # the negative control: it takes no such step itself
+            older.ledger.advance(
+                Transition.single(older.latest_job(FOUR), Event.INTEND_CANCEL, older._context.clock.now())
+            )
+    assert machines.accepted == 2
+
+
+def die_when_planned(place: str) -> None:
+    if place == "submit.planned":
+        raise KeyboardInterrupt
 
 
 def test_an_older_one_refuses_tables_that_it_would_misread_as_soon_as_a_newer_one_has_opened_them(
