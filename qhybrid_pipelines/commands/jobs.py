@@ -322,15 +322,18 @@ def _print_job(job: JobRecord, *, as_json: bool, before: JobRecord | None = None
     """Print a job as it is after a command changed it; ``before`` is given where the change may have come too late."""
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
     from qhybrid_pipelines.control.reporting.next_steps import next_steps
+    from qhybrid_pipelines.core.job_states import JobState
     from qhybrid_pipelines.terminal import print_json
 
     if as_json:
         print_json(job_row(job))
     else:
-        late = (
-            "It was too late for that. " if before and (before.job_id, before.state) == (job.job_id, job.state) else ""
-        )
-        echo(f"{late}{job.job_id} is {job.state} on {job.backend}. Next: {next_steps(job, datetime.now(UTC))}")
+        said, under_way = "", (JobState.CANCELLING, JobState.CANCELLED)
+        if before and job.state is JobState.SUBMIT_UNKNOWN:
+            said = "That is in the ledger, and counts as soon as it is known whether the provider has the job. "
+        elif before and (before.job_id, before.state) == (job.job_id, job.state) and job.state not in under_way:
+            said = "It was too late for that. "
+        echo(f"{said}{job.job_id} is {job.state} on {job.backend}. Next: {next_steps(job, datetime.now(UTC))}")
 
 
 def _parse_state(name: str) -> JobState:

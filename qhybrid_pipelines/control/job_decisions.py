@@ -14,9 +14,10 @@ from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.idempotency_lookup import other_homes_job
 from qhybrid_pipelines.control.jobs.job_ids import next_job_id
 from qhybrid_pipelines.control.jobs.limits import check_budget
+from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
 from qhybrid_pipelines.control.jobs.submitter import Submitter
 from qhybrid_pipelines.control.ledger.lifecycle import Event, next_state
-from qhybrid_pipelines.control.ledger.port import JobRecord, StaleJob, Transition
+from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, StaleJob, Transition
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
 from qhybrid_pipelines.core.failpoints import failpoint
@@ -89,8 +90,8 @@ class JobDecisions:
         """Ask for a job to be cancelled and return it as it stands.
 
         A request is only a request: the job is CANCELLED, or CANCELLING until the provider has decided, or unchanged
-        when it came too late. A job in SUBMIT_UNKNOWN has to be resolved first and is returned untouched. One whose work was
-        taken elsewhere is cancelled there; where no other job has taken it over yet, the work goes nowhere.
+        when it came too late. A job in SUBMIT_UNKNOWN has to be resolved first; the request is in the ledger and counts then.
+        One whose work was taken elsewhere is cancelled there; where no other job has taken it over yet, the work goes nowhere.
 
         Args:
             job_id: our id of the job.
@@ -155,34 +156,23 @@ class JobDecisions:
         Args:
             job_id: our id of the job.
             provider_job_id: the provider's id of it, also of one that another home has sent; or None if the provider does
-                not have it, and then the next `submit` makes a further attempt.
+                not have it, and then the next `submit` makes a further attempt, unless somebody wants the job back.
             pay_own: another home has sent this work, and it is to be sent and paid once more all the same.
 
         Raises:
             IllegalTransition: the job is in another state.
             DuplicateProviderJob: that id belongs to another job.
             InvalidInput: the job is at the provider, sent by another home, and the person does not say to pay again; or says
-                so without need.
+                so without need; or the job was cancelled meanwhile, and is to be paid for, or would take another home's with it.
         """
         job = self._ledger.job(job_id)
-        other = other_homes_job(self._ledger.events(job_id)) if job.state is JobState.SUBMIT_UNKNOWN else None
-        if provider_job_id is None and pay_own != (other is not None) and job.state is JobState.SUBMIT_UNKNOWN:
-            raise InvalidInput(
-                f"the work of job {job_id} is at the provider as {other}, sent by another home"
-                if other
-                else f"no other home is known to have sent the work of job {job_id}",
-                remedy=f"Adopt it with `--provider-job-id {other}`, or pay for an own one with `--pay-own`."
-                if other
-                else "Say `--not-there` if the provider does not have it.",
-            )
+        if job.state is JobState.SUBMIT_UNKNOWN:
+            _check_answer(job, self._ledger.events(job_id), provider_job_id, pay_own=pay_own)
         event = Event.CONFIRM_ABSENT if provider_job_id is None else Event.ADOPT
         detail = {"resolved_by": self._principal} | ({"pay_own": True} if pay_own else {})
         cleared = "" if job.error else None
-        return self._ledger.advance(
-            Transition.single(
-                job, event, self._context.clock.now(), detail=detail, provider_job_id=provider_job_id, error=cleared
-            )
-        )
+        resolved = self._context.advance(job, event, detail=detail, provider_job_id=provider_job_id, error=cleared)
+        return self._cancellation.cancel_unaccepted(job_id) if resolved.state is JobState.APPROVED else resolved
 
     def give_up_result(self, job_id: str) -> JobRecord:
         """End a job whose result is refused, because a person says so; its work may be run again then, and is paid again.
@@ -195,3 +185,28 @@ class JobDecisions:
             raise IllegalTransition(f"job {job_id} is {job.state}, and its result was not refused")
         detail = {"given_up_by": self._principal}
         return self._ledger.advance(Transition.single(job, Event.FAIL, self._context.clock.now(), detail=detail))
+
+
+def _check_answer(job: JobRecord, events: Sequence[EventRecord], found: str | None, *, pay_own: bool) -> None:
+    """Return if what a person says about a job in SUBMIT_UNKNOWN fits what is known about it.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    other, request = other_homes_job(events), open_cancel_request(events)
+    if request is not None and request[0] is Event.CANCEL:
+        if pay_own or (found is not None and found == other):
+            raise InvalidInput(
+                f"job {job.job_id} was cancelled while nobody knew whether its provider has it: it is not paid for, and another "
+                "home's job is not cancelled in its place",
+                remedy=f"`--not-there` ends it here; `qhybrid jobs retry {job.job_id}` then runs its work after all.",
+            )
+    elif found is None and pay_own != (other is not None):
+        raise InvalidInput(
+            f"the work of job {job.job_id} is at the provider as {other}, sent by another home"
+            if other
+            else f"no other home is known to have sent the work of job {job.job_id}",
+            remedy=f"Adopt it with `--provider-job-id {other}`, or pay for an own one with `--pay-own`."
+            if other
+            else "Say `--not-there` if the provider does not have it.",
+        )

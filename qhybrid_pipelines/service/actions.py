@@ -47,12 +47,10 @@ class Actions:
         """Ask for a job to be cancelled, and return it as it stands; one that has ended stays as it is.
 
         Raises:
-            ProblemError: 404, or 409 where nobody knows whether its provider has it.
+            ProblemError: 404.
             ProviderError: its provider could not be asked.
         """
         job = self._job(job_id)
-        if job.state is JobState.SUBMIT_UNKNOWN:
-            raise _wrong_state(job, "cancelled")
         with _explained(job, "cancelled"):
             return self._decisions.cancel(job_id, by=self.by)
 

@@ -224,6 +224,22 @@ class TestManyPlans:
         assert first == second
         assert ledger.plan_all([]) == []
 
+    @pytest.mark.parametrize("word", [Event.CANCEL, Event.REROUTE])
+    def test_work_that_has_left_its_backend_is_taken_over_or_a_word_about_it_is_written(self, ledger, word) -> None:
+        planned = ledger.plan(plan(events=(Event.PLAN, Event.APPROVE)))
+        left = apply_events(ledger, planned, Event.REROUTE, rerouted_to="j-c")
+        worded = apply_events(ledger, left, word)
+        with pytest.raises(StaleJob):
+            ledger.plan_all([plan("b"), plan("c", takes_over=left)])
+        assert [ledger.jobs(), ledger.head().position] == [[worded], 4], "all or none"
+        if word is Event.REROUTE:
+            taken = ledger.plan(plan("c", takes_over=worded))
+            assert ledger.plan(plan("c", takes_over=left)) == taken, "it is there already"
+            with pytest.raises(StaleJob):
+                apply_events(ledger, worded, Event.CANCEL)
+            assert ledger.jobs() == [worded, taken]
+        assert ledger.audit_rows() == []
+
     def test_a_place_among_the_jobs_of_a_payload_is_given_once(self, ledger: Ledger) -> None:
         ledger.plan(plan("a"))
         with pytest.raises(DuplicateJob):

@@ -100,7 +100,10 @@ class MemoryTables:
         Raises:
             Refused: the budget does not hold the quote.
             DuplicateJob: another job has the token, or the same place among the jobs of the payload.
+            StaleJob: the job whose work it takes over has changed since it was read.
         """
+        if plan.takes_over is not None and self.jobs[plan.takes_over.job_id].version != plan.takes_over.version:
+            raise StaleJob(f"job {plan.takes_over.job_id} has changed since it was read")
         self._reserve(plan)
         self._check_limits(plan.spending_limits, plan.cost_quoted_usd, plan, plan.planned_at)
         place = (plan.experiment, plan.backend, plan.payload_sha256, plan.run_number)
@@ -163,6 +166,8 @@ class MemoryTables:
         _check_steps(job, transition.steps)
         if known is None or known.version != job.version:
             raise StaleJob(f"job {job.job_id} has changed since it was read as {job.state}")
+        if job.state is JobState.REROUTED and job.rerouted_to in self.jobs:
+            raise StaleJob(f"job {job.rerouted_to} has taken over the work of job {job.job_id}")
         before, observed_at = job, max(transition.observed_at, job.updated_at)
         for step in transition.steps:
             outcome = ATTEMPT_OUTCOMES.get(step.event, job.outcome)

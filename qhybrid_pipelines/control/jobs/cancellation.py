@@ -112,7 +112,7 @@ class Cancellation:
             detail: what the ledger notes.
             is_busy: another process holds its lock, and may be about to send it.
         """
-        recorded = {JobState.SUBMITTING} | ({JobState.APPROVED} if is_busy else set())
+        recorded = {JobState.SUBMITTING, JobState.SUBMIT_UNKNOWN} | ({JobState.APPROVED} if is_busy else set())
         return self._record_intent(job, end, detail) if end is not Event.EXPIRE and job.state in recorded else job
 
     @contextmanager
@@ -140,7 +140,7 @@ class Cancellation:
     def _record_while_busy(self, job_id: str, end: Event, detail: Mapping[str, Any] | None) -> bool:
         """Write a person's request about a job that another process holds, and tell whether it stands in the ledger.
 
-        It is written again where somebody else's event has come in between.
+        A note of somebody else in between is no reason not to.
         """
         while True:
             job = self._context.ledger.job(job_id)
@@ -163,18 +163,20 @@ class Cancellation:
     ) -> JobRecord:
         """Let a later word count about work that has left its backend, as long as no other job has taken it over.
 
-        Whoever takes it over at the same moment looks here again before anything is sent; where they were quicker, their job is
-        the one that is meant.
+        The ledger writes the word or the job that takes the work over, never both; where that was quicker, it is the one that
+        is meant.
         """
         if end is Event.EXPIRE or (
             end is Event.REROUTE and reroute_detail(self._context.ledger.events(job.job_id)) == dict(detail or {})
         ):
             return job
-        if end is Event.CANCEL and (successor := self._successor(job)) is not None:
-            return self.cancel(successor, end, detail=detail)
-        job = self._context.advance_or_reload(job, end, detail=detail, rerouted_to=rerouted_to)
-        if job.state is JobState.CANCELLED and (successor := self._successor(job)) is not None:
-            return self.cancel(successor, end, detail=detail)
+        while job.state is JobState.REROUTED:
+            if (successor := self._successor(job)) is not None:
+                return self.cancel(successor, end, detail=detail) if end is Event.CANCEL else job
+            try:
+                return self._context.advance(job, end, detail=detail, rerouted_to=rerouted_to)
+            except StaleJob:
+                job = self._context.ledger.job(job.job_id)
         return job
 
     def _successor(self, job: JobRecord) -> JobRecord | None:
@@ -187,7 +189,7 @@ class Cancellation:
 
         A process that dies while it asks them one by one leaves no job behind: `carry_out` asks for the others.
         """
-        recorded = CANCEL_REQUEST_MAY_WAIT | {JobState.CANCELLING}
+        recorded = CANCEL_REQUEST_MAY_WAIT | {JobState.CANCELLING, JobState.SUBMIT_UNKNOWN}
         events = self._context.ledger.histories([job.job_id for job in jobs if job.state in recorded])
         steps = [
             Transition.single(
@@ -234,7 +236,7 @@ class Cancellation:
             ):
                 continue
             try:
-                job = self._cancel_unaccepted_job(before.job_id)
+                job = self.cancel_unaccepted(before.job_id)
             except Ambiguous:
                 continue  # it may still be accepted; a later round knows
             except QHybridError as error:
@@ -243,7 +245,7 @@ class Cancellation:
             if job != before:
                 total.jobs[job.job_id] = job
 
-    def _cancel_unaccepted_job(self, job_id: str) -> JobRecord:
+    def cancel_unaccepted(self, job_id: str) -> JobRecord:
         """End a job that somebody wants back and that its provider does not have, unless it is just being submitted.
 
         Raises:

@@ -202,55 +202,51 @@ class Submitter:
 
     def _plan(self, items: Sequence[_PendingBatch]) -> None:
         """Write down what is new, all or none, with its reservations."""
-        new = []
-        for item in items:
-            job, admission = item.job, item.admission
-            if admission is None:
-                continue
-            if job is not None and job.state is JobState.APPROVED and admission.route.backend != job.backend:
-                if open_cancel_request(self._ledger.events(job.job_id)) is not None:
-                    continue  # nobody wants it any more, and that is what happens before it would be sent
-                check_budget(
-                    self._ledger,
-                    job,
-                    item.quote_usd,
-                    backend=admission.route.backend,
-                    limits=self._limits([item]),
-                    now=self._context.clock.now(),
-                )
-                item.job = job = self._reroute(job, admission)
-                if job.state is not JobState.REROUTED:
-                    continue  # a person was quicker
-            if job is None or job.state in ENDED_WITHOUT_RESULT:
-                new.append(item)
+        new = [item for item in items if self._needs_job(item)]
         if not new:
             return
         failpoint("submit.before_intent")
         now, limits = self._context.clock.now(), self._limits(new)
         warning = budget_warning(limits, self._ledger, _quotes(new), now) if limits else None
-        planned = self._ledger.plan_all([self._make_plan(item, warning) for item in new])
+        try:
+            planned = self._ledger.plan_all([self._make_plan(item, warning) for item in new])
+        except StaleJob:  # a person was quicker about work that has left its backend; the others are planned without it
+            for item in new:
+                if item.job is not None and (current := self._ledger.job(item.job.job_id)).version != item.job.version:
+                    item.job, item.admission = current, None
+            self._plan(items)
+            return
         failpoint("submit.planned")
-        for item, written in zip(new, planned, strict=True):
-            item.job = job = self._end_unless_wanted(written, item.job)
+        for item, job in zip(new, planned, strict=True):
+            item.job = job
             rejected = item.admission.rejected if item.admission else None
             if rejected is not None and job.state is JobState.PLANNED:
                 item.job = self._context.advance_or_reload(
                     job, Event.REJECT, error=str(rejected), detail=error_detail(rejected)
                 )
 
-    def _end_unless_wanted(self, job: JobRecord, before: JobRecord | None) -> JobRecord:
-        """Cancel a job that was just written down, where the one before it was cancelled after it had left its backend."""
-        if before is None or before.state is not JobState.REROUTED:
-            return job
-        if self._ledger.job(before.job_id).state is not JobState.CANCELLED:
-            return job
-        detail = self._ledger.events(before.job_id)[-1].detail
-        while job.state in (JobState.PLANNED, JobState.AWAITING_APPROVAL, JobState.APPROVED):
-            try:
-                return self._context.advance(job, Event.CANCEL, detail=detail)
-            except StaleJob:
-                job = self._ledger.job(job.job_id)
-        return job
+    def _needs_job(self, item: _PendingBatch) -> bool:
+        """Tell whether a new job is to be written down for a batch; one that the policy takes elsewhere leaves its backend first."""
+        job, admission = item.job, item.admission
+        if admission is None:
+            return False
+        if job is None or job.state is not JobState.APPROVED or admission.route.backend == job.backend:
+            return job is None or job.state in ENDED_WITHOUT_RESULT
+        if open_cancel_request(self._ledger.events(job.job_id)) is not None:
+            return False  # nobody wants it any more, and that is what happens before it would be sent
+        check_budget(
+            self._ledger,
+            job,
+            item.quote_usd,
+            backend=admission.route.backend,
+            limits=self._limits([item]),
+            now=self._context.clock.now(),
+        )
+        item.job = job = self._reroute(job, admission)
+        if job.state is JobState.REROUTED and "by" not in reroute_detail(self._ledger.events(job.job_id)):
+            return True
+        item.admission = None  # a person was quicker, and has ended it, taken it elsewhere or changed its place
+        return False
 
     def _reroute(self, job: JobRecord, admission: Admission) -> JobRecord:
         detail = {"backend": admission.route.backend, "reason": admission.route.reason}
@@ -289,6 +285,7 @@ class Submitter:
             environment=self._deployment.environment,
             deadline_at=deadline_for(self._policy.tiers.of(request.tier), now),
             policy_sha256=self._policy.sha256,
+            takes_over=item.job if item.job and item.job.state is JobState.REROUTED else None,
         )
 
     def _submit_job(self, item: _PendingBatch, job: JobRecord, calibrations: dict[str, dict[str, Any]]) -> JobRecord:

@@ -259,6 +259,7 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], JobState] = MappingProxyType
         (_S.SUBMITTING, _E.REJECT): _S.REJECTED,
         (_S.SUBMIT_UNKNOWN, _E.ADOPT): _S.SUBMITTED,
         (_S.SUBMIT_UNKNOWN, _E.CONFIRM_ABSENT): _S.APPROVED,
+        (_S.SUBMIT_UNKNOWN, _E.INTEND_CANCEL): _S.SUBMIT_UNKNOWN,  # counts as soon as a person has found out
         (_S.SUBMITTED, _E.QUEUE): _S.QUEUED,
         (_S.SUBMITTED, _E.FAIL): _S.FAILED,
         (_S.SUBMITTED, _E.INTEND_CANCEL): _S.SUBMITTED,

@@ -103,13 +103,15 @@ class Ledger(Protocol):
         Raises:
             Refused: the quotes together do not fit a budget; nothing was written.
             DuplicateJob: as for `plan`; nothing was written.
+            StaleJob: a job whose work one of them takes over has changed since it was read; nothing was written.
         """
 
     def advance(self, transition: Transition) -> JobRecord:
         """Write the steps of one job; a job that has ended settles its budget in the same transaction.
 
         Raises:
-            StaleJob: the job has changed since it was read; nothing was written.
+            StaleJob: the job has changed since it was read, or has left its backend and another one has taken its work over;
+                nothing was written.
             IllegalTransition: the life cycle has no such step; nothing was written.
             DuplicateProviderJob: the provider's id belongs to another job; nothing was written.
         """

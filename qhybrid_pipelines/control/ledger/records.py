@@ -216,6 +216,7 @@ class Plan(JobTerms):
         requested_backend: where the work was asked for, if that is not ``backend``.
         correlation_id: None follows from experiment and requested backend.
         spending_limits: what all experiments together may spend; each that applies has to hold the quote as well.
+        takes_over: the job whose work it takes over, as it was read; the plan is refused when that has changed since.
     """
 
     budget_usd: float
@@ -224,6 +225,7 @@ class Plan(JobTerms):
     requested_backend: str | None = None
     correlation_id: str | None = None
     spending_limits: tuple[SpendingLimit, ...] = ()
+    takes_over: JobRecord | None = None
 
     @property
     def resolved_requested_backend(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from qhybrid_pipelines.control.ledger import tables
@@ -38,7 +38,10 @@ def write_plan(connection: Connection, plan: Plan) -> JobRecord:
     Raises:
         Refused: the budget, or a limit of the policy, does not hold the quote.
         DuplicateJob: another job has the token, or the same place among the jobs of the payload.
+        StaleJob: the job whose work it takes over has changed since it was read.
     """
+    if (left := plan.takes_over) is not None and _stored_version(connection, left.job_id) != left.version:
+        raise StaleJob(f"job {left.job_id} has changed since it was read as {left.state}")
     reserve_quote(connection, plan)
     check_spending_limits(
         connection,
@@ -95,7 +98,7 @@ def write_transition(connection: Connection, transition: Transition, *, budget_u
         budget_usd: of the experiment, where the job is new; sealed with its first steps.
 
     Raises:
-        StaleJob: the job has changed since it was read.
+        StaleJob: the job has changed since it was read, or has left its backend and another one has taken its work over.
         IllegalTransition: the life cycle has no such step.
         DuplicateProviderJob: the provider's id belongs to another job.
         Refused: the move brings a new quote, and the budget or a limit of the policy does not hold it; or somebody
@@ -104,6 +107,8 @@ def write_transition(connection: Connection, transition: Transition, *, budget_u
     transition = transition.observed_not_before(transition.job.updated_at)
     before = transition.job
     job = _next_record(transition)
+    if before.state is JobState.REROUTED and _stored_version(connection, before.rerouted_to) is not None:
+        raise StaleJob(f"job {before.rerouted_to} has taken over the work of job {before.job_id}")
     changed = connection.execute(
         update(tables.job)
         .where(tables.job.c.job_id == before.job_id, tables.job.c.version == before.version)
@@ -142,6 +147,11 @@ def write_transition(connection: Connection, transition: Transition, *, budget_u
         settle_job(connection, job, charged_before_usd=before.cost_settled_usd)
     _append_events(connection, transition, changed_facts(before, job, result=transition.result, budget_usd=budget_usd))
     return job
+
+
+def _stored_version(connection: Connection, job_id: str | None) -> int | None:
+    version: int | None = connection.scalar(select(tables.job.c.version).where(tables.job.c.job_id == job_id))
+    return version
 
 
 def _next_record(transition: Transition) -> JobRecord:

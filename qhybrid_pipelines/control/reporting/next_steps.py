@@ -19,18 +19,21 @@ UNNAMED_BACKEND = (
 )
 
 
-def waiting_request(job_id: str, elsewhere: str | None) -> str:
+def waiting_request(job_id: str, elsewhere: str | None, *, is_in_doubt: bool = False) -> str:
     """Return what to do about a job that somebody wanted cancelled, or on another backend, when the provider has not been asked.
 
     Args:
         job_id: our id of it, or a word for it.
         elsewhere: the backend where its work is to go; None where it is to be cancelled.
+        is_in_doubt: a person has to find out first whether its provider has it.
     """
     what, command = (
         ("cancellation", f"jobs cancel {job_id}")
         if elsewhere is None
         else (f"move to {elsewhere}", f"jobs reroute {job_id} {elsewhere}")
     )
+    if is_in_doubt:
+        return f"Its {what} counts as soon as `qhybrid jobs resolve` has said whether the provider has it; it is not sent there again."
     return (
         f"Its {what} waits: whoever wanted it was cut off before the provider was asked, or nobody knows yet whether the "
         "provider has the job. It is not sent there again. The next tick of the sensor qpu_poll asks (`make ui`); "

@@ -11,6 +11,7 @@ from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, Event
 from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, waiting_request
 from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.job_states import JobState
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.control_plane import ControlPlane
@@ -29,17 +30,18 @@ def job_problems(
         found += [f"Its experiment cannot go on: {problem}" for problem in damage.problems.values()]
     if job.state in OPEN and job.backend not in control_plane.backends:
         found.append(UNNAMED_BACKEND)
-    if job.state in CANCEL_REQUEST_MAY_WAIT and (
+    if job.state in CANCEL_REQUEST_MAY_WAIT | {JobState.SUBMIT_UNKNOWN} and (
         request := open_cancel_request(control_plane.ledger.events(job.job_id))
     ):
-        found.append(explain_request(job.job_id, *request))
+        found.append(explain_request(job, *request))
     return tuple(found)
 
 
-def explain_request(job_id: str, purpose: Event, detail: Mapping[str, Any]) -> str:
-    """Return who wanted a job cancelled or elsewhere, that it waits, and the command that asks for the same thing now."""
-    by = detail.get("by")
-    return (f"Asked for by {by}. " if by else "") + waiting_request(job_id, _elsewhere(purpose, detail))
+def explain_request(job: JobRecord, purpose: Event, detail: Mapping[str, Any]) -> str:
+    """Return who wanted a job cancelled or elsewhere, that it waits, and the command with which it goes on."""
+    by, is_in_doubt = detail.get("by"), job.state is JobState.SUBMIT_UNKNOWN
+    waits = waiting_request(job.job_id, _elsewhere(purpose, detail), is_in_doubt=is_in_doubt)
+    return (f"Asked for by {by}. " if by else "") + waits
 
 
 def explain_requests(jobs: Sequence[JobRecord], ledger: Ledger, list_ids: Callable[[Sequence[JobRecord]], str]) -> str:

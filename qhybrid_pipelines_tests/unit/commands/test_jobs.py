@@ -114,6 +114,17 @@ def test_a_request_that_came_too_late_says_so(home, qhybrid):
     assert out.startswith(f"It was too late for that. {DONE} is VERIFIED")
 
 
+def test_a_request_about_a_job_in_doubt_is_noted_and_says_so(home, qhybrid):
+    code, out, _ = qhybrid("jobs", "cancel", DOUBT, home=home)
+    assert code == 0
+    assert out.startswith("That is in the ledger, and counts as soon as it is known whether the provider has the job. ")
+    assert "Its cancellation counts as soon as `qhybrid jobs resolve` has said" in " ".join(
+        qhybrid("jobs", "show", DOUBT, home=home)[1].split()
+    )
+    code, out, _ = qhybrid("jobs", "resolve", DOUBT, "--not-there", "--json", home=home)
+    assert (code, json.loads(out)["state"]) == (0, "CANCELLED")
+
+
 def test_a_job_that_waits_changes_its_place(home, qhybrid):
     qhybrid("jobs", "resolve", DOUBT, "--not-there", home=home)
     code, out, _ = qhybrid("jobs", "reprioritise", DOUBT, "7", "--json", home=home)

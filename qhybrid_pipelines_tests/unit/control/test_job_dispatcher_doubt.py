@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,7 +75,10 @@ class TestDoubt:
         vendor.plan_faults(fault)
         job = submit(dispatcher, budget_usd=1.0)
         assert job.state is JobState.SUBMIT_UNKNOWN
-        assert submit(dispatcher, budget_usd=1.0) == job == dispatcher.decisions.cancel(job.job_id)
+        assert submit(dispatcher, budget_usd=1.0) == job
+        noted = dispatcher.decisions.cancel(job.job_id)
+        assert replace(noted, version=job.version, updated_at=job.updated_at) == job, "a note, and nothing else"
+        assert submit(dispatcher, budget_usd=1.0) == noted == dispatcher.decisions.cancel(job.job_id)
         assert vendor.calls("submit") == 1
         assert vendor.calls("cancel") == 0
         assert dispatcher.ledger.account(job.experiment).reserved_usd == 1.0

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import JobRecord, Transition
+from qhybrid_pipelines.control.ledger.port import JobRecord, StaleJob, Transition
+from qhybrid_pipelines.core import failpoints
 from qhybrid_pipelines.core.errors import IllegalTransition
 from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
-from qhybrid_pipelines_tests.support.durable_vendor import make_batch
+from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import DATABASE_VARIABLE, open_test_ledger
 from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_requests import Killed, cancel_requests, while_it_lists
 
 BATCH, ELSEWHERE = make_batch(), make_batch(backend="other:device")
 ASK_FIRST = {"name": "ask", "then": "approve", "reason": "a person agrees first"}
 FAILOVER = {"routing": {"failover": {"vendor:device": ["other:device"]}}}
+TO_THIRD = {"routing": {"failover": {"vendor:device": ["third:device"]}}}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -247,6 +251,39 @@ def test_work_that_has_left_its_backend_goes_nowhere_when_somebody_says_so(harne
     assert books(harness) == (1, 0)
 
 
+def test_whoever_takes_it_over_and_dies_leaves_no_job_that_is_sent(harness) -> None:
+    """The cancellation was written before the job that would take the work over; nobody lives to end that one."""
+    left, plan_all = rerouted_job(harness), harness.ledger.plan_all
+
+    def with_a_word(plans):
+        harness.ledger.plan_all = plan_all
+        ask(harness, left, "cancel")
+        with suppress(StaleJob):
+            plan_all(plans)
+        raise Killed
+
+    harness.ledger.plan_all = with_a_word
+    with pytest.raises(Killed):
+        send(harness)
+    assert (goes_on(harness).state, books(harness)) == (JobState.CANCELLED, (1, 0))
+
+
+def test_a_job_that_cannot_take_over_any_more_keeps_no_other_from_being_sent(harness) -> None:
+    """Two batches go on with one call, and one of them is cancelled in between."""
+    left, plan_all = rerouted_job(harness), harness.ledger.plan_all
+
+    def with_a_word(plans):
+        harness.ledger.plan_all = plan_all
+        ask(harness, left, "cancel")
+        return plan_all(plans)
+
+    harness.ledger.plan_all = with_a_word
+    both = [SubBatch(batch=batch, first_point=0, first_repetition=0) for batch in (BATCH, make_batch(seed=90))]
+    jobs = harness.dispatcher().submit_all(both, SUBMIT_REQUEST)
+    assert [job.state for job in jobs] == [JobState.CANCELLED, JobState.SUBMITTED]
+    assert books(harness) == (2, 0)
+
+
 def test_without_that_word_it_goes_on_elsewhere(harness) -> None:
     """The negative control."""
     rerouted_job(harness)
@@ -266,6 +303,43 @@ def test_what_somebody_wants_back_is_not_taken_elsewhere_by_the_policy(harness, 
         before_next(harness, Event.REROUTE, lambda: ask(harness, waiting, "cancel"))
     assert send(harness, **FAILOVER).state is JobState.CANCELLED
     assert (goes_on(harness, **FAILOVER).state, books(harness)) == (JobState.CANCELLED, (0, 0))
+
+
+def test_where_a_person_takes_it_counts_and_not_where_the_policy_would(harness, monkeypatch) -> None:
+    """The person's command dies before the job elsewhere is written down; the policy had another backend in mind."""
+    add_third_backend(harness)
+    waiting = harness.dispatcher(ASK_FIRST).submit(BATCH, SUBMIT_REQUEST)
+    harness.ledger.advance(Transition.single(waiting, Event.APPROVE, harness.now))
+    harness.one.show_status(online=False)
+
+    def ask_and_die() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(failpoints, "on_reached", die_when_left)
+            with pytest.raises(Killed):
+                ask(harness, waiting, "reroute")
+
+    before_next(harness, Event.REROUTE, ask_and_die)
+    send(harness, **TO_THIRD)
+    last = goes_on(harness, **TO_THIRD)
+    assert (last.backend, last.principal) == ("other:device", "bo")
+    assert (books(harness), harness.three.book()) == ((0, 1), [])
+
+
+def add_third_backend(harness: DispatcherHarness) -> None:
+    harness.three = DurableVendor(harness.path / "three", name="third", mode="hardware")
+    make_dispatcher = harness.dispatcher
+
+    def dispatcher(*rules, **sections):
+        made = make_dispatcher(*rules, **sections)
+        made._context.providers["third"] = harness.three
+        return made
+
+    harness.dispatcher = dispatcher
+
+
+def die_when_left(place: str) -> None:
+    if place == "cancel.left":
+        raise Killed
 
 
 def test_without_a_word_the_policy_takes_it_elsewhere(harness) -> None:

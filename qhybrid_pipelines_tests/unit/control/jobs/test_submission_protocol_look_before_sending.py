@@ -248,6 +248,19 @@ class TestOtherHomes:
         with pytest.raises(InvalidInput, match="no other home is known"):
             lost.dispatcher.decisions.resolve(unknown.job_id, None, pay_own=True)
 
+    def test_one_that_is_cancelled_while_it_waits_is_neither_paid_nor_ends_the_others(self, make_home) -> None:
+        theirs, mine = make_home("theirs"), make_home("mine")
+        paid, job = theirs.submit(), mine.submit()
+        assert mine.dispatcher.decisions.cancel(job.job_id, by="bo").state is S.SUBMIT_UNKNOWN
+        for found, pay_own in ((paid.provider_job_id, False), (None, True)):
+            with pytest.raises(InvalidInput, match=r"was cancelled while nobody knew.*`--not-there` ends it here"):
+                mine.dispatcher.decisions.resolve(job.job_id, found, pay_own=pay_own)
+        assert mine.dispatcher.decisions.resolve(job.job_id, None).state is S.CANCELLED
+        mine.dispatcher.poll_due()
+        assert mine.submit().state is S.CANCELLED
+        assert (len(mine.vendor.book()), mine.vendor.calls("cancel")) == (1, 0)
+        assert theirs.dispatcher.collect(paid.job_id, make_batch()).job.state is S.VERIFIED
+
     def test_a_job_whose_label_names_no_home_is_not_taken_for_ours(self, make_home) -> None:
         make_home("older", home_id="").submit()
         job = make_home("mine").submit()
