@@ -52,11 +52,11 @@ def start(
         _loopback(host)
         _positive(speed, "speed")
         if drift_hours is not None:
-            _positive(drift_hours, "drift_hours")
+            _positive(drift_hours, "drift-hours")
         if noise is not None:
             _known(noise, NOISES, "noise")
         _known(interface, INTERFACES, "interface")
-        _known(billing_unit, BILLING_UNITS, "billing_unit")
+        _known(billing_unit, BILLING_UNITS, "billing-unit")
         from qhybrid_pipelines.emulator.server import ServerOptions, serve
 
         signal_number = serve(
@@ -74,7 +74,7 @@ def start(
             )
         )
     except InvalidInput as error:
-        typer.echo(str(error), err=True)
+        typer.echo(f"error: {error}", err=True)
         raise typer.Exit(InvalidInput.exit_code) from None
     if signal_number:
         typer.echo(f"stopped by {signal.Signals(signal_number).name}", err=True)
@@ -88,7 +88,7 @@ def _positive(value: float, name: str) -> None:
         InvalidInput: naming it.
     """
     if not 0 < value < float("inf"):
-        raise InvalidInput(f"{value} is not a number above 0", remedy="Give a positive one.", field=name)
+        raise InvalidInput(f"{value} is not a number above 0", remedy="Give a positive one.", field=f"--{name}")
 
 
 def _known(value: str, choices: Collection[str], name: str) -> None:
@@ -98,7 +98,7 @@ def _known(value: str, choices: Collection[str], name: str) -> None:
         InvalidInput: naming it.
     """
     if value not in choices:
-        raise InvalidInput(f"{value!r} is not known", remedy=f"Choose one of {', '.join(choices)}.", field=name)
+        raise InvalidInput(f"{value!r} is not known", remedy=f"Choose one of {', '.join(choices)}.", field=f"--{name}")
 
 
 def _loopback(host: str) -> None:
@@ -111,5 +111,5 @@ def _loopback(host: str) -> None:
         raise InvalidInput(
             f"{host!r} is not this machine's loopback address",
             remedy="Leave it out: the administrator's pages are open to whoever reaches them.",
-            field="host",
+            field="--host",
         )

@@ -109,7 +109,7 @@ def open_cloud(start: ServerOptions) -> Cloud:
             text = start.faults.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(
-                f"the fault plan cannot be read ({error})", remedy="Name a readable file.", field="faults"
+                f"the fault plan cannot be read ({error})", remedy="Name a readable file.", field="--faults"
             ) from None
         rules = read_plan(text, file=str(start.faults))
     store = EmulatorStore(start.folder / "emulator.sqlite")
@@ -227,7 +227,7 @@ def _listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise InvalidInput(
-            f"port {port} cannot be used ({error})", remedy="Choose another one, or 0 for any free one.", field="port"
+            f"port {port} cannot be used ({error})", remedy="Choose another one, or 0 for any free one.", field="--port"
         ) from None
     listener.listen(2048)
     return listener
@@ -241,11 +241,11 @@ def _lock_folder(folder: Path) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout:
         raise InvalidInput(
-            f"{folder} is used by another emulator", remedy="Stop that one, or name another folder.", field="folder"
+            f"{folder} is used by another emulator", remedy="Stop that one, or name another folder.", field="--folder"
         ) from None
     except OSError as error:
         raise InvalidInput(
-            f"{folder} cannot be used ({error})", remedy="Name a folder that can be written.", field="folder"
+            f"{folder} cannot be used ({error})", remedy="Name a folder that can be written.", field="--folder"
         ) from None
     return lock
 
@@ -264,6 +264,6 @@ def _stored_setting(store: EmulatorStore, name: str, given: float | str | None, 
         raise InvalidInput(
             f"the folder was begun with {stored}, not {given}",
             remedy="Leave it out, or name a new folder.",
-            field=name,
+            field=f"--{name.replace('_', '-')}",
         )
     return stored

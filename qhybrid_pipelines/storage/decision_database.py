@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.storage.sqlite_files import create_tables, storage_errors
+from qhybrid_pipelines.storage.sqlite_files import closed_unless_ready, create_tables, storage_errors
 
 BUSY_TIMEOUT_SECONDS = 10
 
@@ -119,16 +119,13 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with storage_errors(path, "decisions"):
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
+        with closed_unless_ready(connection):
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             # Moving the log into the file waits for the disk: that is done beside the answers, by `checkpoint`.
             connection.execute("PRAGMA wal_autocheckpoint=0")
             connection.row_factory = sqlite3.Row
             create_tables(connection, path, "decisions", _VERSIONS)
-        except BaseException:
-            connection.close()
-            raise
     return connection
 
 

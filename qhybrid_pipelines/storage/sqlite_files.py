@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -25,6 +25,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):  # the error that ended it says more than one of the rollback
             if connection.in_transaction:  # it was not committed, and would block every other writer if it stayed open
                 connection.execute("ROLLBACK")
+
+
+@contextmanager
+def closed_unless_ready(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that cannot be made ready; it would stay open until somebody collects garbage."""
+    with ExitStack() as opening:
+        opening.callback(connection.close)
+        yield
+        opening.pop_all()
 
 
 @contextmanager

@@ -320,13 +320,13 @@ def test_wrong_starts_say_what_is_wrong_in_one_sentence(tmp_path: Path, emulator
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         cases = {
-            "field 'port'": ["--folder", str(tmp_path / "a"), "--port", str(taken.getsockname()[1])],
-            "field 'folder'": ["--folder", str(file), "--port", "0"],
+            "field '--port'": ["--folder", str(tmp_path / "a"), "--port", str(taken.getsockname()[1])],
+            "field '--folder'": ["--folder", str(file), "--port", "0"],
             "used by another emulator": ["--folder", str(emulator.folder), "--port", "0"],
             "field '[0].fault'": ["--folder", str(tmp_path / "b"), "--port", "0", "--faults", str(plan)],
-            "field 'faults'": ["--folder", str(tmp_path / "c"), "--port", "0", "--faults", str(tmp_path / "none")],
-            "field 'host'": ["--folder", str(tmp_path / "d"), "--host", "0.0.0.0"],
-            "field 'speed'": ["--folder", str(tmp_path / "e"), "--speed", "0"],
+            "field '--faults'": ["--folder", str(tmp_path / "c"), "--port", "0", "--faults", str(tmp_path / "none")],
+            "field '--host'": ["--folder", str(tmp_path / "d"), "--host", "0.0.0.0"],
+            "error: field '--speed'": ["--folder", str(tmp_path / "e"), "--speed", "0"],
         }
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda options: start_command(*options), cases.values()))
@@ -339,6 +339,6 @@ def test_wrong_starts_say_what_is_wrong_in_one_sentence(tmp_path: Path, emulator
 
 def test_a_folder_keeps_its_seed(tmp_path: Path) -> None:
     start_emulator(tmp_path, seed=3).stop()
-    with pytest.raises(EmulatorStartError, match="field 'seed'"):
+    with pytest.raises(EmulatorStartError, match="field '--seed'"):
         start_emulator(tmp_path, seed=4)
     start_emulator(tmp_path).stop()

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,7 @@ MEMORY = Path("/dev/shm")
 LEAST_FREE_BYTES = 8 * 2**30
 PREFIX = "qhybrid-"
 LOCK_NAME = "in-use"
+MULTIPROCESSING_PREFIX = "pymp-"
 A_DAY_SECONDS = 86_400
 
 
@@ -47,10 +49,19 @@ class TemporaryFiles:
         """Give the memory back, unless somebody wants to read what is there: then it is kept until the next run."""
         if self.lock is None or self.folder is None:
             return
-        if not keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self.lock.close()
+        if keep:
+            self.lock.close()
+        elif any(self.folder.glob(f"{MULTIPROCESSING_PREFIX}*")):
+            # Processes that are still to end have their sockets there; `multiprocessing` removes those last of all, and we after it.
+            Finalize(None, _remove, args=[self.folder, self.lock], exitpriority=-1000)
+        else:
+            _remove(self.folder, self.lock)
         self.lock = None
+
+
+def _remove(folder: Path, lock: IO[str]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.close()
 
 
 def choose(

@@ -140,7 +140,7 @@ class Cancellation:
     def _record_while_busy(self, job_id: str, end: Event, detail: Mapping[str, Any] | None) -> bool:
         """Write a person's request about a job that another process holds, and tell whether it stands in the ledger.
 
-        A note of somebody else in between is no reason not to.
+        It is written again where somebody else's event has come in between.
         """
         while True:
             job = self._context.ledger.job(job_id)

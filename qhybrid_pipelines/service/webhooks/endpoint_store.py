@@ -19,7 +19,7 @@ from typing import Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.service.webhooks.endpoints import DeadMessage, Endpoint, Kind, Notice, Replay
-from qhybrid_pipelines.storage.sqlite_files import create_tables, storage_errors, transaction
+from qhybrid_pipelines.storage.sqlite_files import closed_unless_ready, create_tables, storage_errors, transaction
 
 #: Endpoints of one principal, and of all: each has a task and a few connections of its own.
 MOST_OF_ONE, MOST_OF_ALL = 10, 100
@@ -93,11 +93,8 @@ class EndpointStore:
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
-            try:
+            with closed_unless_ready(self._connection):
                 self._prepare()
-            except BaseException:
-                self._connection.close()
-                raise
 
     def version(self) -> tuple[int, int]:
         """Return what changes when somebody, here or in another process, has changed an endpoint."""
