@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+#: The name of the event that streams and webhooks tell of, beside those of jobs.
+DECISION_UPGRADED = "DecisionUpgraded"
+
 
 class DecisionState(StrEnum):
     """The states of a decision; docs/decisions.md has a diagram."""

@@ -35,6 +35,7 @@ from qhybrid_pipelines.service.routes import (
     routes_reading,
     routes_streaming,
     routes_submission,
+    routes_upgrades,
     routes_uploads,
     routes_webhooks,
 )
@@ -52,6 +53,7 @@ _ROUTERS = (
     routes_actions.router,
     routes_webhooks.router,
     routes_decisions.router,
+    routes_upgrades.router,
     routes_pages.router,
     routes_experiment_pages.router,
     routes_quota.router,

@@ -130,6 +130,23 @@ class JobEvent(ResponseModel):
     detail: dict[str, Any] | None
 
 
+class DecisionUpgrade(ResponseModel):
+    """That the answer of a decision was upgraded; there is at most one of a decision."""
+
+    number: int = Field(description="Its place among the upgrades of this home.")
+    type: Literal["DecisionUpgraded"]
+    decision: str
+    at: datetime
+    subject: str
+    family: str
+    version: int = Field(description="Of the current answer.")
+    source: str = Field(description="Who found it.")
+    objective: float | None
+    previous_objective: float | None = Field(description="Of the first answer; null where none was feasible.")
+    gain: float | None = Field(description="Over the first answer; by the coefficients as stated.")
+    href: str = Field(description="Has the answer itself.")
+
+
 class JobDetail(Job):
     """A job with its events."""
 

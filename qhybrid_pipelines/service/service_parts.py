@@ -143,6 +143,7 @@ class ServiceParts:
         )
         if decisions:
             parts.decisions = DecisionService.open(parts)
+            parts.webhooks.tell_of(parts.decisions.decider.store)
         return parts
 
     def warm(self) -> None:

@@ -108,7 +108,17 @@ _STANDARD_WORDS = (
 )
 #: What was judged before has no upper quantile.
 _HIGH_GAIN = ("ALTER TABLE answer ADD COLUMN high_gain REAL",)
-_VERSIONS = (_TABLES, _STANDARD_WORDS, _HIGH_GAIN)
+#: What somebody is told of, in its order: it is written with the upgrade, so that no end of the service loses it.
+_UPGRADES = (
+    """CREATE TABLE upgrade (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        decision TEXT NOT NULL UNIQUE,
+        principal TEXT NOT NULL,
+        at TEXT NOT NULL,
+        data TEXT NOT NULL
+    )""",
+)
+_VERSIONS = (_TABLES, _STANDARD_WORDS, _HIGH_GAIN, _UPGRADES)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -140,6 +150,17 @@ def changed_ns(path: Path) -> int:
     return max(
         (file.stat().st_mtime_ns for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()), default=0
     )
+
+
+def last_upgrade(path: Path) -> int:
+    """Return the number of the last upgrade of a decision; 0 where there is none, or no service has opened these decisions yet."""
+    if not path.is_file():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+            return int(connection.execute("SELECT coalesce(max(number), 0) FROM upgrade").fetchone()[0])
+    except sqlite3.DatabaseError:
+        return 0
 
 
 def warehouse_rows(path: Path) -> list[dict[str, Any]]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
 
+from qhybrid_pipelines_tests.support.browser import wait_until
 from qhybrid_pipelines_tests.support.decisions import HandClock, only_greedy, plain_value
 from qhybrid_pipelines_tests.support.running_service import COMMAND, RunningService, is_problem
 from qhybrid_pipelines_tests.support.small_problems import small_problem
+from qhybrid_pipelines_tests.support.webhook_receiver import Receiver
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 FAST = {"shots": 256, "repetitions": 2, "sweep": {"strategy": "fixed_angles", "points": 1}, "rounds": {"max": 1}}
@@ -187,7 +192,28 @@ def test_a_killed_service_goes_on_with_the_same_decisions(tmp_path):
         running.stop()
 
 
+def read_upgrades(client: httpx.Client, headers: dict[str, str], *, last_seen: int, until: int) -> list[dict[str, Any]]:
+    """Return what a stream of upgrades tells, until it has gone beyond a number."""
+    found, fields = [], {}
+    address, headers = "/v1/decision-upgrades/stream", {**headers, "Last-Event-ID": str(last_seen)}
+    with client.stream("GET", address, headers=headers, timeout=60) as stream:
+        for line in stream.iter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+                continue
+            if "data" in fields:
+                assert fields["event"] == "DecisionUpgraded"
+                found.append(json.loads(fields["data"]))
+                assert fields["id"] == str(found[-1]["number"])
+            if int(fields.get("id", 0)) >= until:
+                return found
+            fields = {}
+    raise AssertionError("the stream ended")
+
+
 def test_others_do_not_see_it(tmp_path):
+    """Nor are they told of its upgrade, by a stream or by a webhook, of which its owner is told, also after a kill."""
     keys = {}
     for name in ("ada", "bob"):
         command = [
@@ -204,7 +230,45 @@ def test_others_do_not_see_it(tmp_path):
         ]
         made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         keys[name] = {"Authorization": f"Bearer {made.split()[0]}"}
-    with RunningService(tmp_path / "home", "--decisions") as running:
+    receivers = {name: Receiver(tmp_path, name) for name in keys}
+    with ExitStack() as ends:
+        for receiver in receivers.values():
+            ends.callback(receiver.start().kill)
+        running = RunningService(tmp_path / "home", "--decisions", environment={"QHYBRID_WEBHOOK_LOOPBACK": "1"})
+        ends.enter_context(running)
+        hooks = {}
+        for name, receiver in receivers.items():
+            hook = running.client.post("/v1/webhooks", json={"url": receiver.url}, headers=keys[name]).json()
+            hooks[name], receiver.secret = hook["href"], hook["secret"]
+        graph = {"generator": "erdos_renyi", "nodes": 14, "probability": 0.5, "seed": 1}
+        asked = {"name": "cut", "problem": {"family": "maxcut", "source": graph}}
+        # No method was ever measured for this family: greedy answers, and the others run behind the answer.
+        sent = running.client.post(
+            "/v1/decisions", json={"specification": asked, "deadline_ms": 600_000}, headers=keys["ada"]
+        ).json()
+        [told] = read_upgrades(running.client, keys["ada"], last_seen=0, until=1)
+        now = running.client.get(sent["href"], headers=keys["ada"]).json()
+        assert (now["state"], now["version"], now["objective"]) == ("upgraded", 2, told["objective"])
+        assert (told["decision"], told["previous_objective"]) == (sent["decision"], sent["objective"])
+        assert told["objective"] > told["previous_objective"]
+        port = int(running.url.rpartition(":")[2])
+        running.kill()
+        running.start(port=port)
+        running.wait_ready()
+        assert read_upgrades(running.client, keys["ada"], last_seen=0, until=1) == [told]
+        assert read_upgrades(running.client, keys["bob"], last_seen=0, until=1) == []
+        for name, hook in hooks.items():
+            wait_until(
+                lambda name=name, hook=hook: running.client.get(hook, headers=keys[name]).json()["upgrade"] == 1,
+                60,
+                "everybody to be told",
+            )
+        told_to = {
+            name: {one["id"].partition("/")[2]: one["data"] for one in receiver.lines() if "decision" in one["type"]}
+            for name, receiver in receivers.items()
+        }
+        assert told_to == {"ada": {"decisions/1": told}, "bob": {}}
+        assert is_problem(running.client.get("/v1/decision-upgrades/stream"), 401, "unauthorised")
         made = running.client.post("/v1/decisions", json=body(1, quantum=False), headers=keys["ada"])
         assert made.status_code == 200, made.text
         path = made.json()["href"]

@@ -14,6 +14,17 @@ import pytest
 from qhybrid_pipelines_tests.support.postgres_databases import LocalServer, database
 from qhybrid_pipelines_tests.support.running_service import COMMAND, KARATE, RunningService, is_problem
 
+DECISION = {
+    "specification": {
+        "name": "round",
+        "problem": {
+            "family": "independent_set",
+            "source": {"generator": "dispatch", "vehicles": 3, "jobs": 4, "seed": 1},
+        },
+    },
+    "deadline_ms": 60_000,
+    "answer_ms": 20_000,
+}
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 
 
@@ -47,7 +58,8 @@ def server() -> Iterator[LocalServer]:
 
 def test_a_ledger_that_is_away_keeps_nobody_waiting(server, tmp_path):
     with database(server.url) as url:
-        service = RunningService(tmp_path / "home", environment={"QHYBRID_LEDGER_URL": url}).wait_ready()
+        home = tmp_path / "home"
+        service = RunningService(home, "--decisions", environment={"QHYBRID_LEDGER_URL": url}).wait_ready()
         try:
             assert service.post({**KARATE, "seed": 1}, key="before").status_code == 202
             server.stop()
@@ -62,6 +74,9 @@ def test_a_ledger_that_is_away_keeps_nobody_waiting(server, tmp_path):
             ):
                 assert is_problem(refused, 503, "not-ready")
                 assert int(refused.headers["retry-after"]) >= 1
+            decided = service.client.post("/v1/decisions", json=DECISION)  # which needs no ledger
+            assert decided.status_code == 200, decided.text
+            assert service.client.get(decided.json()["href"]).status_code == 200
             assert httpx.get(f"{service.url}/livez", trust_env=False).status_code == 200
             server.start()
             service.wait_ready()

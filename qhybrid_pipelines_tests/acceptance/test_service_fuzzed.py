@@ -41,6 +41,7 @@ def is_whole(call: ServiceCall, answer: httpx.Response) -> bool:
     problem = answer.json()
     return (
         bool(problem["code"] and problem["detail"] and problem["correlation_id"])
+        and (answer.status_code != TRY_AGAIN or problem["code"] == "overloaded")
         and problem["status"] == answer.status_code
     )
 

@@ -22,6 +22,7 @@ from qhybrid_pipelines.service.decisions.decision_states import IllegalUse, Mome
 from qhybrid_pipelines.service.decisions.decision_store import QUANTUM_OPEN, DecisionStore, OutcomeKnown
 from qhybrid_pipelines.service.decisions.quantum_experiments import QuantumExperiments, progress_reader, register_with
 from qhybrid_pipelines.service.decisions.solvers import SolverLimits, Solvers
+from qhybrid_pipelines.service.event_feed import EventFeed
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class DecisionService:
 
     def __init__(self, decider: Decider, experiments: QuantumExperiments) -> None:
         self.decider, self.experiments = decider, experiments
+        #: Tells those who listen that something was upgraded.
+        self.feed = EventFeed(lambda: decider.store.last_upgrade)
         #: Decisions have threads of their own, so that slow requests of other kinds keep none of them waiting.
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="decisions")
 

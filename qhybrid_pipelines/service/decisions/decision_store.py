@@ -21,6 +21,7 @@ from qhybrid_pipelines.problems.anytime.method_times import MethodKey
 from qhybrid_pipelines.service.decisions import decision_states
 from qhybrid_pipelines.service.decisions.decision_records import AnswerRecord, DecisionRecord, KnownAnswer
 from qhybrid_pipelines.service.decisions.decision_states import DecisionStatus, Moment
+from qhybrid_pipelines.service.decisions.upgrade_log import last_number, read_upgrades, write_upgrade
 from qhybrid_pipelines.storage.decision_database import checkpoint, connect
 from qhybrid_pipelines.storage.sqlite_files import transaction
 
@@ -53,6 +54,8 @@ class DecisionStore:
         self._path, self._now = path, now
         self._lock = threading.Lock()
         self._connection = connect(path)
+        #: Number of the last upgrade.
+        self.last_upgrade = last_number(self._connection)
 
     def add(self, record: DecisionRecord, content: Mapping[str, Any]) -> None:
         """Store a new decision with what was asked; the one that it supersedes gets no more upgrades."""
@@ -95,8 +98,9 @@ class DecisionStore:
             if record is None:
                 raise KeyError(decision)
             gate = _gate(connection, record.principal, record.subject)
+            now = self._now()
             status, outcome = decision_states.offered(
-                record.status, self._now(), judged, gate_closed=gate.closed and record.uncertain
+                record.status, now, judged, gate_closed=gate.closed and record.uncertain
             )
             judged_answer = replace(
                 answer,
@@ -106,7 +110,17 @@ class DecisionStore:
             _insert(connection, "answer", _answer_columns(decision, len(record.answers), judged_answer))
             _update_status(connection, record, status, touch=True)
             _note_known(connection, record.principal, record.instance_sha256, record.family, [judged_answer])
+            if outcome is CandidateOutcome.UPGRADED:
+                write_upgrade(connection, record, judged_answer, now)
+        if outcome is CandidateOutcome.UPGRADED:
+            with self._lock:
+                self.last_upgrade = last_number(self._connection)
         return outcome
+
+    def upgrades(self, *, after: int, principal: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
+        """Return the upgrades after a number, of a principal or of all, and the number up to which all were looked through."""
+        with self._lock:
+            return read_upgrades(self._connection, after=after, principal=principal, limit=limit)
 
     def use(self, decision: str, version: int) -> None:
         """Note that the client has acted on a version.

@@ -55,8 +55,14 @@ def parts_of(request: Request) -> ServiceParts:
     return cast("ServiceParts", request.app.state.parts)
 
 
-def needs(scope: Scope, *, or_scope: Scope | None = None) -> Callable[[Request], Caller]:
-    """Return the dependency that lets callers of one scope in, or of another one that will do, as often as they may."""
+def needs(scope: Scope, *, or_scope: Scope | None = None, ledger: bool = True) -> Callable[[Request], Caller]:
+    """Return the dependency that lets callers of one scope in, or of another one that will do, as often as they may.
+
+    Args:
+        scope: the caller has it,
+        or_scope: or this one.
+        ledger: nothing is answered while it is away.
+    """
 
     def caller(request: Request) -> Caller:
         found = parts_of(request).authenticator.caller(request.headers.get("authorization"))
@@ -70,20 +76,21 @@ def needs(scope: Scope, *, or_scope: Scope | None = None) -> Callable[[Request],
                     headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
                 )
             )
-        let_in(request, found)
+        let_in(request, found, ledger=ledger)
         return found
 
     return caller
 
 
-def let_in(request: Request, caller: Caller) -> None:
+def let_in(request: Request, caller: Caller, *, ledger: bool = True) -> None:
     """Count a request of a caller, and let it in as often as the caller may ask.
 
     Raises:
         ProblemError: 429, too often; 503, the ledger is away.
     """
     parts = parts_of(request)
-    parts.ledger_watch.check()
+    if ledger:
+        parts.ledger_watch.check()
     request.scope["state"][ANSWER_HEADERS] = parts.rates.begin(caller.principal)
     request.scope["state"][ON_END] = partial(parts.rates.end, caller.principal)
 

@@ -59,7 +59,7 @@ async def stream_events(
     """Send the events of jobs that the caller may see, those that are there and then each as it happens, until cut."""
     parts = parts_of(request)
     if last_event_id is not None:
-        after = _position(last_event_id)
+        after = event_id(last_event_id)
     types = event_types(type)
     may_see = await run_in_threadpool(parts.visibility_of, caller)
     await run_in_threadpool(check_experiment, parts, may_see, experiment)
@@ -104,7 +104,12 @@ async def _events(
         parts.feed.listeners -= 1
 
 
-def _position(text: str) -> int:
+def event_id(text: str) -> int:
+    """Return the number that a client that comes again has seen last.
+
+    Raises:
+        ProblemError: 400.
+    """
     if not text.isascii() or not text.isdigit() or int(text[:20]) > MAX_POSITION or len(text) > 19:
         raise bad_request(
             "this is not the id of an event", remedy="Send the id of the last event.", field="Last-Event-ID"

@@ -26,6 +26,7 @@ from qhybrid_pipelines.service.webhooks.response_models import (
     NewSecret,
     NoticeCloudEvent,
     ReplayRange,
+    UpgradeCloudEvent,
 )
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -192,6 +193,14 @@ def _describe_outgoing() -> None:
 
         job_event.__doc__ = f"{name}: signed, at least once, and in the order of its job."
         outgoing.post(kind, operation_id=f"send_{name}", responses=answers, tags=["webhooks"])(job_event)
+
+    async def upgrade(body: UpgradeCloudEvent) -> None:
+        """DecisionUpgraded: signed, and at least once."""
+        del body
+
+    outgoing.post(messages.UPGRADED, operation_id="send_DecisionUpgraded", responses=answers, tags=["webhooks"])(
+        upgrade
+    )
     notices = {messages.PING: "The first message of an endpoint.", messages.DISABLED: "An endpoint was disabled."}
     for kind, words in notices.items():
 

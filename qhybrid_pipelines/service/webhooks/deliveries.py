@@ -68,7 +68,7 @@ class Deliveries:
     """
 
     def __init__(self, store: EndpointStore, outbox: Outbox) -> None:
-        self._store, self._outbox = store, outbox
+        self._store, self.outbox = store, outbox
         #: Messages that were acknowledged before one that was not: kept in memory only, to spare receivers repetitions.
         self._ahead: dict[tuple[str, str], set[str]] = {}
         self.counts: Counter[str] = Counter()
@@ -165,19 +165,24 @@ class Deliveries:
         replay = self._store.first_replay(endpoint.id)
         if replay is not None:
             return self._replayed(endpoint, replay)
-        after = min(endpoint.position, self._outbox.head())  # an older copy of the ledger may have taken its place
-        batch = self._outbox.read(endpoint, after=after)
+        after = min(endpoint.position, self.outbox.head())  # an older copy of the ledger may have taken its place
+        batch = self.outbox.read(endpoint, after=after)
+        upgrades, last = self.outbox.read_upgrades(endpoint)
 
-        def note_position(done: int) -> None:
-            position = _reached(batch, done)
+        def note_reached(done: int) -> None:
+            upgrade = last if done >= len(upgrades) else (upgrades[done].fields["data"]["number"] - 1)
+            if upgrade != endpoint.upgrade:
+                self._store.note_upgrade(endpoint.id, upgrade)
+            position = _reached(batch, done - len(upgrades)) if done >= len(upgrades) else after
             if position != endpoint.position:
                 self._store.note_position(endpoint.id, position)
 
-        return _Work(batch.messages, note_position, more=batch.position > after)
+        more = batch.position > after or bool(upgrades)
+        return _Work((*upgrades, *batch.messages), note_reached, more=more)  # an upgrade counts by the second
 
     def _ping(self, endpoint: Endpoint) -> Message:
         return notice_message(
-            self._outbox.home_id,
+            self.outbox.home_id,
             kind=PING,
             number=f"{endpoint.id}/ping",
             subject=endpoint.id,
@@ -187,7 +192,7 @@ class Deliveries:
 
     def _notice(self, notice: Notice) -> Message:
         return notice_message(
-            self._outbox.home_id,
+            self.outbox.home_id,
             kind=DISABLED,
             number=str(notice.number),
             subject=notice.endpoint,
@@ -196,7 +201,7 @@ class Deliveries:
         )
 
     def _replayed(self, endpoint: Endpoint, replay: Replay) -> _Work:
-        batch = self._outbox.read(endpoint, after=replay.position, until=replay.until)
+        batch = self.outbox.read(endpoint, after=replay.position, until=replay.until)
         return _Work(
             batch.messages,
             lambda done: self._store.note_replayed(replay, _reached(batch, done)),

@@ -69,6 +69,8 @@ _TABLES = (
     )""",
     "CREATE INDEX dead_by_endpoint ON dead (endpoint)",
 )
+#: Nothing was upgraded before these were counted.
+_UPGRADE = ("ALTER TABLE endpoint ADD COLUMN upgrade INTEGER NOT NULL DEFAULT 0",)
 
 
 _COLUMNS = tuple(field.name for field in fields(Endpoint))
@@ -124,6 +126,7 @@ class EndpointStore:
         by_tier: bool,
         pepper_mark: str,
         position: int,
+        upgrade: int,
         at: str,
     ) -> Endpoint:
         """Write a new endpoint down.
@@ -156,6 +159,7 @@ class EndpointStore:
                 "state": "pending",
                 "position": position,
                 "notice": notice,
+                "upgrade": upgrade,
                 "failures": 0,
             }
             marks = ", ".join("?" * len(row))
@@ -225,6 +229,10 @@ class EndpointStore:
     def note_notice(self, endpoint: str, number: int) -> None:
         """Note up to which notice everything is done with."""
         self._note(endpoint, "notice = ?", (number,))
+
+    def note_upgrade(self, endpoint: str, number: int) -> None:
+        """Note up to which upgrade of a decision everything is done with."""
+        self._note(endpoint, "upgrade = ?", (number,))
 
     def note_replayed(self, replay: Replay, position: int) -> None:
         """Note how far a replay has got; one that is at its end is over."""
@@ -300,7 +308,7 @@ class EndpointStore:
         self._connection.execute("PRAGMA journal_mode=WAL")
         # The last note may be lost in a power cut: then a message comes twice, which it may at any time.
         self._connection.execute("PRAGMA synchronous=NORMAL")
-        create_tables(self._connection, self._path, "endpoints", [_TABLES])
+        create_tables(self._connection, self._path, "endpoints", [_TABLES, _UPGRADE])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

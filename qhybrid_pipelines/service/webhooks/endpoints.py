@@ -29,6 +29,7 @@ class Endpoint:
         state: pending until the receiver has acknowledged a first message; disabled ones are told nothing.
         position: of the last event that is done with.
         notice: number of the last notice that is done with.
+        upgrade: number of the last upgrade of a decision that is done with.
         failures: attempts in a row that failed.
         failing_since: the first of them.
         next_attempt_at: not before.
@@ -50,6 +51,7 @@ class Endpoint:
     state: EndpointState
     position: int
     notice: int
+    upgrade: int
     failures: int
     failing_since: str | None
     next_attempt_at: str | None

@@ -19,6 +19,7 @@ MEDIA_TYPE = "application/cloudevents+json"
 #: Receivers and what lies before them refuse large bodies; Standard Webhooks recommends less than this.
 MAX_BODY_BYTES = 20_000
 PING, DISABLED = "qhybrid.webhook.ping.v1", "qhybrid.webhook.disabled.v1"
+UPGRADED = "qhybrid.decision.upgraded.v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,26 @@ def notice_message(home_id: str, *, kind: str, number: str, subject: str, at: st
         "data": dict(data),
     }
     return Message(id=fields["id"], lane="", position=None, body=_body(fields), fields=fields)
+
+
+def upgrade_message(home_id: str, upgrade: Mapping[str, Any]) -> Message:
+    """Return the message about the upgrade of a decision.
+
+    Args:
+        home_id: of the home.
+        upgrade: its fields, as `service.decisions.upgrade_log.read_upgrades` makes them.
+    """
+    fields: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": f"{home_id}/decisions/{upgrade['number']}",
+        "source": f"/qhybrid/{home_id}",
+        "type": UPGRADED,
+        "subject": upgrade["decision"],
+        "time": upgrade["at"],
+        "datacontenttype": "application/json",
+        "data": dict(upgrade),
+    }
+    return Message(id=fields["id"], lane=upgrade["decision"], position=None, body=_body(fields), fields=fields)
 
 
 def _body(fields: Mapping[str, Any]) -> bytes:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Protocol
 
 from qhybrid_pipelines.control.ledger.port import EventRecord, Ledger
 from qhybrid_pipelines.control.policy.tiers import Tiers
+from qhybrid_pipelines.core.decision_words import DECISION_UPGRADED
 from qhybrid_pipelines.service.resources import event_fields
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint
-from qhybrid_pipelines.service.webhooks.messages import Message, event_message
+from qhybrid_pipelines.service.webhooks.messages import Message, event_message, upgrade_message
 
 #: Messages of one round, and rows that are looked through for them at most.
 TOGETHER, MOST_ROWS_READ = 50, 2_000
@@ -26,15 +28,29 @@ class Batch:
     position: int
 
 
+class Upgrades(Protocol):
+    """Where the upgrades of decisions come from."""
+
+    last_upgrade: int
+
+    def upgrades(self, *, after: int, principal: str | None, limit: int) -> tuple[Sequence[Mapping[str, Any]], int]:
+        """Return the upgrades after a number, of a principal or of all, and the number up to which all were looked through."""
+
+
 class Outbox:
-    """The messages of a ledger.
+    """The messages of a ledger, and of the decisions beside it.
 
     Args:
         ledger: has the events.
         home_id: names the home in messages.
         visibility: what an endpoint may be told of.
         tiers: says which states people are told of.
+
+    Attributes:
+        decisions: has the upgrades; None where nothing is decided.
     """
+
+    decisions: Upgrades | None = None
 
     def __init__(self, ledger: Ledger, home_id: str, *, visibility: Visibility, tiers: Tiers) -> None:
         self._ledger, self.home_id, self._visibility, self._tiers = ledger, home_id, visibility, tiers
@@ -49,6 +65,21 @@ class Outbox:
     def head(self) -> int:
         """Return the position of the last event."""
         return self._ledger.head().position
+
+    def last_upgrade(self) -> int:
+        """Return the number of the last upgrade of a decision."""
+        return 0 if self.decisions is None else self.decisions.last_upgrade
+
+    def read_upgrades(self, endpoint: Endpoint) -> tuple[list[Message], int]:
+        """Return the upgrades that an endpoint is to be told next, and the number up to which all were looked through."""
+        wanted = not endpoint.by_tier and (endpoint.types is None or DECISION_UPGRADED in endpoint.types)
+        after = min(endpoint.upgrade, self.last_upgrade())  # older decisions may have taken their place
+        if self.decisions is None or not wanted:
+            return [], endpoint.upgrade if self.decisions is None else self.last_upgrade()
+        found, last = self.decisions.upgrades(
+            after=after, principal=None if endpoint.sees_all else endpoint.principal, limit=TOGETHER
+        )
+        return [upgrade_message(self.home_id, one) for one in found], last
 
     def read(self, endpoint: Endpoint, *, after: int, until: int | None = None) -> Batch:
         """Return what an endpoint is to be told next.

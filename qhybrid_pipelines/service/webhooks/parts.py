@@ -16,7 +16,7 @@ from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint
 from qhybrid_pipelines.service.webhooks.guarded_connections import Resolver
 from qhybrid_pipelines.service.webhooks.mail_channel import MailChannel
-from qhybrid_pipelines.service.webhooks.outbox import Outbox, Visibility
+from qhybrid_pipelines.service.webhooks.outbox import Outbox, Upgrades, Visibility
 from qhybrid_pipelines.service.webhooks.registry import EndpointRegistry
 from qhybrid_pipelines.service.webhooks.sender import WebhookSender
 from qhybrid_pipelines.service.webhooks.webhook_settings import WebhookSettings
@@ -59,6 +59,10 @@ class Webhooks:
         outbox = Outbox(ledger, ledger.identity().home_id, visibility=visibility, tiers=control_plane.policy.tiers)
         sender = WebhookSender(registry.store, outbox, open_channel=open_channel, usable=registry.obstacle)
         return cls(registry, sender, resolver)
+
+    def tell_of(self, decisions: Upgrades) -> None:
+        """Tell endpoints of upgrades of decisions too; before the sender is started."""
+        self.sender.deliveries.outbox.decisions = decisions
 
     def figures(self) -> str:
         """Return figures in Prometheus' text format, without names of anybody."""

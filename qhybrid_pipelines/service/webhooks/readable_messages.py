@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qhybrid_pipelines.core.printable import printable
-from qhybrid_pipelines.service.webhooks.messages import DISABLED, PING
+from qhybrid_pipelines.service.webhooks.messages import DISABLED, PING, UPGRADED
 
 
 def one_line(fields: Mapping[str, Any]) -> str:
@@ -16,6 +16,11 @@ def one_line(fields: Mapping[str, Any]) -> str:
         text = "qhybrid: messages about jobs come here from now on."
     elif kind == DISABLED:
         text = f"qhybrid: the endpoint {data['endpoint']} of {data['principal']} is told nothing any more: {data['reason']}"
+    elif kind == UPGRADED:
+        text = (
+            f"qhybrid: {data['type']}: decision {data['decision']} about {data['subject']} is version {data['version']} now: "
+            f"{_number(data['objective'])} by {data['source']} instead of {_number(data['previous_objective'])}"
+        )
     else:
         text = f"qhybrid: {data['type']}: job {data['job']} of {data['experiment']} is {data['to_state']}"
         reason = (data.get("detail") or {}).get("error")
@@ -32,7 +37,7 @@ def paragraphs(fields: Mapping[str, Any]) -> str:
     """Return a message as the text of a mail."""
     data = fields["data"]
     lines = [one_line(fields), ""]
-    if fields["type"] not in {PING, DISABLED}:
+    if fields["type"] not in {PING, DISABLED, UPGRADED}:
         lines += [
             f"Experiment:  {data['experiment']}",
             f"Job:         {data['job']}",
@@ -44,3 +49,7 @@ def paragraphs(fields: Mapping[str, Any]) -> str:
         ]
     lines += [f"Message {fields['id']}: a repetition has the same number.", ""]
     return "\n".join(printable(line) for line in lines)
+
+
+def _number(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:g}"

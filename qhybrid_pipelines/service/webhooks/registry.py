@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES
+from qhybrid_pipelines.core.decision_words import DECISION_UPGRADED
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.service.access.api_keys import KeyFile
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
@@ -17,6 +18,7 @@ from qhybrid_pipelines.service.webhooks.endpoints import Endpoint, Kind
 from qhybrid_pipelines.service.webhooks.signatures import pepper_mark, secret_for, shown
 from qhybrid_pipelines.service.webhooks.target_addresses import parse_target
 from qhybrid_pipelines.service.webhooks.webhook_settings import WebhookSettings
+from qhybrid_pipelines.storage.decision_database import last_upgrade
 
 #: The secret before the last change signs together with the new one for so long.
 BOTH_SECRETS_FOR = timedelta(hours=24)
@@ -79,6 +81,7 @@ class EndpointRegistry:
             by_tier=by_tier,
             pepper_mark=pepper_mark(pepper),
             position=after,
+            upgrade=last_upgrade(self.keys.home.service_decisions),
             at=_now().isoformat(),
         )
         return endpoint, self._shown_secret(endpoint, pepper)
@@ -156,6 +159,7 @@ def endpoint_fields(endpoint: Endpoint) -> dict[str, Any]:
         "state": endpoint.state,
         "problem": endpoint.problem,
         "position": endpoint.position,
+        "upgrade": endpoint.upgrade,
         "failures": endpoint.failures,
         "failing_since": endpoint.failing_since,
         "next_attempt_at": endpoint.next_attempt_at,
@@ -166,7 +170,7 @@ def endpoint_fields(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _check_types(types: Collection[str] | None) -> None:
-    known = set(EVENT_NAMES.values())
+    known = {*EVENT_NAMES.values(), DECISION_UPGRADED}
     for name in types or ():
         if name not in known:
             raise InvalidInput(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qhybrid_pipelines.service.response_models import JobEvent, ResponseModel
+from qhybrid_pipelines.service.response_models import DecisionUpgrade, JobEvent, ResponseModel
 from qhybrid_pipelines.service.webhooks.target_addresses import MAX_URL_LENGTH
 
 
@@ -53,6 +53,7 @@ class EndpointBody(ResponseModel):
     )
     problem: str | None = Field(description="Of the last attempt, or why it is disabled.")
     position: int = Field(description="Up to which event everything is done with.")
+    upgrade: int = Field(description="Up to which upgrade of a decision everything is done with.")
     failures: int = Field(description="Attempts in a row that failed.")
     failing_since: datetime | None
     next_attempt_at: datetime | None
@@ -104,7 +105,7 @@ class CloudEvent(BaseModel):
     id: str = Field(description="HOME/POSITION: the same for every repetition, so that a receiver takes each once.")
     source: str
     type: str
-    subject: str = Field(description="The job, or the endpoint.")
+    subject: str = Field(description="The job, the decision, or the endpoint.")
     time: datetime
     datacontenttype: Literal["application/json"]
 
@@ -114,6 +115,12 @@ class JobCloudEvent(CloudEvent):
 
     sequence: str = Field(description="The position in the ledger, 20 digits: in the order of texts.")
     data: JobEvent
+
+
+class UpgradeCloudEvent(CloudEvent):
+    """About a decision whose answer was upgraded."""
+
+    data: DecisionUpgrade
 
 
 class NoticeCloudEvent(CloudEvent):

@@ -99,7 +99,7 @@ class WebhookSender:
                 now = await asyncio.to_thread(self._read_changes)
                 if now != seen:
                     await self._keep_tasks(await asyncio.to_thread(self._store.all))
-                    seen = now if self._running else (now[0], 0)
+                    seen = now if self._running else (now[0], 0, 0)
                     self._pulse, before = asyncio.Event(), self._pulse
                     before.set()
                 pause = POLL_SECONDS
@@ -110,9 +110,10 @@ class WebhookSender:
                 await asyncio.wait_for(self._end.wait(), pause)
         await self._keep_tasks([])
 
-    def _read_changes(self) -> tuple[object, int]:
+    def _read_changes(self) -> tuple[object, int, int]:
         """Return what changes when there may be something to do."""
-        return self._store.version(), self._outbox.head() if self._running else 0
+        outbox = self._outbox
+        return self._store.version(), *((outbox.head(), outbox.last_upgrade()) if self._running else (0, 0))
 
     async def _keep_tasks(self, endpoints: list[Endpoint]) -> None:
         there = {endpoint.id: endpoint for endpoint in endpoints}

@@ -16,6 +16,7 @@ from qhybrid_pipelines.service.decisions.decider import Found
 from qhybrid_pipelines.service.decisions.decision_states import IllegalUse
 from qhybrid_pipelines.service.decisions.decision_store import QUANTUM_OPEN
 from qhybrid_pipelines.service.problem_documents import ProblemError
+from qhybrid_pipelines.storage.decision_database import last_upgrade
 from qhybrid_pipelines_tests.support.decisions import (
     HandClock,
     HandDecider,
@@ -148,6 +149,26 @@ class TestCandidates:
         assert record.answer.assignment == greedy
         assert record.answers[-1].assignment == best
         assert record.answers[-1].gain == pytest.approx(plain_value(problem, best) - plain_value(problem, greedy))
+
+    def test_an_upgrade_is_told_of_once_and_of_nothing_else(self, decider, answering, opened, gap):
+        _, problem, greedy, best = gap
+        assert offer(decider, opened, greedy) is CandidateOutcome.NOT_BETTER
+        assert decider.store.last_upgrade == 0
+        decider.hand.go(5.0)
+        offer(decider, opened, best)
+        offer(decider, opened, best)
+        [told], last = decider.store.upgrades(after=0, principal=opened.principal, limit=10)
+        assert (told["decision"], told["version"], last) == (opened.id, 2, 1)
+        assert told["at"] == decider.hand.world.isoformat()
+        assert told["objective"] == pytest.approx(plain_value(problem, best))
+        assert told["previous_objective"] == pytest.approx(plain_value(problem, greedy))
+        # Others are told nothing, and need not ask for it again.
+        assert decider.store.upgrades(after=0, principal="bob", limit=10) == ([], 1)
+        again = HandDecider(decider.path.parent, answering, decider.hand)
+        assert again.store.last_upgrade == 1 == last_upgrade(decider.path)
+        assert again.store.upgrades(after=0, principal=None, limit=10) == ([told], 1)
+        assert again.store.upgrades(after=1, principal=None, limit=10) == ([], 1)
+        again.store.close()
 
     def test_none_leaves_the_first_answer(self, decider, opened):
         decider.hand.go(DEADLINE)

@@ -17,7 +17,7 @@ from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.service.webhooks.deliveries import Deliveries
 from qhybrid_pipelines.service.webhooks.delivery_schedule import DELAYS_SECONDS, DISABLE_AFTER_SECONDS, Attempt
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
-from qhybrid_pipelines.service.webhooks.messages import DISABLED, PING
+from qhybrid_pipelines.service.webhooks.messages import DISABLED, PING, UPGRADED
 from qhybrid_pipelines.service.webhooks.outbox import Outbox
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 from qhybrid_pipelines_tests.unit.service.webhooks.test_endpoint_store import add
@@ -111,6 +111,67 @@ def test_the_first_message_says_that_this_is_an_endpoint_and_then_everything_com
     for message in place.receiver.taken[1:]:
         lanes[message.lane].append(message.position)
     assert all(lane == sorted(lane) for lane in lanes.values())
+
+
+class Decided:
+    """Decisions that were upgraded, each with its number and whose it is."""
+
+    def __init__(self, *principals: str) -> None:
+        self._principals = principals
+
+    @property
+    def last_upgrade(self) -> int:
+        return len(self._principals)
+
+    def upgrades(self, *, after: int, principal: str | None, limit: int) -> tuple[list[dict], int]:
+        numbers = [
+            number for number, owner in enumerate(self._principals, 1) if number > after and principal in (None, owner)
+        ][:limit]
+        items = [{"number": one, "decision": f"d-{one}", "at": "2026-05-01T12:00:00+00:00"} for one in numbers]
+        return items, numbers[-1] if len(numbers) == limit else self.last_upgrade
+
+
+def decided(messages) -> list[int]:
+    return [one.fields["data"]["number"] for one in messages if one.fields["type"] == UPGRADED]
+
+
+def test_upgrades_are_told_beside_events_and_each_goes_on_where_it_was(place):
+    place.outbox.decisions = Decided("ada", "bob", *["ada"] * 70)
+    place.ledger.plan(plan("a"))
+    place.receiver.rule = lambda message: FAILED if message.id == "home/decisions/5" else TAKEN
+    place.run()
+    assert (place.state.upgrade, place.state.position) == (4, 0)  # what was behind it is not sent again
+    assert place.wait() == DELAYS_SECONDS[0]
+    place.receiver.rule = lambda message: TAKEN
+    place.run()
+    assert sorted(decided(place.receiver.taken)) == [n for n in range(1, 73) if n != 2]
+    assert positions(place.receiver.taken) == [1, 2, 3]
+    assert (place.state.upgrade, place.state.position) == (72, 3)
+
+
+def test_who_wants_other_events_is_told_of_no_upgrade(place):
+    place.outbox.decisions = Decided("ada")
+    some = add(place.store, types=["JobPlanned"], position=0).id
+    tier = add(place.store, by_tier=True, position=0).id
+    only = add(place.store, types=["DecisionUpgraded"], position=0).id
+    place.ledger.plan(plan("a"))
+    for endpoint, wanted in ((some, []), (tier, []), (only, [1])):
+        place.receiver.taken.clear()
+        place.run(endpoint=endpoint)
+        assert decided(place.receiver.taken) == wanted
+        assert place.store.get(endpoint).upgrade == 1
+        assert len(positions(place.receiver.taken)) == (endpoint == some)
+
+
+def test_decisions_of_an_older_backup_are_gone_on_with(place):
+    place.run()
+    place.store.note_upgrade(place.endpoint, 500)
+    place.outbox.decisions = Decided("ada")
+    place.run()
+    assert (place.state.upgrade, decided(place.receiver.taken)) == (1, [])
+    place.outbox.decisions = Decided("ada", "ada")
+    place.run()
+    assert decided(place.receiver.taken) == [2]
 
 
 def test_a_failure_holds_its_job_and_no_other(place):

@@ -29,6 +29,7 @@ def add(store: EndpointStore, principal: str = "ada", **fields):
         "by_tier": False,
         "pepper_mark": "m",
         "position": 7,
+        "upgrade": 0,
         "at": AT,
     }
     return store.add(principal=principal, **(given | fields))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.service.webhooks.messages import DISABLED, PING, event_message, notice_message
+from qhybrid_pipelines.service.webhooks.messages import DISABLED, PING, event_message, notice_message, upgrade_message
 from qhybrid_pipelines.service.webhooks.readable_messages import chat_line, one_line, paragraphs
 from qhybrid_pipelines_tests.unit.service.webhooks.test_messages import EVENT
 
@@ -39,3 +39,21 @@ def test_notices_are_sentences():
     assert "from now on" in one_line(made[PING])
     assert "w-1 of ada is told nothing any more: Gone." in one_line(made[DISABLED])
     assert "JobId" not in paragraphs(made[PING])
+
+
+def test_an_upgrade_names_its_decision_and_what_changed():
+    upgrade = {
+        "number": 3,
+        "type": "DecisionUpgraded",
+        "decision": "d-1",
+        "at": "2026-05-01T12:00:00+00:00",
+        "subject": "depot 7",
+        "version": 2,
+        "source": "local:auto",
+        "objective": 8.25,
+        "previous_objective": None,
+    }
+    message = upgrade_message("h", upgrade)
+    assert (message.id, message.lane, message.position) == ("h/decisions/3", "d-1", None)
+    for text in (one_line(message.fields), paragraphs(message.fields)):
+        assert "d-1 about depot 7 is version 2 now: 8.25 by local:auto instead of nothing" in text
