@@ -29,6 +29,7 @@ HEAVY = (
     "pennylane_qiskit",
     "httpx",
     "botocore",
+    "qrmi",
 )
 
 LOAD = f"""

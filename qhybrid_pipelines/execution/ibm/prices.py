@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
 
 PRICE_VARIABLE = "QISKIT_IBM_USD_PER_SECOND"
 
@@ -32,3 +33,26 @@ def price_per_second() -> dict[str, Any]:
         "as_of": today,
         "source": f"the operator, {PRICE_VARIABLE}",
     }
+
+
+def estimate(batch: CircuitBatch, seconds_per_shot: float) -> Estimate:
+    """Return the price of the seconds that a device will be held.
+
+    From the executions (points x repetitions x shots) times the device's own time between shots, at least a second; up to three times that
+    and ten seconds more for loading. The vendor bills by the second and measures afterwards.
+
+    Raises:
+        InvalidInput: the operator's price is not one.
+    """
+    price = price_per_second()
+    seconds = batch.seeds.size * batch.shots * seconds_per_shot
+    low, high = max(1.0, seconds), 3 * seconds + 10
+    return Estimate(
+        low_usd=low * price["usd_per_second"],
+        high_usd=high * price["usd_per_second"],
+        assumptions=(
+            f"{low:.0f} to {high:.0f} seconds of use at {price['usd_per_second']} USD per second "
+            f"({price['confidence']}, {price['as_of']})"
+        ),
+        source=price["source"],
+    )

@@ -9,7 +9,6 @@ it has gone to the live service yet: the form of its answers, the lag of its lis
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core import jobs
@@ -33,14 +31,13 @@ from qhybrid_pipelines.execution.ibm import job_listing
 from qhybrid_pipelines.execution.ibm.allocations import allocated_devices
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeClient
-from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines.execution.ibm.compilation import compile_template
 from qhybrid_pipelines.execution.ibm.declarations import SERVICE
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
-from qhybrid_pipelines.execution.ibm.executor import SAMPLER, executor_params, wanted_program
+from qhybrid_pipelines.execution.ibm.job_bodies import check_size, job_body
 from qhybrid_pipelines.execution.ibm.job_listing import HOME_TAG, OWN_TAG
-from qhybrid_pipelines.execution.ibm.prices import price_per_second
-from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
+from qhybrid_pipelines.execution.ibm.prices import estimate, price_per_second
+from qhybrid_pipelines.execution.ibm.results import decode_result
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending
 from qhybrid_pipelines.execution.settings import seconds_setting
@@ -129,24 +126,8 @@ class Service:
         )
 
     def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
-        """Return the price of the seconds that the device will be held.
-
-        From the executions (points x repetitions x shots) times the device's own time between shots, at least a second;
-        up to three times that and ten seconds more for loading. The vendor bills by the second and measures afterwards.
-        """
-        device = self._device(batch.backend)
-        price = price_per_second()
-        seconds = batch.seeds.size * batch.shots * device.seconds_per_shot
-        low, high = max(1.0, seconds), 3 * seconds + 10
-        return jobs.Estimate(
-            low_usd=low * price["usd_per_second"],
-            high_usd=high * price["usd_per_second"],
-            assumptions=(
-                f"{low:.0f} to {high:.0f} seconds of use at {price['usd_per_second']} USD per second "
-                f"({price['confidence']}, {price['as_of']})"
-            ),
-            source=price["source"],
-        )
+        """Return the price of the seconds that the device will be held, see `prices.estimate`."""
+        return estimate(batch, self._device(batch.backend).seconds_per_shot)
 
     def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
         """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
@@ -160,14 +141,10 @@ class Service:
 
     def _make_body(self, batch: jobs.CircuitBatch, token: str) -> bytes:
         device = self._device(batch.backend)
-        if batch.shots > device.max_shots or batch.seeds.size * batch.shots > MAX_EXECUTIONS:
-            problem = (
-                f"{batch.seeds.size} circuits of {batch.shots} shots are more than {batch.backend} takes in one job"
-            )
-            raise Rejected(problem)
+        check_size(batch, device)
         circuit = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
         tags = [token, OWN_TAG, *([f"{HOME_TAG}{self.home_id}"] if self.home_id else [])]
-        return _job_body(batch, circuit, name=self._name(batch.backend), tags=tags)
+        return job_body(batch, circuit, name=self._name(batch.backend), tags=tags)
 
     def find(self, backend: str, token: str) -> jobs.JobRef | None:
         """Return the job that carries a token, the oldest if there are several, or None.
@@ -283,41 +260,6 @@ class Service:
             raise _unreadable_error(backend, error) from None
         self._devices[name] = (time.monotonic(), device)
         return device
-
-
-def _job_body(batch: jobs.CircuitBatch, circuit: Any, *, name: str, tags: list[str]) -> bytes:
-    from qiskit.primitives.containers.sampler_pub import SamplerPub
-
-    program, labels = wanted_program(), {PAYLOAD: batch.payload_sha256}
-    circuit = circuit.copy()
-    circuit.metadata = labels if program == SAMPLER else {}
-    columns = [batch.template.parameters.index(parameter.name) for parameter in circuit.parameters]
-    values = np.repeat(batch.bindings[:, None, columns], batch.repetitions, axis=1)
-    if program == SAMPLER:
-        pub = SamplerPub.coerce((circuit, values, batch.shots))
-        options = sampler_options(batch.suppression)
-        params = {"pubs": [pub], "options": options, "version": 2, "support_qiskit": True}
-    elif batch.suppression:
-        raise Rejected(f"the program {program!r} has no switch for {batch.suppression[0].replace(':', ' ')}")
-    else:
-        params = executor_params(circuit, values, shots=batch.shots, passed_through=labels)
-    job = {"program_id": program, "backend": name, "tags": tags, "params": params}
-    return json.dumps(job, cls=encoder()).encode()
-
-
-def sampler_options(suppression: Sequence[str]) -> dict[str, Any]:
-    """Return the options of the program ``sampler`` for some switches; what is not asked for is said to be off, whatever the vendor's default."""
-    options: dict[str, Any] = {
-        DECOUPLING: {"enable": False},
-        TWIRLING: {"enable_gates": False, "enable_measure": False},
-    }
-    twirled = {name.partition(":")[2] for name in suppression if name.startswith(f"{TWIRLING}:")}
-    for name in suppression:
-        if name.startswith(f"{DECOUPLING}:"):
-            options[DECOUPLING] = {"enable": True, "sequence_type": name.partition(":")[2]}
-    if twirled:
-        options[TWIRLING] = {"enable_gates": "gates" in twirled, "enable_measure": "measurement" in twirled}
-    return options
 
 
 def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[JobState, str, str | None]:

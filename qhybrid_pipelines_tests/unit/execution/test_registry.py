@@ -11,6 +11,7 @@ from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.execution.braket.tasks import STATES as BRAKET_STATES
 from qhybrid_pipelines.execution.ibm.service import STATES as IBM_STATES
 from qhybrid_pipelines.execution.ionq.job_queries import STATES as IONQ_STATES
+from qhybrid_pipelines.execution.providers.qrmi import STATES as QRMI_STATES
 from qhybrid_pipelines.execution.registry import backend_names, build_providers, declaration_of, declarations
 
 
@@ -49,6 +50,7 @@ def test_capabilities_say_what_is_declared(providers, backend):
         ("ionq:qpu.forte-1", IONQ_STATES),
         ("ionq:simulator", IONQ_STATES),
         ("braket:iqm.Garnet", BRAKET_STATES),
+        ("qrmi:ibm_fez", QRMI_STATES),
     ],
 )
 def test_states_are_those_that_the_adapter_translates(backend, table):
