@@ -25,25 +25,10 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.code_location import open_code_location, requested_stages
 from qhybrid_pipelines_tests.support.emulator_client import client_in_environment
+from qhybrid_pipelines_tests.support.queued_experiments import QUEUED, policy, specification
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
-QUEUED = "ionq:simulator"
-SPEC = """
-name: NAME
-problem: {family: maxcut, source: "networkx:petersen"}
-ansatz: {layers: 1}
-shots: 64
-repetitions: 2
-sweep: {strategy: fixed_angles, points: 2}
-rounds: {max: 1}
-backends: ["ionq:simulator"]
-"""
-#: Polls as often as the test makes them.
-TIERS = (
-    "tiers: {batch: {poll_min_seconds: 0.001, poll_max_seconds: 0.001, cancel_grace_seconds: 0, deadline_seconds: %g}}"
-)
-ALLOW = "rules: [{name: all, then: allow, reason: a test}]"
 APPROVE = "rules: [{name: all, mode: emulator, then: approve, reason: somebody has to look at it}]"
 RESTING = r"0 stages are running, 0 failed, \d are resting, the first \(ionq:simulator\) until [\d:]+ UTC"
 STUCK = {"route": "POST /jobs", "fault": "stuck"}
@@ -69,15 +54,8 @@ def code_location(tmp_path, cloud):
         yield opened
 
 
-def spec_in(home):
-    """The experiment of one test: tokens follow from the content, and the cloud is the same for all."""
-    return SPEC.replace("NAME", home.name)
-
-
-def set_policy(code_location, *, rules=ALLOW, deadline_seconds=3600.0, breaker="{}"):
-    code_location.home.joinpath("policy.yaml").write_text(
-        f"{rules}\n{TIERS % deadline_seconds}\nrouting: {{breaker: {breaker}}}\n"
-    )
+def set_policy(code_location, **settings):
+    code_location.home.joinpath("policy.yaml").write_text(policy(**settings))
 
 
 def close_breakers(code_location, *, state="closed"):
@@ -127,7 +105,7 @@ def find_completed_executions(code_location, key):
 
 def test_submit_leaves_and_the_sensors_collect(code_location, cloud):
     set_policy(code_location)
-    key = code_location.register(spec_in(code_location.home))
+    key = code_location.register(specification(code_location.home.name))
     assert onward(code_location) == (
         ["prepare", "submit", "publish"],
         "1 jobs are with their providers or wait for a person",
@@ -168,7 +146,7 @@ def test_submit_leaves_and_the_sensors_collect(code_location, cloud):
 
 def test_a_person_has_to_agree_and_then_it_goes_on_by_itself(code_location, cloud):
     set_policy(code_location, rules=APPROVE)
-    code_location.register(spec_in(code_location.home))
+    code_location.register(specification(code_location.home.name))
     ran, said = onward(code_location)
     assert (ran, said) == (["prepare", "submit", "publish"], "1 jobs are with their providers or wait for a person")
     (job,) = jobs(code_location)
@@ -190,7 +168,7 @@ def test_a_person_has_to_agree_and_then_it_goes_on_by_itself(code_location, clou
 @pytest.mark.long  # `test_jobs_by_hand` takes work elsewhere too
 def test_work_that_is_taken_elsewhere_is_collected_from_there(code_location, cloud):
     set_policy(code_location)
-    key = code_location.register(spec_in(code_location.home))
+    key = code_location.register(specification(code_location.home.name))
     onward(code_location)
     (job,) = jobs(code_location)
     batches = code_location.workspace.lake.read(schemas.CIRCUIT_BATCHES, PartitionKey(experiment=key, backend=QUEUED))
@@ -215,7 +193,7 @@ def test_work_that_is_taken_elsewhere_is_collected_from_there(code_location, clo
 def test_a_deadline_ends_in_the_classical_answer_recorded_as_such(code_location, cloud):
     cloud.faults(STUCK)
     set_policy(code_location, deadline_seconds=0.5)
-    key = code_location.register(spec_in(code_location.home))
+    key = code_location.register(specification(code_location.home.name))
     onward(code_location)
     for _ in range(50):
         code_location.poll()
@@ -247,7 +225,7 @@ def test_a_deadline_ends_in_the_classical_answer_recorded_as_such(code_location,
 def test_what_was_decided_without_a_job_is_decided_again_with_the_result_of_its_retry(code_location, cloud):
     cloud.faults({**STUCK, "times": 1})
     set_policy(code_location, deadline_seconds=0.5)
-    key = code_location.register(spec_in(code_location.home))
+    key = code_location.register(specification(code_location.home.name))
     onward(code_location)
     for _ in range(50):
         code_location.poll()
@@ -272,7 +250,7 @@ def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location
     monkeypatch.setattr(status_poller, "FAILURE_CONFIRMED_AFTER", timedelta(0))
     cloud.faults({"route": "POST /jobs", "fault": "failed", "times": 1})
     set_policy(code_location)
-    key = code_location.register(spec_in(code_location.home))
+    key = code_location.register(specification(code_location.home.name))
     onward(code_location)
     cloud.advance(10_000)
     code_location.poll()
@@ -301,7 +279,7 @@ def test_a_failed_job_says_how_to_go_on_and_a_new_one_is_collected(code_location
 def test_an_outage_of_any_length_loses_no_request_and_pays_once(code_location, cloud, emulator, monkeypatch):
     monkeypatch.setattr(run_history, "LONGEST_BACKOFF", timedelta(0))
     set_policy(code_location)
-    code_location.register(spec_in(code_location.home))
+    code_location.register(specification(code_location.home.name))
     (prepare,) = code_location.tick("due_stages")
     assert code_location.run(prepare).success
     emulator.kill()
@@ -327,7 +305,7 @@ def test_while_a_provider_rests_no_run_is_asked_for_and_then_one_goes_first(code
     monkeypatch.setattr(run_history, "LONGEST_BACKOFF", timedelta(0))
     set_policy(code_location, breaker="{failures: 1, open_seconds: 3600}")
     for name in ("first", "second"):
-        code_location.register(SPEC.replace("NAME", f"{code_location.home.name}-{name}"))
+        code_location.register(specification(f"{code_location.home.name}-{name}"))
     for prepare in code_location.tick("due_stages"):
         assert code_location.run(prepare).success
     emulator.kill()
@@ -351,39 +329,6 @@ def test_while_a_provider_rests_no_run_is_asked_for_and_then_one_goes_first(code
     close_breakers(code_location, state="open")
     assert len(code_location.tick("due_stages")) == 1
     assert onward(code_location)[0].count("submit") == 2
-
-
-def test_the_command_line_names_what_is_open_and_waits_when_it_is_told_to(tmp_path, cloud):
-    tmp_path.joinpath("policy.yaml").write_text(f"{ALLOW}\n{TIERS % 3600}\n")
-    launcher = experiment_homes.make_launcher(tmp_path)
-    (key,) = keys = [
-        launcher.workspace.registration.register_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key
-    ]
-    assert launcher.run(keys, lambda stage, asset: None) == ([key], [])
-    assert [(job.experiment, job.backend) for job in launcher.waiting(keys)] == [(key, QUEUED)]
-    assert experiment_homes.rows(tmp_path, "SELECT state FROM jobs") == [{"state": "SUBMITTED"}]
-    cloud.advance(10_000)
-    assert launcher.run(keys, lambda stage, asset: None, wait=True) == ([key], [])
-    assert launcher.waiting(keys) == []
-    assert len(experiment_homes.rows(tmp_path, "SELECT verdict FROM verdicts")) == 1
-
-
-def test_the_command_line_collects_later_without_waiting_and_says_when_it_cannot_look(tmp_path, cloud, monkeypatch):
-    tmp_path.joinpath("policy.yaml").write_text(f"{ALLOW}\n{TIERS % 3600}\n")
-    launcher = experiment_homes.make_launcher(tmp_path)
-    keys = [launcher.workspace.registration.register_text(spec_in(tmp_path), file="spec.yaml", folder=tmp_path).key]
-    launcher.run(keys, lambda stage, asset: None)
-    cloud.advance(10_000)
-    heard = []
-    with monkeypatch.context() as rotated:
-        rotated.setenv("IONQ_API_KEY", "of-yesterday")
-        assert launcher.run(keys, lambda stage, asset: None, on_problem=heard.append) == (keys, [])
-    assert len(heard) == 1
-    assert "401" in heard[0]
-    assert len(launcher.waiting(keys)) == 1
-    assert launcher.run(keys, lambda stage, asset: None, on_problem=heard.append) == (keys, [])
-    assert launcher.waiting(keys) == []
-    assert len(heard) == 1
 
 
 def test_a_provider_that_does_not_answer_is_a_row_with_the_reason(code_location, cloud, emulator, monkeypatch):
