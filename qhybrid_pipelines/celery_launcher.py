@@ -21,7 +21,6 @@ import dagster as dg
 from celery import Celery, Task
 from celery.states import PENDING, READY_STATES
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from dagster_celery.tasks import create_execute_job_task
@@ -29,7 +28,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from qhybrid_pipelines.core.errors import EnvironmentFailure, InvalidInput, QHybridError
-from qhybrid_pipelines.defs.run_tags import ENGINE_TAG, outage_tags
+from qhybrid_pipelines.defs.run_tags import ENGINE_TAG, launch_outage_tags
 
 ENGINE = "celery"
 #: Seconds that a worker may take to say what it has; it is answered by a process that does nothing else.
@@ -47,8 +46,6 @@ SETTINGS: Mapping[str, object] = {
     "worker_redirect_stdouts": False,
     "broker_connection_max_retries": None,  # for ever: a worker that gave up would take its runs along
 }
-
-
 #: What Celery raises where the broker, or the store of states, gives no answer.
 _NO_ANSWER = (OperationalError, RedisError, OSError)
 
@@ -92,8 +89,7 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
             super().launch_run(context)
         except _NO_ANSWER as error:
             unavailable = _unavailable(error)
-            # The stage rests and is asked for again, for as long as that lasts; Dagster's own attempts would be used up in a minute.
-            self._instance.add_run_tags(run.run_id, {**outage_tags(unavailable), MAX_RETRIES_TAG: "0"})
+            self._instance.add_run_tags(run.run_id, launch_outage_tags(unavailable))
             raise unavailable from error
 
     def _launch_celery_task_run(self, run: dg.DagsterRun, task_signature: Any, routing_key: str) -> None:
@@ -109,12 +105,15 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         if run is None or run.is_finished or run.tags.get(ENGINE_TAG) != ENGINE:
             return False
         try:
-            has_begun = self.celery.AsyncResult(run_id).state != PENDING
+            # A task's state is forgotten after a day, and with the broker's memory; a run that has begun knows so itself.
+            is_started = run.status is dg.DagsterRunStatus.STARTED
+            has_begun = self.celery.AsyncResult(run_id).state != PENDING or is_started
+            # Said first: a process that is interrupted before counts as failed, and its run would be asked for again.
+            self._instance.report_run_canceling(run)
             # As Ctrl-C: the step ends at its next line of Python and the run reports its end; SIGTERM would end the worker's process with it.
             self.celery.control.revoke(run_id, terminate=True, signal="SIGINT")
         except _NO_ANSWER as error:
             raise _unavailable(error) from error
-        self._instance.report_run_canceling(run)
         if not has_begun:
             self._instance.report_run_canceled(run)
         return True

@@ -239,7 +239,7 @@ class _RunLoop:
         return [*self._failures.values(), *damaged]
 
     def run_due(self) -> None:
-        """Run stages until none is due that was not tried just now, with a glance at open jobs after each."""
+        """Run stages until none is due that was not tried just now, and poll open jobs after each."""
         while stages := [stage for stage in self._due_stages() if self._may_run(stage)]:
             for stage in stages:
                 self._run_with_followers(stage)
@@ -257,11 +257,8 @@ class _RunLoop:
 
     def poll_open_jobs(self) -> bool:
         """Wait a moment and poll the open jobs; return False if there is nothing left to wait for."""
-        launcher, backing_off = (
-            self._launcher,
-            [stage for stage in self._due_stages() if stage in self._backs_off_until],
-        )
-        if not backing_off and not any(job.state in OPEN for job in launcher.waiting(self.known)):
+        is_backing_off = any(stage in self._backs_off_until for stage in self._due_stages())
+        if not is_backing_off and not any(job.state in OPEN for job in self._launcher.waiting(self.known)):
             return False
         time.sleep(self._poll_interval_seconds)
         raise_if_stop_requested()

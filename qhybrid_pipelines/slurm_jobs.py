@@ -210,7 +210,7 @@ def _run(command: list[str], given: str | None = None) -> str:
         )
     except FileNotFoundError:
         raise SlurmUnavailable(
-            f"there is no {command[0]} on this machine",
+            f"{command[0]} is not installed on this machine",
             remedy="Install Slurm's client commands, or start the daemon on a login node.",
         ) from None
     except OSError as error:

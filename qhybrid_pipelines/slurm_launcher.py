@@ -18,12 +18,11 @@ from typing import Any, Self
 
 import dagster as dg
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
-from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.defs.run_tags import BATCH_OF_TAG, ENGINE_TAG, outage_tags
+from qhybrid_pipelines.defs.run_tags import BATCH_OF_TAG, ENGINE_TAG, launch_outage_tags
 from qhybrid_pipelines.slurm_jobs import RESOURCES, SlurmResources, SlurmUnavailable, cancel_job, find_job, submit_job
 
 #: Tags of a run that ask for resources, as in ``slurm/cores``.
@@ -130,8 +129,7 @@ class SlurmRunLauncher(RunLauncher, ConfigurableClass):
                 log=self._log_folder / f"{run.run_id}.log",
             )
         except SlurmUnavailable as error:
-            # The stage rests and is asked for again, for as long as that lasts; Dagster's own attempts would be used up in a minute.
-            self._instance.add_run_tags(run.run_id, {**outage_tags(error), MAX_RETRIES_TAG: "0"})
+            self._instance.add_run_tags(run.run_id, launch_outage_tags(error))
             raise
         asked = " ".join(resources.options) or "the cluster's defaults"
         self._instance.report_engine_event(f"Slurm job {job_id} was submitted with {asked}", run, cls=type(self))

@@ -40,6 +40,8 @@ SIMULATOR_TAG, CLOUD_TAG = f"{PREFIX}simulator", f"{PREFIX}cloud"
 BATCH_TAG, BATCH_OF_TAG = f"{PREFIX}batch", f"{PREFIX}partitions"
 #: Dagster's own: which partition a run is of, and which of the runs that wait begins first.
 PARTITION_TAG, PRIORITY_TAG = "dagster/partition", "dagster/priority"
+#: Dagster's own: how often it starts a run again by itself.
+MAX_RETRIES_TAG = "dagster/max_retries"
 
 #: Why a run failed, in a few words; the first kind that an error is of.
 _FAILURES: tuple[tuple[type[Exception], str], ...] = (
@@ -132,6 +134,14 @@ def resting_tags(until: datetime) -> dict[str, str]:
 def outage_tags(error: BaseException) -> dict[str, str]:
     """Return the tags of a run that ended because something was away: it is asked for again until the outage is over."""
     return {OUTAGE_TAG: type(error).__name__, OUTAGE_MESSAGE_TAG: str(error)[:MAX_MESSAGE]}
+
+
+def launch_outage_tags(error: BaseException) -> dict[str, str]:
+    """Return the tags of a run that could not be launched because something was away.
+
+    Its stage rests and is asked for again, for as long as that lasts; Dagster's own attempts would be used up in a minute.
+    """
+    return {**outage_tags(error), MAX_RETRIES_TAG: "0"}
 
 
 def failure_tags(error: BaseException) -> dict[str, str]:

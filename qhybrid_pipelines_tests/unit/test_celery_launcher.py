@@ -44,6 +44,10 @@ def add_run(instance, status, state=None, tags=None):
     return run
 
 
+def status_of(instance, run):
+    return instance.get_run_by_id(run.run_id).status
+
+
 def health(instance, run):
     return instance.run_launcher.check_run_worker_health(run)
 
@@ -116,14 +120,29 @@ def test_dagsters_own_launcher_believes_in_such_a_worker_for_ever(instance):
 def test_a_run_waits_for_a_worker_as_long_as_its_task_has_not_ended(instance, state, ended):
     run = add_run(instance, STARTING, state)
     assert end_orphans(instance) == ended
-    assert (instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE) == ended
+    assert (status_of(instance, run) is dg.DagsterRunStatus.FAILURE) == ended
 
 
 def test_a_run_of_the_command_line_is_none_of_celerys(instance):
     own = add_run(instance, RUNNING, tags={})
     assert health(instance, own).status is WorkerStatus.RUNNING
     assert not instance.run_launcher.terminate(own.run_id)
-    assert instance.get_run_by_id(own.run_id).status is RUNNING
+    assert status_of(instance, own) is RUNNING
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "ended"), [(STARTING, None, True), (RUNNING, STARTED, False), (RUNNING, None, False)]
+)
+def test_a_process_is_interrupted_when_its_run_is_cancelling_and_reports_the_end_itself(
+    instance, monkeypatch, status, state, ended
+):
+    """The state of a task is forgotten after a day; its run has begun all the same."""
+    run, seen = add_run(instance, status, state), []
+    control = type(instance.run_launcher.celery.control)
+    monkeypatch.setattr(control, "revoke", lambda *_, **how: seen.append((status_of(instance, run), how["signal"])))
+    assert instance.run_launcher.terminate(run.run_id)
+    assert seen == [(dg.DagsterRunStatus.CANCELING, "SIGINT")]
+    assert (status_of(instance, run) is dg.DagsterRunStatus.CANCELED) == ended
 
 
 def test_without_a_broker_nothing_is_known_and_no_run_is_given_up():
@@ -143,7 +162,7 @@ def test_without_a_broker_nothing_is_known_and_no_run_is_given_up():
         with pytest.raises(CeleryUnavailable, match="broker did not answer"):
             instance.run_launcher.terminate(run.run_id)
         assert end_orphans(instance) == 0
-        assert {instance.get_run_by_id(one.run_id).status for one in (run, waiting)} == {RUNNING, STARTING}
+        assert {status_of(instance, one) for one in (run, waiting)} == {RUNNING, STARTING}
 
 
 def test_the_settings_that_are_shipped_make_the_launcher_and_ours_go_first(tmp_path, monkeypatch):

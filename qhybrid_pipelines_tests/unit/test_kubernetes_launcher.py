@@ -170,7 +170,7 @@ def test_the_values_for_the_chart_start_runs_as_the_manifests_do(monkeypatch):
     assert of_chart.success, of_chart.errors
     for name in ("env_secrets", "env_vars", "resources", "security_context", "fail_pod_on_run_failure"):
         assert of_chart.value[name] == of_manifest.value[name]
-    assert of_chart.value["run_k8s_config"]["job_spec_config"] == of_manifest.value["run_k8s_config"]["job_spec_config"]
+    assert of_chart.value["run_k8s_config"] == of_manifest.value["run_k8s_config"]
     assert not process_config(kind, chosen["config"] | {"env_secret": ["misspelt"]}).success
     queue = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
     runs = shipped_settings()["concurrency"]["runs"]

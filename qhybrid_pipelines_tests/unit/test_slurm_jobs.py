@@ -63,7 +63,7 @@ def test_without_accounting_a_forgotten_job_is_unknown(commands):
 
 
 def test_a_controller_that_does_not_answer_is_not_a_job_that_is_gone(commands):
-    with pytest.raises(SlurmUnavailable, match="no squeue on this machine"):
+    with pytest.raises(SlurmUnavailable, match="squeue is not installed on this machine"):
         find_job("a-run", since=NOW)
     commands("squeue", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", code=1)
     with pytest.raises(SlurmUnavailable, match="Unable to contact"):
