@@ -24,6 +24,7 @@ from qhybrid_pipelines_tests.support.documented_commands import (
     jobs,
     keys,
     shown_files,
+    with_databases_of,
     write,
 )
 from qhybrid_pipelines_tests.support.hostile_places import SPEC
@@ -241,10 +242,7 @@ def test_postgres(terminal, postgres_server):
     write(terminal.folder, "experiment")
     try:
         for line in rest:
-            for name in ("ledger", "dagster", "mlflow"):
-                address = url.set(database=name, drivername="postgresql+psycopg2").render_as_string(hide_password=False)
-                line = line.replace(f"postgresql+psycopg2://USER:PASSWORD@HOST:5432/{name}", address)  # noqa: PLW2901
-            terminal.run(line)
+            terminal.run(with_databases_of(url, line))
         assert not (terminal.folder / "data" / "ledger.db").exists()
         assert "VERIFIED" in terminal.run("qhybrid jobs list")
     finally:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -17,14 +16,13 @@ import yaml
 from dagster._core.instance.ref import InstanceRef
 
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import celery_workers, experiment_homes, postgres_databases
 from qhybrid_pipelines_tests.support.celery_workers import Workers, running_broker
 from qhybrid_pipelines_tests.support.dagster_daemon import ROOT, DaemonProcess
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.engine_deployments import POLICY, QUEUE_SECONDS, Watch, drop, messages, slow_cloud
 
 REASON = celery_workers.reason_against()
 pytestmark = [
@@ -34,40 +32,28 @@ pytestmark = [
 ]
 
 CLOUD_EXPERIMENTS, LOCAL_EXPERIMENTS, JOBS_EACH = 3, 2, 10
-#: Virtual seconds of queue: nothing is done before the test jumps ahead.
-QUEUE_SECONDS = 1e6
-POLICY = """
-rules: [{name: all, then: allow, reason: a test}]
-routing: {breaker: {open_seconds: 1, max_open_seconds: 4}}
-tiers: {batch: {poll_min_seconds: 1, poll_max_seconds: 5}}
-"""
-PATIENCE_SECONDS = 900.0
 WORKERS = ("worker1", "worker2")
 
 
-def specification(name: str, number: int) -> dict[str, object]:
-    """Return an experiment for the cloud, one circuit a job, or one that a worker simulates."""
+def specifications(name: str, count: int) -> list[dict[str, object]]:
+    """Return experiments for the cloud, one circuit a job, or some that a worker simulates."""
     local = name == "own"
-    return {
-        "name": f"{name} {number}",
-        "problem": {
-            "family": "maxcut",
-            "source": {"generator": "random_regular", "nodes": 4, "degree": 3, "seed": number},
-        },
-        "ansatz": {"layers": 1},
-        "sweep": {"strategy": "fixed_angles", "points": JOBS_EACH},
-        "repetitions": 1,
-        "shots": 50,
-        "rounds": {"max": 1},
-        "backends": ["local:auto" if local else "ionq:simulator"],
-    }
-
-
-def drop(home: Home, name: str, count: int) -> None:
-    for number in range(1, count + 1):
-        path = home.inbox / f"{name}{number}.yaml"
-        path.write_text(yaml.safe_dump(specification(name, number)))
-        os.utime(path, (time.time() - 60,) * 2)
+    return [
+        {
+            "name": f"{name} {number}",
+            "problem": {
+                "family": "maxcut",
+                "source": {"generator": "random_regular", "nodes": 4, "degree": 3, "seed": number},
+            },
+            "ansatz": {"layers": 1},
+            "sweep": {"strategy": "fixed_angles", "points": JOBS_EACH},
+            "repetitions": 1,
+            "shots": 50,
+            "rounds": {"max": 1},
+            "backends": ["local:auto" if local else "ionq:simulator"],
+        }
+        for number in range(1, count + 1)
+    ]
 
 
 @pytest.fixture
@@ -78,12 +64,7 @@ def broker(tmp_path):
 
 @pytest.fixture
 def cloud(tmp_path):
-    with (
-        running_emulator(tmp_path / "cloud", key="on-celery", speed=0.001, seed=7) as emulator,
-        closing(Client(emulator)) as client,
-    ):
-        client.admin("PUT", "/backends/simulator", {"max_circuits_per_job": 1, "extra_wait_seconds": QUEUE_SECONDS})
-        client.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 0.5}})
+    with slow_cloud(tmp_path / "cloud", "on-celery") as client:
         yield client
 
 
@@ -112,7 +93,7 @@ def deployment(tmp_path, cloud, broker, postgres_server, monkeypatch) -> Iterato
 
 
 def keep_the_pause(settings: Path) -> None:
-    """Let Dagster's monitor look as often as in the settings that are shipped: how soon a killed worker is noticed hangs on it."""
+    """Let Dagster's monitor ask as often as in the settings that are shipped: how soon a killed worker is noticed hangs on it."""
     shipped = yaml.safe_load((ROOT / "deploy" / "celery" / "dagster.yaml").read_text())
     read = yaml.safe_load(settings.read_text())
     read["run_monitoring"]["poll_interval_seconds"] = shipped["run_monitoring"]["poll_interval_seconds"]
@@ -136,22 +117,6 @@ def instance(deployment):
         yield opened
 
 
-class Watch:
-    """Waits for things to happen, and says when they did."""
-
-    def __init__(self, deployment: DaemonProcess, workers: Workers) -> None:
-        self._deployment, self._workers, self._began = deployment, workers, time.monotonic()
-
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            if time.monotonic() > until:
-                print(self._deployment.log.read_text()[-20_000:], self._workers.logs())
-                pytest.fail(f"waited for: {what}")
-            time.sleep(0.25)
-        print(f"{time.monotonic() - self._began:6.1f} s  {what}", flush=True)
-
-
 def running(instance, job: str) -> dict[str, str]:
     """Return the names of the workers in which runs of a job have begun, by the runs' ids."""
     answers = instance.run_launcher.celery.control.inspect(timeout=2.0).active() or {}
@@ -160,19 +125,15 @@ def running(instance, job: str) -> dict[str, str]:
     return {run.run_id: found[run.run_id] for run in begun if run.run_id in found}
 
 
-def messages(instance, run_id: str) -> str:
-    return "\n".join(entry.message + entry.user_message for entry in instance.all_logs(run_id))
-
-
 def status_of(instance, run_id: str) -> dg.DagsterRunStatus:
     return instance.get_run_by_id(run_id).status
 
 
 def test_experiments_while_a_worker_with_a_run_is_killed(deployment, cloud, workers, instance):
-    watch, home = Watch(deployment, workers), Home(deployment.home).make()
+    watch, home = Watch(deployment, workers.logs), Home(deployment.home).make()
     lake = Lake(home)
-    drop(home, "cloud", CLOUD_EXPERIMENTS)
-    drop(home, "own", LOCAL_EXPERIMENTS)
+    drop(home, *specifications("cloud", CLOUD_EXPERIMENTS))
+    drop(home, *specifications("own", LOCAL_EXPERIMENTS))
     deployment.start()
 
     watch.until(lambda: len(cloud.book()) >= 3 and running(instance, "2_submit"), "some jobs are accepted")
@@ -213,8 +174,10 @@ def test_experiments_while_a_worker_with_a_run_is_killed(deployment, cloud, work
 def test_a_run_is_terminated_and_its_worker_lives_and_a_killed_process_is_told_by_its_worker(
     deployment, cloud, workers, instance
 ):
-    watch, home = Watch(deployment, workers), Home(deployment.home).make()
-    drop(home, "cloud", 2)
+    watch, home = Watch(deployment, workers.logs), Home(deployment.home).make()
+    # Asking the workers takes seconds: a run must not have sent everything by then.
+    cloud.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 5.0}})
+    drop(home, *specifications("cloud", 2))
     deployment.start()
     watch.until(lambda: len(cloud.book()) >= 2 and running(instance, "2_submit"), "some jobs are accepted")
     (run_id, name) = next(iter(running(instance, "2_submit").items()))
@@ -238,9 +201,9 @@ def test_a_run_is_terminated_and_its_worker_lives_and_a_killed_process_is_told_b
 
 
 def test_the_broker_dies_and_comes_back_empty_while_a_run_goes_on(deployment, broker, cloud, workers, instance):
-    watch, home = Watch(deployment, workers), Home(deployment.home).make()
+    watch, home = Watch(deployment, workers.logs), Home(deployment.home).make()
     cloud.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 12.0}})
-    drop(home, "cloud", 1)
+    drop(home, *specifications("cloud", 1))
     deployment.start()
     watch.until(
         lambda: len(cloud.book()) >= 1 and running(instance, "2_submit"), "a job is accepted; the broker is killed"

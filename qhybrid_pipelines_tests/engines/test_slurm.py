@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import combinations
 
 import dagster as dg
 import httpx
 import pytest
-import yaml
 from dagster._core.instance.ref import InstanceRef
 
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
 from qhybrid_pipelines.control.reporting.spans import job_spans
-from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.slurm_jobs import SlurmResources, SlurmUnavailable, cancel_job, find_job, submit_job
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
@@ -29,7 +26,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes, postgres_databases, slurm_cluster
 from qhybrid_pipelines_tests.support.browser import answers, get_free_port, wait_until
 from qhybrid_pipelines_tests.support.dagster_daemon import DaemonProcess
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.engine_deployments import POLICY, QUEUE_SECONDS, Watch, drop, messages, slow_cloud
 from qhybrid_pipelines_tests.support.slurm_cluster import SlurmCluster, processes_with, slurm_cluster_in
 
 REASON = slurm_cluster.reason_against()
@@ -40,30 +37,25 @@ pytestmark = [
 ]
 
 CLOUD_EXPERIMENTS, LOCAL_EXPERIMENTS, JOBS_EACH = 4, 4, 10
-#: Virtual seconds of queue: nothing is done before the test jumps ahead.
-QUEUE_SECONDS = 1e6
-POLICY = """
-rules: [{name: all, then: allow, reason: a test}]
-routing: {breaker: {open_seconds: 1, max_open_seconds: 4}}
-tiers: {batch: {poll_min_seconds: 1, poll_max_seconds: 5}}
-"""
-PATIENCE_SECONDS = 900.0
 
 
-def specification(name: str, number: int) -> dict[str, object]:
-    """Return an experiment for the cloud, one circuit a job, or one that a node simulates for some seconds."""
+def specifications(name: str, count: int) -> list[dict[str, object]]:
+    """Return experiments for the cloud, one circuit a job, or some that a node simulates for some seconds."""
     local = name == "node"
-    source = {"generator": "random_regular", "nodes": 20 if local else 4, "degree": 3, "seed": number}
-    return {
-        "name": f"{name} {number}",
-        "problem": {"family": "maxcut", "source": source},
-        "ansatz": {"layers": 2 if local else 1},
-        "sweep": {"strategy": "fixed_angles", "points": 300 if local else JOBS_EACH},
-        "repetitions": 1,
-        "shots": 50,
-        "rounds": {"max": 1},
-        "backends": ["local:auto" if local else "ionq:simulator"],
-    }
+    source = {"generator": "random_regular", "nodes": 20 if local else 4, "degree": 3}
+    return [
+        {
+            "name": f"{name} {number}",
+            "problem": {"family": "maxcut", "source": {**source, "seed": number}},
+            "ansatz": {"layers": 2 if local else 1},
+            "sweep": {"strategy": "fixed_angles", "points": 300 if local else JOBS_EACH},
+            "repetitions": 1,
+            "shots": 50,
+            "rounds": {"max": 1},
+            "backends": ["local:auto" if local else "ionq:simulator"],
+        }
+        for number in range(1, count + 1)
+    ]
 
 
 @pytest.fixture
@@ -76,12 +68,7 @@ def cluster(monkeypatch) -> Iterator[SlurmCluster]:
 
 @pytest.fixture
 def cloud(tmp_path):
-    with (
-        running_emulator(tmp_path / "cloud", key="on-slurm", speed=0.001, seed=7) as emulator,
-        closing(Client(emulator)) as client,
-    ):
-        client.admin("PUT", "/backends/simulator", {"max_circuits_per_job": 1, "extra_wait_seconds": QUEUE_SECONDS})
-        client.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 0.5}})
+    with slow_cloud(tmp_path / "cloud", "on-slurm") as client:
         yield client
 
 
@@ -113,29 +100,6 @@ def instance(deployment):
         yield opened
 
 
-def drop(home: Home, name: str, count: int) -> None:
-    for number in range(1, count + 1):
-        path = home.inbox / f"{name}{number}.yaml"
-        path.write_text(yaml.safe_dump(specification(name, number)))
-        os.utime(path, (time.time() - 60,) * 2)
-
-
-class Watch:
-    """Waits for things to happen, and says when they did."""
-
-    def __init__(self, deployment: DaemonProcess, cluster: SlurmCluster) -> None:
-        self._deployment, self._cluster, self._began = deployment, cluster, time.monotonic()
-
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            if time.monotonic() > until:
-                print(self._deployment.log.read_text()[-20_000:], self._cluster.logs())
-                pytest.fail(f"waited for: {what}")
-            time.sleep(0.25)
-        print(f"{time.monotonic() - self._began:6.1f} s  {what}", flush=True)
-
-
 def running(instance, cluster, job: str) -> dict[str, str]:
     """Return the nodes on which runs of a job have begun, by the runs' ids."""
     on_nodes = cluster.jobs("RUNNING")
@@ -143,15 +107,11 @@ def running(instance, cluster, job: str) -> dict[str, str]:
     return {run.run_id: on_nodes[run.run_id] for run in runs if run.run_id in on_nodes}
 
 
-def messages(instance, run_id: str) -> str:
-    return "\n".join(entry.message + entry.user_message for entry in instance.all_logs(run_id))
-
-
 def test_eight_experiments_while_a_run_and_a_node_are_killed(deployment, cloud, cluster, instance):
-    watch, home = Watch(deployment, cluster), Home(deployment.home).make()
+    watch, home = Watch(deployment, cluster.logs), Home(deployment.home).make()
     lake = Lake(home)
-    drop(home, "cloud", CLOUD_EXPERIMENTS)
-    drop(home, "node", LOCAL_EXPERIMENTS)
+    drop(home, *specifications("cloud", CLOUD_EXPERIMENTS))
+    drop(home, *specifications("node", LOCAL_EXPERIMENTS))
     deployment.start()
 
     watch.until(lambda: len(cloud.book()) >= 3, "some jobs are accepted; the run that submits is killed")
@@ -222,9 +182,8 @@ mutation ($ids: [String!]!) {
 
 
 def test_a_run_that_a_person_terminates_is_cancelled_and_not_asked_for_again(deployment, cloud, cluster, instance):
-    watch, home = Watch(deployment, cluster), Home(deployment.home).make()
-    (home.inbox / "cloud.yaml").write_text(yaml.safe_dump(specification("cloud", 1)))
-    os.utime(home.inbox / "cloud.yaml", (time.time() - 60,) * 2)
+    watch, home = Watch(deployment, cluster.logs), Home(deployment.home).make()
+    drop(home, *specifications("cloud", 1))
     deployment.start()
     address = deployment.serve(get_free_port())
     watch.until(lambda: answers(f"{address}/server_info"), "the web page")

@@ -7,7 +7,6 @@ takes everything that runs in it along. Debian's package: redis-server.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,19 +14,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from qhybrid_pipelines_tests.support import machines_in_namespaces
 from qhybrid_pipelines_tests.support.browser import get_free_port, wait_until
-from qhybrid_pipelines_tests.support.slurm_cluster import NAMESPACES
-
-PROGRAMS = ("redis-server", "redis-cli", "unshare", "nsenter")
+from qhybrid_pipelines_tests.support.machines_in_namespaces import as_machine
 
 
 def reason_against() -> str | None:
     """Return why there can be no broker and workers here, or None."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
-        return f"SKIPPED LOUDLY: no {', '.join(missing)} here, nothing of Celery is tried"
-    tried = subprocess.run([*NAMESPACES, "hostname", "worker1"], capture_output=True, text=True, check=False)
-    return f"SKIPPED LOUDLY: no right to make a machine ({tried.stderr.strip()})" if tried.returncode else None
+    return machines_in_namespaces.reason_against("Celery", ("redis-server", "redis-cli", "nsenter"))
 
 
 class Broker:
@@ -97,7 +91,7 @@ class Workers:
         command += ["--concurrency", str(concurrency), "--loglevel", "INFO"]
         with path.open("ab") as log:
             self._workers[name] = subprocess.Popen(
-                [*NAMESPACES, "sh", "-c", 'hostname "$0" && exec "$@"', name, *command],
+                as_machine(name, *command),
                 cwd=self._folder, env=self._environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         wait_until(lambda: path.read_text(errors="replace").count(" ready.") > before, 180, f"{name} to be ready")

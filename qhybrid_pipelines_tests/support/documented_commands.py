@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import yaml
+from sqlalchemy import URL
 
 from qhybrid_pipelines_tests.support.page_commands import PAGES, Terminal, below
 
@@ -51,6 +52,14 @@ PETERSEN = {"problem": {"family": "maxcut", "source": "networkx:petersen"}, **SM
 
 def cannot_run(line: str) -> bool:
     return any(line.startswith(beginning) for beginning in NOT_RUN)
+
+
+def with_databases_of(server: URL, line: str) -> str:
+    """Return a command with the addresses of a server's databases in place of those of a page."""
+    for name in ("ledger", "dagster", "mlflow"):
+        address = server.set(database=name, drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+        line = line.replace(f"postgresql+psycopg2://USER:PASSWORD@HOST:5432/{name}", address)
+    return line
 
 
 def commands(page: str, heading: str) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import getpass
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,15 +17,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from qhybrid_pipelines_tests.support import machines_in_namespaces
 from qhybrid_pipelines_tests.support.browser import get_free_port, wait_until
+from qhybrid_pipelines_tests.support.machines_in_namespaces import as_machine
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "unshare")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 NODES = ("node1", "node2")
 #: Cores of a node: room for one run that simulates and one that does not, so that two that simulate are on two nodes.
 CORES = 3
 #: Debian puts daemons where only root looks.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-NAMESPACES = ("unshare", "--pid", "--fork", "--uts", "--mount-proc", "--kill-child")
 SETTINGS = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -61,11 +61,7 @@ PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 def reason_against() -> str | None:
     """Return why there can be no cluster here, or None."""
-    missing = [program for program in PROGRAMS if shutil.which(program, path=PATH) is None]
-    if missing:
-        return f"SKIPPED LOUDLY: no {', '.join(missing)} here, nothing of Slurm is tried"
-    tried = subprocess.run([*NAMESPACES, "hostname", "node1"], capture_output=True, text=True, check=False)
-    return f"SKIPPED LOUDLY: no right to make a node ({tried.stderr.strip()})" if tried.returncode else None
+    return machines_in_namespaces.reason_against("Slurm", PROGRAMS, PATH)
 
 
 class SlurmCluster:
@@ -115,7 +111,7 @@ class SlurmCluster:
 
     def start_node(self, node: str) -> None:
         """Start a node's daemon, as when a machine comes up."""
-        self._start(node, *NAMESPACES, "sh", "-c", 'hostname "$0" && exec slurmd -D -N "$0"', node)
+        self._start(node, *as_machine(node, "slurmd", "-D", "-N", node))
 
     def kill(self, name: str) -> None:
         """Kill ``slurmctld``, or a node with everything on it, as a power cut would."""
