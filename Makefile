@@ -27,7 +27,7 @@ test: check  ## every check, the site, and every test that is not marked otherwi
 tests: $(STAMP)  ## the tests alone
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-test-long: $(STAMP)  ## what takes a minute each, and the rest of each matrix: whole pages of commands, hundreds of kills, two thousand jobs in flight
+test-long: $(STAMP)  ## what takes half a minute and more each, and the rest of each matrix: whole pages of commands, hundreds of kills, two thousand jobs in flight
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long
 
 quick: $(STAMP)  ## formatting, lint, types, import rules, and the unit tests nearest to the change, in two minutes

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -77,7 +78,7 @@ def choose(
     if named := environment.get(FOLDER_VARIABLE):
         return TemporaryFiles(Path(named), f"named by {FOLDER_VARIABLE}")
     if not (memory.is_dir() and os.access(memory, os.W_OK | os.X_OK)):
-        return TemporaryFiles(None, f"there is no {memory} to write to")
+        return TemporaryFiles(None, f"{memory} is missing, or cannot be written to")
     if os.statvfs(memory).f_flag & os.ST_NOEXEC:
         return TemporaryFiles(None, f"no program may run from {memory}")
     remove_left_over(memory)
@@ -111,10 +112,11 @@ def remove_left_over(memory: Path) -> None:
     What a process has written after its run had given everything back has no lock; it goes a day later.
     """
     for folder in memory.glob(f"{PREFIX}*"):
-        lock_file = folder / LOCK_NAME
-        if not lock_file.is_file():
-            if time.time() - folder.stat().st_mtime > A_DAY_SECONDS:
+        with suppress(FileNotFoundError):  # another run removes it at this moment
+            lock_file = folder / LOCK_NAME
+            if not lock_file.is_file():
+                if time.time() - folder.stat().st_mtime > A_DAY_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+            elif os.access(lock_file, os.W_OK) and (lock := locked(lock_file)):
                 shutil.rmtree(folder, ignore_errors=True)
-        elif os.access(lock_file, os.W_OK) and (lock := locked(lock_file)):
-            shutil.rmtree(folder, ignore_errors=True)
-            lock.close()
+                lock.close()

@@ -60,6 +60,11 @@ def test_what_a_killed_run_has_left_is_removed_by_the_next_one(memory: Path) -> 
     assert [*memory.iterdir()] == [], "what was written after a run had ended has no lock"
 
 
+def test_a_folder_that_another_run_removes_meanwhile(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "glob", lambda folder, _: [folder / f"{temporary_files.PREFIX}gone"])
+    assert "of memory left" in choose({}, memory, 2**70).reason
+
+
 @pytest.mark.parametrize(
     ("environment", "least_free_bytes", "folder", "reason"),
     [
