@@ -132,12 +132,14 @@ def status_of(instance, run_id: str) -> dg.DagsterRunStatus:
 def test_experiments_while_a_worker_with_a_run_is_killed(deployment, cloud, workers, instance):
     watch, home = Watch(deployment, workers.logs), Home(deployment.home).make()
     lake = Lake(home)
+    # Asking the workers takes seconds: a run must not have sent everything by then.
+    cloud.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 2.0}})
     drop(home, *specifications("cloud", CLOUD_EXPERIMENTS))
     drop(home, *specifications("own", LOCAL_EXPERIMENTS))
     deployment.start()
 
-    watch.until(lambda: len(cloud.book()) >= 3 and running(instance, "2_submit"), "some jobs are accepted")
-    killed, name = next(iter(running(instance, "2_submit").items()))
+    submitting = watch.until(lambda: len(cloud.book()) >= 3 and running(instance, "2_submit"), "some jobs are accepted")
+    killed, name = next(iter(submitting.items()))
     before = {run.run_id for run in instance.get_runs()}
     workers.kill(name)
     began = time.monotonic()
@@ -175,12 +177,11 @@ def test_a_run_is_terminated_and_its_worker_lives_and_a_killed_process_is_told_b
     deployment, cloud, workers, instance
 ):
     watch, home = Watch(deployment, workers.logs), Home(deployment.home).make()
-    # Asking the workers takes seconds: a run must not have sent everything by then.
     cloud.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 5.0}})
     drop(home, *specifications("cloud", 2))
     deployment.start()
-    watch.until(lambda: len(cloud.book()) >= 2 and running(instance, "2_submit"), "some jobs are accepted")
-    (run_id, name) = next(iter(running(instance, "2_submit").items()))
+    submitting = watch.until(lambda: len(cloud.book()) >= 2 and running(instance, "2_submit"), "some jobs are accepted")
+    (run_id, name) = next(iter(submitting.items()))
     answers = instance.run_launcher.celery.control.inspect(timeout=2.0).stats()[f"celery@{name}"]
     assert instance.run_launcher.terminate(run_id)
     watch.until(lambda: status_of(instance, run_id) is dg.DagsterRunStatus.CANCELED, "the run is cancelled")
@@ -188,8 +189,8 @@ def test_a_run_is_terminated_and_its_worker_lives_and_a_killed_process_is_told_b
     now = instance.run_launcher.celery.control.inspect(timeout=2.0).stats()[f"celery@{name}"]
     assert now["pool"]["processes"] == answers["pool"]["processes"], "the worker's processes are the same"
 
-    watch.until(lambda: running(instance, "2_submit"), "the next run submits; its process is killed")
-    (run_id, name) = next(iter(running(instance, "2_submit").items()))
+    submitting = watch.until(lambda: running(instance, "2_submit"), "the next run submits; its process is killed")
+    (run_id, name) = next(iter(submitting.items()))
     [task] = [
         task
         for task in instance.run_launcher.celery.control.inspect(timeout=2.0).active()[f"celery@{name}"]
@@ -197,7 +198,7 @@ def test_a_run_is_terminated_and_its_worker_lives_and_a_killed_process_is_told_b
     ]
     workers.kill_process(name, task["worker_pid"])
     watch.until(lambda: status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE, "Dagster knows that it is gone")
-    assert "its task ended as FAILURE, and the run did not" in messages(instance, run_id)
+    assert "its task ended as FAILURE, and the run did not" in messages(instance, run_id), messages(instance, run_id)
 
 
 def test_the_broker_dies_and_comes_back_empty_while_a_run_goes_on(deployment, broker, cloud, workers, instance):
@@ -205,10 +206,9 @@ def test_the_broker_dies_and_comes_back_empty_while_a_run_goes_on(deployment, br
     cloud.faults({"route": "POST /jobs", "fault": "slow", "params": {"seconds": 12.0}})
     drop(home, *specifications("cloud", 1))
     deployment.start()
-    watch.until(
+    [run_id] = watch.until(
         lambda: len(cloud.book()) >= 1 and running(instance, "2_submit"), "a job is accepted; the broker is killed"
     )
-    [run_id] = running(instance, "2_submit")
     broker.kill()
     accepted = len(cloud.book())
     watch.until(lambda: len(cloud.book()) >= accepted + 4, "the run goes on without it; it comes back")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import dagster as dg
 import pytest
@@ -25,6 +26,7 @@ routing: {breaker: {open_seconds: 1, max_open_seconds: 4}}
 tiers: {batch: {poll_min_seconds: 1, poll_max_seconds: 5}}
 """
 PATIENCE_SECONDS = 900.0
+Held = TypeVar("Held")
 
 
 @contextmanager
@@ -55,15 +57,16 @@ class Watch:
     def __init__(self, deployment: DaemonProcess, logs: Callable[[], str]) -> None:
         self._deployment, self._logs, self._began = deployment, logs, time.monotonic()
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        """Return once a condition holds; fail the test if it never does."""
+    def until(self, condition: Callable[[], Held], what: str) -> Held:
+        """Return what a condition gave once it holds; fail the test if it never does."""
         until = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
+        while not (held := condition()):
             if time.monotonic() > until:
                 print(self._deployment.log.read_text()[-20_000:], self._logs())
                 pytest.fail(f"waited for: {what}")
             time.sleep(0.25)
         print(f"{time.monotonic() - self._began:6.1f} s  {what}", flush=True)
+        return held
 
 
 def messages(instance: dg.DagsterInstance, run_id: str) -> str:
