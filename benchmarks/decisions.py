@@ -129,7 +129,10 @@ def _processor_seconds(pid: int) -> float:
 
 def load(seconds: float) -> None:
     """Ask at a steady rate, without and with a busy quantum worker beside, and print how soon the answers were there."""
-    with tempfile.TemporaryDirectory() as folder, RunningService(Path(folder) / "home", "--decisions") as service:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RunningService(Path(folder) / "home", "--decisions", own_session=False) as service,
+    ):
         seeds = itertools.count(1)
         asyncio.run(_ask(service.url, 200, 5.0, seeds))  # what a first minute is like is another question
         found: dict[tuple[int, bool], list[list[float]]] = {}
@@ -208,7 +211,11 @@ def _body(seed: int, deadline_ms: int) -> bytes:
 
 @contextmanager
 def _worker(busy: bool) -> Iterator[None]:  # noqa: FBT001 - the one thing that differs
-    """Keep a process that gives way to others, as the worker does, busy with phases and transforms of 2^20 amplitudes, as a simulation of circuits is."""
+    """Keep a process that gives way to others, as the worker does, busy with phases and transforms of 2^20 amplitudes, as a simulation of circuits is.
+
+    It belongs to the session of the service, as the worker does that the service starts: where the kernel groups processes by session,
+    a low priority counts within one session only.
+    """
     if not busy:
         yield
         return

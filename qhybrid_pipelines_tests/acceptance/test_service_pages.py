@@ -314,6 +314,14 @@ def test_a_walk_in_a_real_browser_without_scripts(tenants):
     axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
     own = tenants.experiments["bob"]
 
+    def hear(page, *words: str) -> None:
+        """What a screen reader is told, line by line of the browser's own tree, has these in this order."""
+        tree = page.locator("body").aria_snapshot()
+        place = 0
+        for word in words:
+            assert word in tree[place:], (word, tree)
+            place = tree.index(word, place) + len(word)
+
     def look(page, name: str) -> None:
         # By the tools of the browser, which the policy of the page does not bind.
         session = page.context.new_cdp_session(page)
@@ -335,17 +343,53 @@ def test_a_walk_in_a_real_browser_without_scripts(tenants):
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="Jobs").wait_for()
         look(page, "jobs")
+        hear(
+            page,
+            'link "Skip to the content"',
+            'navigation "Pages"',
+            "main",
+            'heading "Jobs" [level=1]',
+            'combobox "State"',
+            'textbox "Backend"',
+            'textbox "Experiment, job or name"',
+            'button "Show"',
+            'list "Jobs by state"',
+            'region "Jobs"',
+            *(f'columnheader "{name}"' for name in ("Experiment", "Job", "Backend", "State", "Asked by", "Quoted")),
+            f'rowheader "{own}"',
+        )
         page.get_by_role("combobox", name="State").select_option("AWAITING_APPROVAL")
         page.get_by_label("Experiment, job or name").fill("bob")
         page.get_by_role("button", name="Show").click()
         page.get_by_role("link", name=own).click()
         look(page, "experiment")
+        hear(
+            page,
+            f'heading "{own}" [level=1]',
+            "status: needs a person",
+            'heading "Jobs" [level=2]',
+            'heading "j-bob1 on v:d" [level=3]',
+            'region "Timeline of j-bob1"',
+            'columnheader "When (UTC)"',
+            'rowheader "JobQueued"',
+            'button "Approve at $2.25"',
+            'textbox "Reason"',
+            'button "Decline"',
+        )
         page.get_by_role("button", name="Approve at $2.25").click()
         page.get_by_text("approved by approver").wait_for()
         page.go_back()
         page.get_by_role("link", name="Operations").first.click()
         page.get_by_role("heading", name="Backends").wait_for()
         look(page, "operations")
+        hear(
+            page,
+            'heading "Operations" [level=1]',
+            'heading "Next" [level=2]',
+            'region "Backends"',
+            *(f'columnheader "{name}"' for name in ("Backend", "With provider", "Open shots", "Calibrated")),
+            'rowheader "v:d"',
+        )
         page.set_viewport_size({"width": 380, "height": 800})
         for path in ("/pages", f"/pages/experiments/{own}", "/pages/operations"):
             page.goto(path)

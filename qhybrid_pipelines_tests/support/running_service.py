@@ -21,14 +21,23 @@ KARATE = {"name": "web karate", "problem": {"family": "maxcut", "source": "netwo
 class RunningService:
     """A service of a home.
 
+    Args:
+        home: its folder.
+        options: of the command.
+        environment: beside that of this process.
+        own_session: it is started as from another terminal than this process.
+
     Attributes:
         home: its folder.
         url: without a slash at the end.
         client: with a pool of connections.
     """
 
-    def __init__(self, home: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *options: str, environment: Mapping[str, str] | None = None, own_session: bool = True
+    ) -> None:
         self.home, self._options, self._environment = home, options, dict(environment or {})
+        self._own_session = own_session
         self.start()
 
     def start(self, *, port: int = 0) -> None:
@@ -41,7 +50,7 @@ class RunningService:
             stderr=self._log,
             text=True,
             env={**os.environ, **self._environment},
-            start_new_session=True,
+            start_new_session=self._own_session,
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
