@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from qhybrid_pipelines.core.verdicts import Verdict as VerdictWord
 from qhybrid_pipelines.reports.blocks import Chapter, CodeBlock, Section, Verdict, facts_table, records_table
@@ -164,6 +165,8 @@ def _training(content: LearningContent) -> Section | None:
             "trainings": len(rows),
             "converged": sum(row["converged"] for row in rows),
             "trials": max(row["trials"] for row in rows),
+            "gradient_variance": _mean(row["gradient_variance"] for row in rows),
+            "kernel_alignment": _mean(row["kernel_alignment"] for row in rows),
             "fit_seconds": show_seconds(sum(row["fit_seconds"] for row in rows) / len(rows)),
             "tuning_seconds": show_seconds(sum(row["tuning_seconds"] for row in rows) / len(rows)),
         }
@@ -174,16 +177,38 @@ def _training(content: LearningContent) -> Section | None:
         ("trainings", "Trainings"),
         ("converged", "Ended by their rule"),
         ("trials", "Settings tried"),
+        ("gradient_variance", "Gradient variance"),
+        ("kernel_alignment", "Kernel alignment"),
         ("fit_seconds", "Mean time of a fit"),
         ("tuning_seconds", "of tuning"),
     )
     return Section(
         name="training",
         heading="Training",
-        paragraphs=() if content.on_backend is None else (content.on_backend,),
+        paragraphs=(*([] if content.on_backend is None else [content.on_backend]), *_diagnostics_sentences(records)),
         drawings=(training(content.losses),) if content.losses else (),
         tables=(records_table("models", "Trainings, one per fold", columns, records),),
     )
+
+
+def _diagnostics_sentences(records: Sequence[Row]) -> list[str]:
+    """Return what the numbers about circuits and kernels mean, where there are any."""
+    said = []
+    if any(record["gradient_variance"] is not None for record in records):
+        said.append(
+            "Gradient variance: how much a slope of the loss varies over random weights, in the mean over weights and folds. Its root "
+            "is the size of slope that shots have to show; where it vanishes, training on a backend goes nowhere."
+        )
+    if any(record["kernel_alignment"] is not None for record in records):
+        said.append(
+            "Kernel alignment: 1 for a kernel that knows nothing but the classes of the training rows, 0 for one that has nothing to do with them."
+        )
+    return said
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _dataset(content: LearningContent) -> Section | None:

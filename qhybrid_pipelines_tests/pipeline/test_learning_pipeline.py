@@ -9,15 +9,18 @@ import dagster as dg
 import numpy as np
 import pytest
 import yaml
+from sklearn.preprocessing import KernelCenterer
 
 from qhybrid_pipelines.core.verdicts import Verdict
 from qhybrid_pipelines.learning.data.folds import fold_algorithm
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
+from qhybrid_pipelines.reports.page import chapters
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset
 from qhybrid_pipelines.steps.learning.saved_predictor import load_predictor, predictor_from_json
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
 from qhybrid_pipelines.steps.on_demand.experiment_list import registered
+from qhybrid_pipelines.steps.on_demand.report import report_content
 from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines_tests.support import experiment_homes
@@ -114,6 +117,32 @@ def test_scores_are_those_of_the_predictions(finished):
     )
     assert len(measured) == 2 * 2 * 2  # backends, circuits, folds
     assert all(r["value"] == pytest.approx(r["accuracy"]) for r in measured)
+
+
+def test_circuits_and_kernels_say_of_every_fold_what_they_are(finished):
+    launcher, key, _ = finished
+    found = rows(
+        finished,
+        "SELECT model, fold, gradient_variance, kernel_alignment FROM qml_models WHERE purpose = 'comparison' ORDER BY ALL",
+    )
+    assert {r["model"] for r in found if r["gradient_variance"] is not None} == {"variational", "separable"}
+    assert {r["model"] for r in found if r["kernel_alignment"] is not None} == {"kernel"}
+    assert all(r["gradient_variance"] > 1e-6 for r in found if r["gradient_variance"] is not None)
+    of_kernel = [r["kernel_alignment"] for r in found if r["model"] == "kernel"]
+    assert len(of_kernel) == 2
+    # The saved model has the rows of its fit, and the alignment is that of scikit-learn's centred kernel.
+    for fold, alignment in enumerate(of_kernel):
+        model = load_predictor(launcher.workspace.lake, key, "kernel", fold=fold).estimator
+        same = (model.labels_[:, None] == model.labels_).astype(float)
+        one, other = (KernelCenterer().fit_transform(k) for k in (model.kernel_matrix(model.samples_), same))
+        assert alignment == pytest.approx(np.sum(one * other) / np.sqrt(np.sum(one**2) * np.sum(other**2)), abs=1e-9)
+    workspace = launcher.workspace
+    [chapter] = chapters(
+        [report_content(key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home)]
+    )
+    [trainings] = next(section for section in chapter.sections if section.name == "training").tables
+    shown = {row["model"]: row["kernel_alignment"] for row in trainings.rows}
+    assert float(shown["kernel"]) == pytest.approx(np.mean(of_kernel), rel=0.01)
 
 
 def test_learning_curve_has_its_own_purpose(finished):

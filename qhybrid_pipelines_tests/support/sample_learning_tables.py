@@ -81,6 +81,8 @@ def _learning_tables() -> list[tuple[schemas.Table, PartitionKey, pa.Table]]:
                     "validation_score": 0.9,
                     "converged": True,
                     "iterations": 3 if circuit else None,
+                    "gradient_variance": 0.0021 if circuit else None,
+                    "kernel_alignment": None,
                     "reduction": "{}",
                     "template": "ab" * 32 if circuit else None,
                     "saved_model": "{}" if circuit else None,

@@ -71,6 +71,8 @@ class RunRow(FitRow):
     validation_score: float | None  # of the settings that won; None without tuning, but for baselines
     converged: bool  # the final fit ended by its own rule, not by its limit of steps
     iterations: int | None  # steps of the final fit, where it counts them
+    gradient_variance: float | None  # of the loss over random weights, mean over weights; None without weights
+    kernel_alignment: float | None  # of the kernel with the labels of its rows, -1 to 1; None without a kernel
     reduction: str  # JSON: the fitted numbers of the feature chain
     template: str | None  # id of the circuit; None for classical models and kernels
     saved_model: (

@@ -29,6 +29,7 @@ from qhybrid_pipelines.learning.evaluation.metrics import compute_metrics, predi
 from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner
 from qhybrid_pipelines.learning.models.learner import Learner
 from qhybrid_pipelines.learning.models.registry import all_models
+from qhybrid_pipelines.learning.models.trainable_model import NO_DIAGNOSTICS, Diagnostics
 
 
 def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
@@ -131,8 +132,9 @@ def run_row(
     template: str | None = None,
     saved_model: str | None = None,
     iterations: int | None = None,
+    diagnostics: Diagnostics = NO_DIAGNOSTICS,
 ) -> RunRow:
-    """Return the row of one training; ``template``, ``saved_model`` and ``iterations`` belong to circuits."""
+    """Return the row of one training; what follows ``purpose`` belongs to circuits."""
     winning_scores = [trial.score for trial in tuned.trials if trial.settings == tuned.settings]
     return {
         **fit_row(experiment, learner, split, purpose=purpose, train_rows=tuned.train_rows),
@@ -144,6 +146,8 @@ def run_row(
         "validation_score": winning_scores[0] if winning_scores else None,
         "converged": tuned.converged,
         "iterations": iterations,
+        "gradient_variance": diagnostics.gradient_variance,
+        "kernel_alignment": diagnostics.kernel_alignment,
         "reduction": canonical_json(tuned.reduction.to_dict()),
         "template": template,
         "saved_model": saved_model,

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from qhybrid_pipelines.core.learning_specification import TrainingSpec
 from qhybrid_pipelines.learning.data.table_rows import Side
 from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settings
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.learning.data.dataset import I64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostics:
+    """Numbers about one fitted model; None where they mean nothing for it.
+
+    Attributes:
+        gradient_variance: see :func:`.diagnostics.gradient_variance`.
+        kernel_alignment: see :func:`.diagnostics.kernel_alignment`.
+    """
+
+    gradient_variance: float | None = None
+    kernel_alignment: float | None = None
+
+
+NO_DIAGNOSTICS = Diagnostics()
 
 
 class SavedClassifier(Protocol):
@@ -71,6 +92,17 @@ class TrainableModel(ABC):
             settings: with the names of `defaults`.
             seed: 31 bits.
         """
+
+    def diagnose(self, _estimator: Any, _features: F64, _labels: I64, _seed: int, /) -> Diagnostics:
+        """Return what can be said of a fitted estimator beside its scores; nothing, unless a model says more.
+
+        Args:
+            _estimator: fitted.
+            _features: that it was fitted on, shape ``(samples, n_features)``, radians.
+            _labels: class indices of these, shape ``(samples,)``.
+            _seed: of the fit.
+        """
+        return NO_DIAGNOSTICS
 
     def make_learner(self, training: TrainingSpec) -> Learner:
         """Return the model as tuning and comparison know it."""

@@ -225,6 +225,8 @@ def _model_record(found: _Results, run: Row, dagster_run_id: str) -> TrackingRec
             "fit_seconds": run["fit_seconds"],
             "tuning_seconds": run["tuning_seconds"],
             "converged": float(run["converged"]),
+            "gradient_variance": run["gradient_variance"],
+            "kernel_alignment": run["kernel_alignment"],
         },
         series={
             **{

@@ -18,6 +18,7 @@ from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner, Tuner
 from qhybrid_pipelines.learning.models.baselines import baseline_learners, control_learners
 from qhybrid_pipelines.learning.models.learner import Learner
 from qhybrid_pipelines.learning.models.registry import all_models
+from qhybrid_pipelines.learning.models.trainable_model import NO_DIAGNOSTICS, Diagnostics
 from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.fold_trainings import FoldTraining, fold_trainings, take_measured_steps
@@ -119,7 +120,8 @@ def _train(
         for learner in chosen:
             trained = on_backend.get((learner.name, split.repeat, split.fold))
             tuned = tuner.tune(learner, split) if trained is None else trained.as_tuned()
-            _append_rows(found, learner, split, tuned, key=key, dataset=dataset)
+            said = _diagnose(learner, split, tuned, dataset)
+            _append_rows(found, learner, split, tuned, key=key, dataset=dataset, diagnostics=said)
             if learner.side == "control":
                 continue
             for size in spec.evaluation.curve:
@@ -137,16 +139,37 @@ def _append_rows(
     key: str,
     dataset: Dataset,
     purpose: Purpose = "comparison",
+    diagnostics: Diagnostics = NO_DIAGNOSTICS,
 ) -> None:
     template, steps, saved = (
         _circuit_columns(tuned) if learner.side in {"quantum", "unentangled_control"} else (None, None, None)
     )
     found.runs.append(
-        run_row(key, learner, split, tuned, purpose=purpose, template=template, iterations=steps, saved_model=saved)
+        run_row(
+            key,
+            learner,
+            split,
+            tuned,
+            purpose=purpose,
+            template=template,
+            iterations=steps,
+            saved_model=saved,
+            diagnostics=diagnostics,
+        )
     )
     found.predictions.extend(prediction_rows(key, learner, split, tuned, dataset, purpose=purpose))
     if purpose == "comparison":
         found.iterations.extend(iteration_rows(key, learner, split, tuned))
+
+
+def _diagnose(learner: Learner, split: Split, tuned: TunedLearner, dataset: Dataset) -> Diagnostics:
+    """Return what a circuit or a kernel says of itself on the rows of its fit; nothing of classical models."""
+    model = all_models().get(learner.name)
+    if model is None:
+        return NO_DIAGNOSTICS
+    rows = split.outer_train
+    features = tuned.reduction.transform(dataset.features[rows])
+    return model.diagnose(tuned.estimator, features, dataset.labels[rows], tuned.seed)
 
 
 def _circuit_columns(tuned: TunedLearner) -> tuple[str | None, int | None, str]:

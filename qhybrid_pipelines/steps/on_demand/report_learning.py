@@ -32,6 +32,8 @@ _MODEL_COLUMNS = (
     "trials",
     "converged",
     "iterations",
+    "gradient_variance",
+    "kernel_alignment",
     "fit_seconds",
     "tuning_seconds",
 )

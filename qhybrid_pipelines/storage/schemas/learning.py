@@ -125,6 +125,20 @@ QML_MODELS = Table(
         ),
         column("converged", BOOL, "The final fit ended by its own rule, not by its limit of steps"),
         column("iterations", I32, "Steps of the final fit, where it counts them", nullable=True),
+        column(
+            "gradient_variance",
+            F64,
+            "Variance of the loss's slope over 50 random sets of weights, mean over all weights; null without weights, for "
+            "learning curves, and where an older release wrote it",
+            nullable=True,
+        ),
+        column(
+            "kernel_alignment",
+            F64,
+            "Centred alignment of its kernel with the labels of the rows of the fit, at most 1; null without a kernel, for "
+            "learning curves, and where an older release wrote it",
+            nullable=True,
+        ),
         column("reduction", TEXT, "JSON: the feature chain, fitted on the training rows of this fold"),
         column("template", TEXT, "Id of the circuit's template; null for classical models and kernels", nullable=True),
         column(

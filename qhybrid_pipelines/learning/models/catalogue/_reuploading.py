@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.learning_specification import TrainingSpec
 from qhybrid_pipelines.learning.models.learner import Estimator, Settings
-from qhybrid_pipelines.learning.models.trainable_model import TrainableModel
+from qhybrid_pipelines.learning.models.trainable_model import Diagnostics, TrainableModel
 from qhybrid_pipelines.learning.training.stopping_rules import Diverged, NotConverged
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.learning.data.dataset import I64
 
 
 class ReuploadingModel(TrainableModel):
@@ -38,3 +42,10 @@ class ReuploadingModel(TrainableModel):
             seed=seed,
         )
         return model
+
+    def diagnose(self, estimator: Any, features: F64, labels: I64, seed: int, /) -> Diagnostics:
+        """Return how much the slopes of its circuit vary."""
+        from qhybrid_pipelines.learning.models.diagnostics import gradient_variance
+
+        targets = estimator.classes_.searchsorted(labels)
+        return Diagnostics(gradient_variance=gradient_variance(estimator.circuit_, features, targets, seed=seed))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.learning_specification import TrainingSpec
 from qhybrid_pipelines.learning.models.learner import Estimator, Settings
-from qhybrid_pipelines.learning.models.trainable_model import TrainableModel
+from qhybrid_pipelines.learning.models.trainable_model import Diagnostics, TrainableModel
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.learning.data.dataset import I64
 
 
 class Kernel(TrainableModel):
@@ -41,6 +45,12 @@ class Kernel(TrainableModel):
         """Return an unfitted classifier; it draws nothing."""
         model: Estimator = self.classifier()(C=float(settings["C"]), bandwidth=float(settings["bandwidth"]))
         return model
+
+    def diagnose(self, estimator: Any, features: F64, labels: I64, _seed: int, /) -> Diagnostics:
+        """Return how well its kernel fits the labels."""
+        from qhybrid_pipelines.learning.models.diagnostics import kernel_alignment
+
+        return Diagnostics(kernel_alignment=kernel_alignment(estimator.kernel_matrix(features), labels))
 
 
 MODEL = Kernel()
