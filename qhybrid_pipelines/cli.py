@@ -117,6 +117,8 @@ def main() -> None:
     # Imports make some hundred thousand objects that live as long as the process: looking through them again and again
     # for cycles is a tenth and more of what a short command costs.
     gc.set_threshold(ALLOCATIONS_PER_COLLECTION)
+    # Else pydantic reads the metadata of every installed package, to look for plugins of which it knows none here.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     prepare_streams()
     watch_stop_signals()
     run_to_end(run_command)

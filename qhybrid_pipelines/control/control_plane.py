@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # who only reads the ledger needs no providers
     from qhybrid_pipelines.control.home_identity import HomeGuard
     from qhybrid_pipelines.control.job_dispatcher import Dispatcher
     from qhybrid_pipelines.control.ledger.port import Ledger
+    from qhybrid_pipelines.control.ledger.spending import SpendingLimit
     from qhybrid_pipelines.control.policy.rules import Policy
     from qhybrid_pipelines.core.batches import Batch
     from qhybrid_pipelines.core.jobs import RawResult
@@ -84,6 +85,12 @@ class ControlPlane:
         from qhybrid_pipelines.control.policy.rules import read_policy
 
         return read_policy(self.deployment.policy_file)
+
+    def all_spending_limits(self) -> tuple[SpendingLimit, ...]:
+        """Return every limit of the policy's budgets, those of everybody who asked for a job so far among them."""
+        if self.deployment.policy_file is None:
+            return ()  # the built-in policy has no budgets, and to say so nobody waits until it is read
+        return self.policy.all_spending_limits(self.ledger.principals() if self.policy.budgets else ())
 
     @cached_property
     def ledger(self) -> Ledger:

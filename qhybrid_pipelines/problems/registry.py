@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 
-from qhybrid_pipelines.core.discovery import exported_by_modules, public_members
+from qhybrid_pipelines.core.discovery import exported_by_modules, module_names, public_members
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.spelling import remedy_for_unknown
 from qhybrid_pipelines.problems import families
@@ -28,11 +29,20 @@ def family_named(name: str) -> Family:
     Raises:
         InvalidInput: there is none of that name.
     """
-    try:
-        return all_families()[name]
-    except KeyError:
+    found = _family_of_module(name) or all_families().get(name)
+    if found is None:
         raise InvalidInput(
             f"there is no problem family {name!r}",
             remedy=remedy_for_unknown(name, tuple(all_families()), "Use one of"),
             field="problem.family",
-        ) from None
+        )
+    return found
+
+
+@cache
+def _family_of_module(name: str) -> Family | None:
+    """Return the family of the module that has its name; who needs one family does not wait for the others."""
+    if name not in module_names(families):
+        return None
+    found: Family | None = getattr(import_module(f"{families.__name__}.{name}"), "FAMILY", None)
+    return found if found is not None and found.name == name else None

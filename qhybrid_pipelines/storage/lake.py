@@ -211,12 +211,12 @@ def _parse_key(folder: Path) -> PartitionKey:
 
 def _mismatched_columns(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:
     """Yield the partition columns in which some row is of another partition than the key."""
-    import pyarrow.compute as pc
+    from qhybrid_pipelines.storage.tables import distinct_values
 
     for column in table.partition_columns:
         value = getattr(key, column)
         # Values are compared here: to make an Arrow scalar of one text, Arrow imports pandas, which takes 0.3 s.
-        if value is not None and any(found != value for found in pc.unique(data.column(column)).to_pylist()):
+        if value is not None and any(found != value for found in distinct_values(data.column(column))):
             yield column
 
 

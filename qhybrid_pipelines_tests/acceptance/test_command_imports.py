@@ -36,7 +36,9 @@ SCIENCE = (
     "pandas",
     "botocore",
 )
-ARROW = ("numpy", "pyarrow", "duckdb")
+ARROW = ("numpy", "pyarrow", "pyarrow.compute", "duckdb")
+#: Of all families, one that the experiment is not of.
+OTHER_FAMILY = "qhybrid_pipelines.problems.families.portfolio"
 
 #: Command, and what it may import of all that is heavy.
 COMMANDS = {
@@ -57,7 +59,7 @@ try:
     main()
 except SystemExit as end:
     code = end.code
-loaded = sorted(set({(*SCIENCE, *ARROW)!r}) & set(sys.modules))
+loaded = sorted(set({(*SCIENCE, *ARROW, OTHER_FAMILY)!r}) & set(sys.modules))
 print("loaded:", *loaded, file=sys.stderr)
 sys.exit(code)
 """

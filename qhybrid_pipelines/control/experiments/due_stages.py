@@ -17,14 +17,15 @@ from qhybrid_pipelines.control.jobs.successors import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # where nothing is due, none of these models is built
+    from typing_extensions import TypeIs
+
     from qhybrid_pipelines.control.experiments.damaged_files import Damage
     from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
+    from qhybrid_pipelines.core.learning_specification import LearningSpec
+    from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
 
 #: Assets of each stage in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")
@@ -145,7 +146,7 @@ def due_stages(
     unfinished_executions = {(job.experiment, job.requested_backend) for job in unfinished}
     for key, spec in experiments:
         with damage.of(key):
-            if isinstance(spec, LearningSpec):
+            if _is_learning(spec):
                 stages += _due_learning(key, spec, lake, control_plane)
             else:
                 stages += _due_circuits(key, spec, lake, control_plane, unfinished_executions)
@@ -167,13 +168,22 @@ _OPTIMISATION = _Way(prepare="prepare", at_once="execute", collect="collect", de
 _SAMPLING = _Way(prepare="plan", at_once="sample", collect="score", decided=SAMPLE)
 
 
+# Told by what a specification says of itself: the models of the other kinds are not built for it.
+def _is_learning(spec: AnySpec) -> TypeIs[LearningSpec]:
+    return getattr(spec, "kind", None) == "qml"
+
+
+def _is_sampling(spec: AnySpec) -> TypeIs[SamplingSpec]:
+    return getattr(spec, "kind", None) == "sampling"
+
+
 def _way_of(spec: CircuitsSpec) -> _Way:
-    return _SAMPLING if isinstance(spec, SamplingSpec) else _OPTIMISATION
+    return _SAMPLING if _is_sampling(spec) else _OPTIMISATION
 
 
 def assets_of(spec: AnySpec) -> frozenset[str]:
     """Return the tables that experiments of a kind have; others never have rows of it."""
-    if isinstance(spec, LearningSpec):
+    if _is_learning(spec):
         return frozenset((*LEARN, *(FIT if spec.trained_on_backend else ())))
     way = _way_of(spec)
     without = () if is_loop(spec) else LOOP
@@ -182,13 +192,13 @@ def assets_of(spec: AnySpec) -> frozenset[str]:
 
 def is_loop(spec: AnySpec) -> bool:
     """Tell whether the angles of an experiment are optimised step by step through its backends."""
-    return isinstance(spec, ExperimentSpec) and spec.sweep.is_loop
+    return not _is_learning(spec) and not _is_sampling(spec) and spec.sweep.is_loop
 
 
 def deciding_tables(key: str, spec: AnySpec) -> list[tuple[str, PartitionKey]]:
     """Return the partitions that decide an experiment: once all are written, only a job of it makes anything due."""
     whole = PartitionKey(experiment=key)
-    if isinstance(spec, LearningSpec):
+    if _is_learning(spec):
         return [(asset, whole) for asset in EVALUATE]
     way = _way_of(spec)
     executions = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends]

@@ -94,8 +94,7 @@ def read_status(
         for run in coming_runs(ScheduleStore(home), now=now)
     ]
     more = len(coming) - MAX_NEXT
-    principals = ledger.principals() if control_plane.policy.budgets else ()
-    used = spending(control_plane.policy.all_spending_limits(principals), ledger, now)
+    used = spending(control_plane.all_spending_limits(), ledger, now)
     return Status(
         now=now,
         experiments=experiments,
