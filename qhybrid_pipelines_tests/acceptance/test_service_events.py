@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines_tests.support.ledger_plans import plan
+from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 from qhybrid_pipelines_tests.support.running_service import COMMAND, KARATE, RunningService, is_problem
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "service.md"
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 
 
@@ -146,3 +154,35 @@ def test_waiting_ends_and_says_why(service):
     away = wait(key, "--timeout", "1", url="http://127.0.0.1:9")
     assert away.returncode == 3
     assert "cannot be reached" in away.stderr + away.stdout
+
+
+def test_the_workflow_of_the_page_sends_waits_and_ends_well(service, ledger, tmp_path):
+    """Its steps as they stand in the page, each by the shell that such a workflow uses; the one that installs is left out."""
+    if shutil.which("jq") is None:
+        pytest.skip("SKIPPED LOUDLY: no jq on this machine, the example workflow is not tried")
+    [text] = re.findall(r"```yaml\n(# a workflow.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    job = yaml.safe_load(text)["jobs"]["experiment"]
+    install, send, waits = (step["run"] for step in job["steps"] if "run" in step)
+    assert install.startswith("pip install")
+    values = {"QHYBRID_SERVICE_URL": service.url, "QHYBRID_SERVICE_KEY": "none-is-asked-for"}
+    assert job["env"].keys() == values.keys()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **values, "PATH": path, "GITHUB_RUN_ID": "4711"}
+    (tmp_path / "experiment.json").write_text(json.dumps({**KARATE, "seed": 902}))
+
+    def run(step: str) -> subprocess.CompletedProcess[str]:
+        command = ["bash", "-e", "-c", step]
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    for _ in range(2):  # a job that is repeated sends nothing new
+        assert run(send).returncode == 0
+        key = (tmp_path / "key").read_text().strip()
+        service.wait_registered(key)
+    assert service.client.get(f"/v1/experiments/{key}").status_code == 200
+    began = ledger.plan(plan("workflow", experiment=key))
+    ends = (Event.ACKNOWLEDGE, Event.QUEUE, Event.START, Event.COMPLETE)
+    apply_events(ledger, began, *ends, provider_job_id="v-workflow")
+    done = run(waits)
+    assert done.returncode == 0, done.stderr
