@@ -33,7 +33,7 @@ def report_tables(instance: dg.DagsterInstance, tables: Iterable[tuple[Stage, Wr
                 metadata={
                     "dagster/row_count": table.written.rows,
                     "bytes": table.written.bytes,
-                    "files": dg.MetadataValue.path(str(table.written.path)),
+                    "files": dg.MetadataValue.path(table.written.address),
                     "sha256": table.written.sha256,
                 },
             )

@@ -13,6 +13,7 @@ from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.core.files import make_folder
 from qhybrid_pipelines.steps.operate import retention as files
 from qhybrid_pipelines.steps.operate.retention import ClassSummary
+from qhybrid_pipelines.storage.lake_store import CollectedObjects, collect_objects
 from qhybrid_pipelines.storage.removals import Removal, RemovalStore
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ class RetentionOutcome:
         classes: one line each.
         problems: why some experiments were left alone, one sentence each.
         receipt: file that says what went; None where nothing did.
+        objects: of a lake on objects, what no table is any more; None where the lake is a folder.
     """
 
     classes: list[ClassSummary]
     problems: tuple[str, ...]
     receipt: Path | None = None
+    objects: CollectedObjects | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,11 @@ def preview_retention(workspace: Workspace, *, now: datetime | None = None) -> R
         found = _find(workspace, instance, now or datetime.now(UTC))
     finally:
         _close(instance)
-    return RetentionOutcome(classes=files.summarise(found.rules, found.everything), problems=found.problems)
+    return RetentionOutcome(
+        classes=files.summarise(found.rules, found.everything),
+        problems=found.problems,
+        objects=collect_objects(workspace.home, apply=False),
+    )
 
 
 def apply_retention(workspace: Workspace, *, now: datetime | None = None) -> RetentionOutcome:
@@ -82,7 +89,10 @@ def apply_retention(workspace: Workspace, *, now: datetime | None = None) -> Ret
         if gone:
             principal = workspace.control_plane.deployment.principal
             receipt = files.write_receipt(home, gone, principal=principal, now=now)
-    return RetentionOutcome(classes=files.summarise(found.rules, gone), problems=found.problems, receipt=receipt)
+        objects = collect_objects(home, apply=True)
+    return RetentionOutcome(
+        classes=files.summarise(found.rules, gone), problems=found.problems, receipt=receipt, objects=objects
+    )
 
 
 def _find(workspace: Workspace, instance: dg.DagsterInstance | None, now: datetime) -> _Expired:

@@ -29,11 +29,18 @@ def retention(
     outcome = apply_retention(workspace) if apply else preview_retention(workspace)
     for problem in outcome.problems:
         echo(problem, err=True)
+    objects = outcome.objects
     if as_json:
         receipt = str(outcome.receipt) if outcome.receipt else None
-        print_json({"applied": apply, "receipt": receipt, "classes": [_row(one) for one in outcome.classes]})
+        collected = {} if objects is None else {"lake_objects": {"objects": objects.objects, "bytes": objects.bytes}}
+        print_json(
+            {"applied": apply, "receipt": receipt, "classes": [_row(one) for one in outcome.classes], **collected}
+        )
         return
     print_table([_row(one) for one in outcome.classes])
+    if objects is not None:
+        what = "were deleted" if apply else "would be deleted"
+        echo(f"Of the lake, {objects.objects} objects ({objects.bytes:,} bytes) that no table is any more {what}.")
     number = sum(one.artefacts for one in outcome.classes)
     if outcome.receipt is not None:
         echo(f"{number} artefacts removed; the receipt is {outcome.receipt}")

@@ -38,10 +38,13 @@ class ParquetIOManager(dg.ConfigurableIOManager):
                 "dagster/row_count": sum(w.rows for w in written),
                 "bytes": sum(w.bytes for w in written),
                 "files": dg.MetadataValue.md(
-                    "\n".join(f"- `{w.path.name}` of {k}: `{w.sha256}`" for w, k in zip(written, keys, strict=True))
+                    "\n".join(
+                        f"- `{w.address.rpartition('/')[2]}` of {k}: `{w.sha256}`"
+                        for w, k in zip(written, keys, strict=True)
+                    )
                 )
                 if len(written) > 1
-                else dg.MetadataValue.path(str(written[0].path)),
+                else dg.MetadataValue.path(written[0].address),
                 "sha256": written[0].sha256 if len(written) == 1 else f"{len(written)} files",
             }
         )
@@ -57,7 +60,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             dagster.Failure: a partition was never written; not retried, because retrying cannot help.
         """
         release_memory()  # by now the step before has let go of its tables
-        lake = self.workspace.open().lake
+        lake = self.workspace.open().lake.held()
         asset = context.asset_key.path[-1]
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]
         try:

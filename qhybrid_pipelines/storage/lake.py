@@ -4,7 +4,8 @@
     lake/<asset>/experiment=<key>/data.parquet                      per experiment
     lake/<asset>/backend=<key>/experiment=<key>/data.parquet        per execution
 
-Every file is opened once and read to its end through that one handle, so a reader never pairs parts of two versions.
+Every file is opened once and read to its end through that one handle, so a reader never pairs parts of two versions. Where the
+bytes lie, in this folder or as objects under these names, is `storage.lake_store`.
 Analysts do not read these files: a view over files that are replaced underneath is torn (`storage.warehouse`).
 
 Arrow is imported by what reads or writes rows: most who ask what is there never read any.
@@ -20,7 +21,7 @@ from urllib.parse import quote, unquote
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.storage.lake_store import FILE_NAME, PartitionStore, StoredPartition, open_store
 from qhybrid_pipelines.storage.layout import SCHEMA_VERSION, Home
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.storage.removals import Removal
     from qhybrid_pipelines.storage.schemas import Table
 
-FILE_NAME = "data.parquet"
-LAYOUTS = (FILE_NAME, f"experiment=*/{FILE_NAME}", f"backend=*/experiment=*/{FILE_NAME}")
 VERSION_FIELD = b"qhybrid.schema_version"
 
 #: Longest escaped key, in bytes; file systems end at 255 for a folder's whole name.
@@ -55,9 +54,13 @@ class PartitionKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenPartition:
-    """What was written, for an asset's metadata."""
+    """What was written, for an asset's metadata.
 
-    path: Path
+    Attributes:
+        address: where it lies, a path or the address of an object.
+    """
+
+    address: str
     rows: int
     bytes: int
     sha256: str
@@ -65,22 +68,42 @@ class WrittenPartition:
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The lake of one home. Assets are named by their key or by their table's description."""
+    """The lake of one home. Assets are named by their key or by their table's description.
+
+    Attributes:
+        home: whose.
+        version: that this one shows, where the lake has versions; None for what is there now.
+    """
 
     home: Home
+    version: int | None = None
 
-    def path(self, asset: str | Table, key: PartitionKey) -> Path:
-        """Return the path of a partition's file; no key can lead out of the asset's folder.
+    @property
+    def store(self) -> PartitionStore:
+        """What holds the bytes. Raises as `open_store`."""
+        store = open_store(self.home)
+        return store if self.version is None else store.at(self.version)
+
+    def held(self) -> Lake:
+        """Return the lake as it is now, for a reader of many partitions; a folder has no versions, and shows what comes too."""
+        return self if self.version is not None else Lake(self.home, self.store.current_version())
+
+    def place(self, asset: str | Table, key: PartitionKey) -> str:
+        """Return the name of a partition below the home, with ``/`` between folders; no key can lead out of the asset's own.
 
         Raises:
             InvalidInput: the key is too long for a folder's name.
         """
-        folder = self.home.lake / _name_of(asset)
+        folder = f"lake/{_name_of(asset)}"
         if key.backend is not None:
-            folder /= f"backend={escape(key.backend)}"
+            folder += f"/backend={escape(key.backend)}"
         if key.experiment is not None:
-            folder /= f"experiment={escape(key.experiment)}"
-        return folder / FILE_NAME
+            folder += f"/experiment={escape(key.experiment)}"
+        return f"{folder}/{FILE_NAME}"
+
+    def path(self, asset: str | Table, key: PartitionKey) -> Path:
+        """Return the path of a partition's file, where the lake is a folder. Raises as :meth:`place`."""
+        return self.home.path / self.place(asset, key)
 
     def write(self, table: Table, key: PartitionKey, data: pa.Table) -> WrittenPartition:
         """Write one partition whole, sorted and checked against its description. The same rows give the same bytes.
@@ -91,13 +114,13 @@ class Lake:
         """
         from qhybrid_pipelines.storage.tables import SchemaMismatch, conform
 
-        path = self.path(table, key)
+        place, store = self.place(table, key), self.store
         data = conform(table, data)
         for column in _mismatched_columns(table, key, data):
             raise SchemaMismatch(f"table {table.name}: rows of another {column} than {getattr(key, column)}")
         content = to_parquet(table, data)
-        write_bytes(path, content, tmp=self.home.tmp)
-        return WrittenPartition(path=path, rows=data.num_rows, bytes=len(content), sha256=sha256_hex(content))
+        address = store.write(place, content)
+        return WrittenPartition(address=address, rows=data.num_rows, bytes=len(content), sha256=sha256_hex(content))
 
     def read(self, asset: str | Table, key: PartitionKey) -> pa.Table:
         """Return one partition, in the columns of its description; those that an older release did not write are null.
@@ -118,15 +141,15 @@ class Lake:
         from qhybrid_pipelines.storage.removals import RemovedArtefact
         from qhybrid_pipelines.storage.tables import BATCH_ROWS, TextDeduplicator, upgrade_rows
 
-        table, path = _description_for(asset), self.path(asset, key)
+        table, place, store = _description_for(asset), self.place(asset, key), self.store
         try:
-            with path.open("rb") as handle:
+            with store.open(place) as handle:
                 there = pq.read_metadata(handle)
                 file = pq.ParquetFile(handle, metadata=there, read_dictionary=_dictionary_columns(table, there))
                 version = int((file.schema_arrow.metadata or {}).get(VERSION_FIELD, b"0"))
                 if version > SCHEMA_VERSION:
                     raise CorruptFile(
-                        str(path),
+                        store.address(place),
                         f"it was written by a newer release (tables of version {version}, this one reads {SCHEMA_VERSION})",
                         remedy="Update qhybrid-pipelines.",
                     )
@@ -135,7 +158,7 @@ class Lake:
                     data = upgrade_rows(table, pa.Table.from_batches([texts.deduplicate_texts(batch)]))
                     for column in _mismatched_columns(table, key, data):
                         raise CorruptFile(
-                            str(path),
+                            store.address(place),
                             f"it holds rows of another {column} than its folder names",
                             remedy=f"Materialise '{table.name}' for '{key}' again.",
                         )
@@ -146,14 +169,18 @@ class Lake:
             raise MissingUpstream(table.name, str(key)) from None
         except (pa.ArrowException, OSError, ValueError) as error:
             raise CorruptFile(
-                str(path),
+                store.address(place),
                 f"it cannot be read: {str(error).splitlines()[0]}",
                 remedy=f"Materialise '{table.name}' for '{key}' again.",
             ) from error
 
     def exists(self, asset: str | Table, key: PartitionKey) -> bool:
         """Tell whether a partition was written."""
-        return self.path(asset, key).is_file()
+        return self.find(asset, key) is not None
+
+    def find(self, asset: str | Table, key: PartitionKey) -> StoredPartition | None:
+        """Return size and time of a partition, None where it was never written."""
+        return self.store.find(self.place(asset, key))
 
     def was_written(self, asset: str | Table, key: PartitionKey) -> bool:
         """Tell whether a partition was written, also where it was removed since because its time was over."""
@@ -163,26 +190,27 @@ class Lake:
         """Return when and by which rule a partition was removed; None where nothing says that it was."""
         from qhybrid_pipelines.storage.removals import RemovalStore
 
-        return RemovalStore(self.home).find(self.path(asset, key).relative_to(self.home.path).as_posix())
+        return RemovalStore(self.home).find(self.place(asset, key))
 
     def has_value(self, asset: str | Table, column: str) -> bool:
         """Tell whether any partition has a row where a column is not null; a file that cannot be read counts as one."""
-        return any(_has_value(self.path(asset, key), column) for key in self.keys(asset))
+        store = self.store
+        return any(_has_value(store, place, column) for place in store.places(_name_of(asset)))
 
     def keys(self, asset: str | Table) -> tuple[PartitionKey, ...]:
         """Return the partitions that were written, sorted by backend and experiment."""
-        root = self.home.lake / _name_of(asset)
-        found = [_parse_key(file.parent.relative_to(root)) for layout in LAYOUTS for file in root.glob(layout)]
+        found = [parse_place(place)[1] for place in self.store.places(_name_of(asset))]
         return tuple(sorted(found, key=lambda k: (k.backend or "", k.experiment or "")))
 
 
-def _has_value(path: Path, column: str) -> bool:
+def _has_value(store: PartitionStore, place: str, column: str) -> bool:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        values = pq.read_table(path, columns=[column], partitioning=None).column(column)
-    except (pa.ArrowException, OSError, KeyError):
+        with store.open(place) as handle:
+            values = pq.read_table(handle, columns=[column], partitioning=None).column(column)
+    except (pa.ArrowException, OSError, KeyError, CorruptFile):
         return True
     return int(values.null_count) < len(values)
 
@@ -204,9 +232,11 @@ def escape(value: str) -> str:
     return text
 
 
-def _parse_key(folder: Path) -> PartitionKey:
-    parts = dict(part.split("=", 1) for part in folder.parts)
-    return PartitionKey(**{name: unquote(value, errors="surrogatepass") for name, value in parts.items()})
+def parse_place(place: str) -> tuple[str, PartitionKey]:
+    """Return asset and partition of a name that :meth:`Lake.place` has returned."""
+    _, asset, *folders, _ = place.split("/")
+    parts = dict(part.split("=", 1) for part in folders)
+    return asset, PartitionKey(**{name: unquote(value, errors="surrogatepass") for name, value in parts.items()})
 
 
 def _mismatched_columns(table: Table, key: PartitionKey, data: pa.Table) -> Iterator[str]:

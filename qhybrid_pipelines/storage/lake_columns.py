@@ -7,6 +7,7 @@ from typing import Any
 
 from qhybrid_pipelines.storage import sql_text
 from qhybrid_pipelines.storage.lake import VERSION_FIELD, Lake, PartitionKey
+from qhybrid_pipelines.storage.lake_store import is_on_objects
 from qhybrid_pipelines.storage.layout import SCHEMA_VERSION
 
 #: In a path, DuckDB takes these for a pattern.
@@ -21,9 +22,11 @@ def read_columns(
     """Return columns of the partitions that were written, each with its rows in their order.
 
     Returns:
-        None where they cannot be read together: a file is damaged, replaced just now, of another release or partition, or a value
-        is null. Then `Lake.read` of each of them says what is wrong.
+        None where they cannot be read together: they are objects, a file is damaged, replaced just now, of another release or
+        partition, or a value is null. Then `Lake.read` of each of them says what is wrong.
     """
+    if is_on_objects():
+        return None
     paths = {str(lake.path(asset, key)): key for key in partitions if lake.exists(asset, key)}
     found: dict[PartitionKey, Rows] = {key: [] for key in paths.values()}
     if not paths:

@@ -30,6 +30,16 @@ class Home:
         return self.path / "lake"
 
     @property
+    def lake_catalogue(self) -> Path:
+        """Which object is which partition of the lake, SQLite; there only where the lake is on objects and the ledger is here."""
+        return self.path / "lake.db"
+
+    @property
+    def lake_note(self) -> Path:
+        """At which address the lake is; there only where it is on objects."""
+        return self.path / "lake.json"
+
+    @property
     def ledger(self) -> Path:
         """The job ledger, SQLite."""
         return self.path / "ledger.db"

@@ -15,16 +15,18 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from qhybrid_pipelines.storage.lake_store import is_on_objects, object_versions
 from qhybrid_pipelines.storage.layout import Home
 
 #: A file that is younger might be replaced by one that looks the same, see `storage.lake_files`.
 MIN_AGE_SECONDS = 0.05
 BUSY_TIMEOUT_SECONDS = 2.0
+LAKE_PREFIX = "lake/"
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS rules (text TEXT NOT NULL)",
@@ -69,10 +71,21 @@ class FilesSeen:
         )
 
 
-def stat_files(home: Home, files: Sequence[str]) -> FilesSeen:
-    """Return size and time of files, without opening them; paths as in `FilesSeen`."""
+def stat_files(home: Home, files: Sequence[str], versions: Mapping[str, int] | None = None) -> FilesSeen:
+    """Return size and time of files, without opening them; paths as in `FilesSeen`.
+
+    Args:
+        home: whose files.
+        files: paths.
+        versions: of the partitions of a lake on objects, which has no files; the default asks its catalogue.
+    """
     states, newest_ns = [], 0
+    if versions is None and is_on_objects():
+        versions = object_versions(home, [file for file in files if file.startswith(LAKE_PREFIX)])
     for file in files:
+        if versions is not None and file.startswith(LAKE_PREFIX):
+            states.append(f"version {versions[file]}" if file in versions else "")
+            continue
         try:
             found = os.stat(f"{home.path}/{file}")  # noqa: PTH116  a path object per file costs more than the look
         except OSError:
@@ -123,7 +136,13 @@ class SettledMarks:
         return self._changed(self._read("SELECT experiment, files, fingerprint FROM mark"))
 
     def _changed(self, rows: Iterable[tuple[Any, ...]]) -> set[str]:
-        return {key for key, files, seen in rows if stat_files(self.home, files.split("\n")).fingerprint != seen}
+        named = [(key, files.split("\n"), seen) for key, files, seen in rows]
+        versions = None
+        if is_on_objects():
+            versions = object_versions(
+                self.home, [f for _, files, _ in named for f in files if f.startswith(LAKE_PREFIX)]
+            )
+        return {key for key, files, seen in named if stat_files(self.home, files, versions).fingerprint != seen}
 
     def add(self, seen: Iterable[tuple[str, FilesSeen]]) -> None:
         """Mark experiments, each with the files as they stood before it was looked at.

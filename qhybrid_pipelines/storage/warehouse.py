@@ -119,7 +119,9 @@ def publish(
     read = ledger if callable(ledger) else lambda _: LedgerDelta(pages=[ledger])
     make_folder(home.locks)
     with FileLock(home.locks / "warehouse.lock"), scratch_folder(home.tmp) as folder:
-        sources = _Sources(home=home, read=read, families=families, labels=labels, started_at=time.time_ns() // 1000)
+        sources = _Sources(
+            lake=Lake(home).held(), read=read, families=families, labels=labels, started_at=time.time_ns() // 1000
+        )
         built = folder / home.warehouse.name
         filled = None
         if not rebuild and home.warehouse.is_file():
@@ -196,7 +198,7 @@ class _FillCounts:
 class _Sources:
     """What a snapshot is made from, and when its making began, in microseconds since 1970."""
 
-    home: Home
+    lake: Lake
     read: LedgerReader
     families: SmallRows
     labels: SmallRows
@@ -208,7 +210,9 @@ def _build(path: Path, sources: _Sources) -> _FillCounts:
     with _open_database(path) as connection:
         connection.begin()  # one flush to the disk at the end instead of one per statement
         connection.execute(";\n".join(_schema_statements()))
-        change = compare_files(connection, inventory(sources.home), recorded=warehouse_tables.LAKE_FILES.name)
+        change = compare_files(
+            connection, inventory(sources.lake.home, sources.lake.version), recorded=warehouse_tables.LAKE_FILES.name
+        )
         return _fill(connection, sources, change, sources.read(None))
 
 
@@ -219,7 +223,9 @@ def _update_copy(path: Path, sources: _Sources) -> _FillCounts | None:
         *found, position, hash_ = connection.execute(f"SELECT {said} FROM snapshot").fetchall()[0]  # noqa: S608  our own names
         if found != [_schema_sha256(), version("qhybrid-pipelines")]:
             return None
-        change = compare_files(connection, inventory(sources.home), recorded=warehouse_tables.LAKE_FILES.name)
+        change = compare_files(
+            connection, inventory(sources.lake.home, sources.lake.version), recorded=warehouse_tables.LAKE_FILES.name
+        )
         if not change.is_regular:
             return None
         connection.begin()
@@ -242,13 +248,13 @@ def _open_database(path: Path) -> Any:
 def _fill(connection: Any, sources: _Sources, change: LakeChange, ledger: LedgerDelta) -> _FillCounts:
     """Take over what the tables do not show yet, count, and end the transaction."""
     fill_ledger(connection, ledger.pages, ledger.jobs)
-    fill_tables(connection, Lake(sources.home), change)
+    fill_tables(connection, sources.lake, change)
     small = {warehouse_tables.FAMILIES: sources.families, warehouse_tables.LABELS: sources.labels}
-    small[REMOVED_ARTEFACTS] = [asdict(one) for one in RemovalStore(sources.home).all()]
-    for table, rows in {**small, SERVICE_DECISIONS: warehouse_rows(sources.home.service_decisions)}.items():
+    small[REMOVED_ARTEFACTS] = [asdict(one) for one in RemovalStore(sources.lake.home).all()]
+    for table, rows in {**small, SERVICE_DECISIONS: warehouse_rows(sources.lake.home.service_decisions)}.items():
         _replace_rows(connection, table, rows)
     published_at = datetime.now(UTC)
-    history_bytes = note_changes(connection, sources.home, published_at)
+    history_bytes = note_changes(connection, sources.lake.home, published_at)
     _replace_rows(
         connection, warehouse_tables.SNAPSHOT, [_snapshot(ledger.mark, sources.started_at, published_at, history_bytes)]
     )

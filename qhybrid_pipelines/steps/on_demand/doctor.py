@@ -36,6 +36,7 @@ from qhybrid_pipelines.steps.on_demand.job_problems import explain_requests
 from qhybrid_pipelines.steps.on_demand.schedule_check import check_schedules
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import is_stale, unreadable_files
+from qhybrid_pipelines.storage.lake_store import open_store
 from qhybrid_pipelines.storage.warehouse import matches_published_checksum
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def findings(
         ("ledger rows", lambda: _audited(audit().rows, "what their events say")),
         ("ledger triggers", lambda: _audited(audit().guards, "in force", "not in force: ")),
         ("ledger notes", lambda: _audited(audit().notes, "the ledger contains what was noted outside it")),
+        ("lake", lambda: _lake(home)),
         ("lake and ledger", lambda: _audited(audit().lake, "say the same")),
         ("backends", lambda: (bool(control_plane.backends), ", ".join(control_plane.backends))),
         ("budgets of the policy", lambda: _budgets(control_plane, present())),
@@ -343,6 +345,11 @@ def _warehouse(home: Home, control_plane: ControlPlane) -> CheckResult:
     return True, "older than the lake; the next publish renews it" if is_stale(
         home, control_plane.ledger
     ) else "up to date"
+
+
+def _lake(home: Home) -> CheckResult:
+    """Say where the tables are; of a lake on objects, whether its catalogue and its store answer and belong together."""
+    return True, open_store(home).describe()
 
 
 def _spool(folder: Path) -> CheckResult:

@@ -39,6 +39,7 @@ from qhybrid_pipelines.steps.on_demand.backup_manifest import (
     single_files,
 )
 from qhybrid_pipelines.storage.home_note import FORMAT, HomeNote, write_note
+from qhybrid_pipelines.storage.lake_store import LAKE_VARIABLE, is_on_objects
 from qhybrid_pipelines.storage.layout import Home
 
 RESTORED = "restored from a backup of "
@@ -55,13 +56,19 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         folder: new, or empty.
 
     Raises:
-        InvalidInput: there is something in the folder, or the ledger is on a server.
+        InvalidInput: there is something in the folder, the ledger is on a server, or the lake on objects.
     """
     folder = folder.expanduser().absolute()
     if control_plane.deployment.ledger_url is not None:
         raise InvalidInput(
             "the ledger of this home is on a Postgres server, and only its owner can copy it there",
             remedy="Use the server's own backup; docs/copies.md says in which order.",
+        )
+    if is_on_objects():
+        raise InvalidInput(
+            "the tables of this home lie in an object store, which a backup of the home does not copy",
+            remedy="Copy its prefix with the store's own tools and the home's folder, when nothing runs; docs/scale.md says in which order.",
+            field=LAKE_VARIABLE,
         )
     if folder.is_relative_to(home.path):
         raise InvalidInput("a backup does not lie in the home itself", remedy="Name another folder.", file=str(folder))

@@ -130,8 +130,8 @@ def _stat_decided(key: str, spec: AnySpec, lake: Lake) -> FilesSeen | None:
     tables, home = deciding_tables(key, spec), lake.home
     if not lake.exists(*tables[-1]):  # what is written last
         return None
-    kept = (lake.path(*table) for table in tables if lake.exists(*table) or lake.removal(*table) is None)
-    seen = stat_files(home, _below(home, [*kept, _specification(home, key)]))
+    kept = (lake.place(*table) for table in tables if lake.exists(*table) or lake.removal(*table) is None)
+    seen = stat_files(home, [*kept, *_below(home, [_specification(home, key)])])
     # Most experiments came another way than through the service, and nobody has noted who sent them.
     return seen.joined(stat_files(home, _below(home, [requester_file(home, key, spec)]))) if seen.all_there else None
 

@@ -27,6 +27,7 @@ from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sampling_specification import AnySpec
 from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.lake_store import FolderStore, PartitionStore, open_store
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.removals import CLASSES, LAKE_CLASSES, Removal, RemovalStore
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -111,10 +112,9 @@ def find_expired(
         old = _older_than(decided, days, now)
         for table in tables if old else ():
             for key in lake.keys(table):
-                if key.experiment in old:
-                    path = lake.path(table, key)
+                if key.experiment in old and (found := lake.find(table, key)) is not None:
                     yield _removal(
-                        path.relative_to(home.path).as_posix(),
+                        found.place,
                         artefact_class,
                         days,
                         decided[key.experiment],
@@ -122,7 +122,7 @@ def find_expired(
                         asset=table.name,
                         experiment=key.experiment,
                         backend=key.backend,
-                        size=path.stat().st_size,
+                        size=found.bytes,
                     )
     days = rules.days("raw_payloads")
     if old := _older_than(decided, days, now):
@@ -136,12 +136,12 @@ def remove(home: Home, removals: Iterable[Removal]) -> list[Removal]:
         present = [
             replace(one, sha256=sha256_hex(content), bytes=len(content))
             for one in some
-            if (content := _read(home.path / one.place)) is not None
+            if (content := _read(home, one)) is not None
         ]
         store.note(present)
         failpoint("retention.noted")
         for one in present:
-            (home.path / one.place).unlink(missing_ok=True)
+            _store_of(home, one).remove(one.place)
             failpoint("retention.removed")
         done += present
     return done
@@ -233,9 +233,9 @@ def _older_than(decided: Mapping[str, datetime], days: int | None, now: datetime
 def _decided_at(key: str, spec: AnySpec, lake: Lake) -> datetime | None:
     """Return when the newest verdict was written; None where one is missing."""
     verdicts = [(asset, partition) for asset, partition in deciding_tables(key, spec) if asset in VERDICTS]
-    try:
-        times = [lake.path(asset, partition).stat().st_mtime for asset, partition in verdicts]
-    except FileNotFoundError:
+    found = [lake.find(asset, partition) for asset, partition in verdicts]
+    times = [one.written_at for one in found if one is not None]
+    if len(times) < len(verdicts):
         return None
     return datetime.fromtimestamp(max(times), UTC) if times else None
 
@@ -249,11 +249,17 @@ def _parent(spec: AnySpec) -> str | None:
     return lineage.parent if lineage is not None else None
 
 
-def _read(path: Path) -> bytes | None:
+def _read(home: Home, one: Removal) -> bytes | None:
     try:
-        return path.read_bytes()
+        with _store_of(home, one).open(one.place) as file:
+            return file.read()
     except FileNotFoundError:
         return None
+
+
+def _store_of(home: Home, one: Removal) -> PartitionStore:
+    """Return what holds an artefact: tables are where the lake is, raw results are files of the home."""
+    return FolderStore(home) if one.asset is None else open_store(home)
 
 
 def _chunks(values: Sequence[Removal], size: int) -> Iterator[Sequence[Removal]]:

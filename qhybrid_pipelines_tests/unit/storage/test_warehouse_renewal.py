@@ -157,7 +157,7 @@ def test_a_file_too_new_to_be_told_from_its_successor_is_read_again(home, monkey
     monkeypatch.setattr("qhybrid_pipelines.storage.lake_files.MAX_SCANS", 1)
     files = inventory(home)
     assert files.column("changed_ns").null_count == files.num_rows
-    monkeypatch.setattr(warehouse, "inventory", lambda _home: files)
+    monkeypatch.setattr(warehouse, "inventory", lambda *_: files)
     assert warehouse.publish(home, {}).files == warehouse.publish(home, {}).files == files.num_rows
     assert warehouse.lake_has_changed(home)
 

@@ -1,0 +1,334 @@
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from qhybrid_pipelines.core.errors import CorruptFile, EnvironmentFailure, InvalidInput, MissingUpstream
+from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
+from qhybrid_pipelines.storage.lake_catalogue import Catalogue
+from qhybrid_pipelines.storage.lake_files import inventory
+from qhybrid_pipelines.storage.lake_objects import MARKER, ObjectStore
+from qhybrid_pipelines.storage.lake_store import FolderStore, open_store
+from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.objects import open_objects
+from qhybrid_pipelines.storage.settled_marks import stat_files
+from qhybrid_pipelines.storage.tables import from_columns
+from qhybrid_pipelines_tests.support.object_lakes import (
+    BUCKET,
+    check_end,
+    check_whole,
+    content_of,
+    memory_store,
+    place_of,
+    race,
+    read_in_two_halves,
+    s3_server,
+)
+
+KEY = PartitionKey(experiment="maxcut-a-01234567", backend="local:auto")
+DAY_NS = 86_400 * 10**9
+
+
+def counts(*values):
+    columns = {
+        "experiment": KEY.experiment,
+        "backend": KEY.backend,
+        "job_id": "j1",
+        "point": 0,
+        "repetition": 0,
+        "bits": list(range(len(values))),
+        "high_bits": [None] * len(values),
+        "count": list(values),
+    }
+    return from_columns(schemas.QPU_RESULT_SETS, columns)
+
+
+#: The last two: S3's stand-in, with a catalogue in the home and on a server, by `make test-objects`.
+ON_S3 = [pytest.param("s3", marks=pytest.mark.objects), pytest.param("s3 and Postgres", marks=pytest.mark.objects)]
+
+
+@pytest.fixture(scope="module")
+def s3():
+    with s3_server() as variables:
+        yield variables
+
+
+@pytest.fixture
+def address(request, kind, tmp_path, monkeypatch):
+    """Where the lake of a test is, a new place for each."""
+    if kind == "folder":
+        return f"file:{tmp_path}/objects"
+    for name, value in request.getfixturevalue("s3").items():
+        monkeypatch.setenv(name, value)
+    if kind == "s3 and Postgres":
+        monkeypatch.setenv("QHYBRID_LEDGER_URL", request.getfixturevalue("postgres_url"))
+    return f"s3://{BUCKET}/{tmp_path.name}"
+
+
+@pytest.fixture
+def store(request, kind, tmp_path):
+    home = Home(tmp_path / "home").make()
+    if kind == "memory":
+        yield memory_store(home)
+        return
+    address = request.getfixturevalue("address")
+    opened = ObjectStore(home, open_objects(address), Catalogue.open(home, os.environ.get("QHYBRID_LEDGER_URL", "")))
+    opened.claim()
+    yield opened
+    opened.catalogue.close()
+
+
+@pytest.fixture
+def lake(request, address, tmp_path, monkeypatch):
+    monkeypatch.setenv("QHYBRID_LAKE", address)
+    home = Home(tmp_path / "home")
+    yield Lake(home)
+    open_store(home).catalogue.close()
+
+
+def pytest_generate_tests(metafunc):
+    if "store" in metafunc.fixturenames:
+        metafunc.parametrize("kind", ["memory", "folder", *ON_S3])
+    elif "lake" in metafunc.fixturenames:
+        metafunc.parametrize("kind", ["folder", *ON_S3])
+
+
+def later(store, monkeypatch, days):
+    """Let the catalogue's clock, and that of the objects, be so many days on."""
+    now = store.catalogue.now_ns() + int(days * DAY_NS)
+    monkeypatch.setattr(Catalogue, "now_ns", lambda _: now)
+
+
+def read(store, number=0):
+    with store.open(place_of(number)) as file:
+        return file.read()
+
+
+def test_tables_read_back_equal_and_no_file_of_them_is_in_the_home(lake):
+    written = lake.write(schemas.QPU_RESULT_SETS, KEY, counts(3, 4))
+    assert lake.read("qpu_result_sets", KEY).equals(counts(3, 4))
+    assert written.address == f"{open_store(lake.home).objects.address}/objects/{written.sha256[:2]}/{written.sha256}"
+    assert lake.keys("qpu_result_sets") == (KEY,)
+    assert lake.exists("qpu_result_sets", KEY)
+    assert lake.find("qpu_result_sets", KEY).bytes == written.bytes
+    assert not list(lake.home.path.rglob("*.parquet"))
+
+
+def test_the_same_rows_have_the_same_bytes_as_in_a_folder(lake, tmp_path, monkeypatch):
+    there = lake.write(schemas.QPU_RESULT_SETS, KEY, counts(3, 4))
+    with monkeypatch.context() as unset:
+        unset.delenv("QHYBRID_LAKE")
+        assert there.sha256 == Lake(Home(tmp_path / "other")).write(schemas.QPU_RESULT_SETS, KEY, counts(3, 4)).sha256
+
+
+def test_what_was_never_written_is_missing_upstream(lake):
+    with pytest.raises(MissingUpstream):
+        lake.read("qpu_result_sets", KEY)
+    assert not lake.exists("qpu_result_sets", KEY)
+
+
+def test_a_reader_that_holds_a_version_sees_nothing_that_came_later(lake):
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(1))
+    held = lake.held()
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(2))
+    lake.write(schemas.FEATURES, PartitionKey(experiment="later"), schemas.FEATURES.schema.empty_table())
+    assert held.read("qpu_result_sets", KEY).equals(counts(1))
+    assert held.keys("features") == ()
+    assert lake.read("qpu_result_sets", KEY).equals(counts(2))
+    assert inventory(lake.home, held.version).num_rows == 1
+    assert inventory(lake.home).num_rows == 2
+
+
+def test_versions_stand_for_inodes_where_marks_and_snapshots_look_for_changes(lake):
+    place = lake.place("qpu_result_sets", KEY)
+    assert stat_files(lake.home, [place]).states == ("",)
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(1))
+    first, listed = stat_files(lake.home, [place]), inventory(lake.home)
+    assert first.all_there
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(1))
+    assert stat_files(lake.home, [place]).fingerprint != first.fingerprint
+    assert not inventory(lake.home).equals(listed)
+    assert stat_files(lake.home, ["home.json"]).states == ("",)
+
+
+def test_a_partition_that_was_removed_is_gone_and_still_there_for_who_holds_a_version(store):
+    store.write(place_of(0), content_of(0, 1))
+    held = store.at(store.current_version())
+    store.remove(place_of(0))
+    store.remove(place_of(0))
+    assert store.find(place_of(0)) is None
+    with pytest.raises(FileNotFoundError):
+        read(store)
+    assert read(held) == content_of(0, 1)
+
+
+def test_writers_and_readers_race_and_nobody_sees_a_mixture(store):
+    with ThreadPoolExecutor(10) as threads:
+        counted = race(threads, lambda: store, places=4, writers=4)
+    assert all(reads for reads, _ in counted)
+    check_end(store, places=4, writers=4)
+
+
+def test_a_name_that_is_written_over_and_read_by_ranges_is_torn_and_an_object_is_not(store, monkeypatch):
+    naive = store.objects
+    naive.put("data.parquet", content_of(0, 1))
+    torn = read_in_two_halves(naive, "data.parquet", lambda: naive.put("data.parquet", content_of(0, 2)))
+    with pytest.raises(AssertionError, match="a mixture"):
+        check_whole(0, torn)
+    store.write(place_of(0), content_of(0, 1))
+    entry = store.catalogue.find(place_of(0))
+    name = f"objects/{entry.sha256[:2]}/{entry.sha256}"
+    whole = read_in_two_halves(store.objects, name, lambda: store.write(place_of(0), content_of(0, 2)))
+    assert whole == content_of(0, 1)
+    assert read(store) == content_of(0, 2)
+
+
+def test_who_is_killed_before_the_commit_leaves_the_version_before(store, monkeypatch):
+    store.write(place_of(0), content_of(0, 1))
+
+    def stop(name):
+        raise KeyboardInterrupt(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("qhybrid_pipelines.storage.lake_objects.failpoint", stop)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(place_of(0), content_of(0, 2))
+    assert read(store) == content_of(0, 1)
+    later(store, monkeypatch, days=8)
+    found = store.collect(timedelta(days=7), apply=True)
+    assert (found.objects, found.bytes) == (1, len(content_of(0, 2)))
+    assert read(store) == content_of(0, 1)
+
+
+def test_a_collection_takes_what_was_replaced_long_ago_and_nothing_else(store, monkeypatch):
+    store.write(place_of(0), content_of(0, 1))
+    store.write(place_of(1), content_of(1, 1))
+    held = store.at(store.current_version())
+    store.write(place_of(0), content_of(0, 2))
+    assert store.collect(timedelta(days=7), apply=True).objects == 0
+    assert read(held) == content_of(0, 1)
+    later(store, monkeypatch, days=8)
+    assert store.collect(timedelta(days=7), apply=False).objects == 1
+    assert read(held) == content_of(0, 1)
+    assert store.collect(timedelta(days=7), apply=True).objects == 1
+    assert store.collect(timedelta(days=7), apply=True).objects == 0
+    assert (read(store), read(store, 1)) == (content_of(0, 2), content_of(1, 1))
+    with pytest.raises(FileNotFoundError):
+        read(held)
+    with pytest.raises(ValueError, match="1 day"):
+        store.collect(timedelta(hours=23), apply=True)
+
+
+@pytest.mark.parametrize("moment", ["begin_collection", "end_collection"])
+def test_an_object_that_a_collection_takes_between_put_and_commit_is_put_again(store, monkeypatch, moment):
+    store.write(place_of(0), content_of(0, 1))
+    store.remove(place_of(0))
+    later(store, monkeypatch, days=8)
+
+    def collect(_):
+        monkeypatch.setattr("qhybrid_pipelines.storage.lake_objects.failpoint", lambda _: None)
+        if moment == "begin_collection":  # killed after it has deleted
+            monkeypatch.setattr(Catalogue, "end_collection", lambda *_: None)
+        assert store.collect(timedelta(days=7), apply=True).objects == 1
+
+    monkeypatch.setattr("qhybrid_pipelines.storage.lake_objects.failpoint", collect)
+    store.write(place_of(0), content_of(0, 1))
+    assert read(store) == content_of(0, 1)
+
+
+def test_without_the_look_before_the_commit_that_object_is_lost(store, monkeypatch):
+    store.write(place_of(0), content_of(0, 1))
+    store.remove(place_of(0))
+    later(store, monkeypatch, days=8)
+    monkeypatch.setattr(
+        "qhybrid_pipelines.storage.lake_objects.failpoint", lambda _: store.collect(timedelta(days=7), apply=True)
+    )
+    commit = Catalogue.commit
+    monkeypatch.setattr(Catalogue, "commit", lambda self, written, removed=(), **_: commit(self, written, removed))
+    store.write(place_of(0), content_of(0, 1))
+    with pytest.raises(CorruptFile, match="is missing"):
+        read(store)
+
+
+def test_other_bytes_than_the_name_says_are_told(store):
+    store.write(place_of(0), content_of(0, 1))
+    digest = store.catalogue.find(place_of(0)).sha256
+    store.objects.put(f"objects/{digest[:2]}/{digest}", b"damaged")
+    with pytest.raises(CorruptFile, match="SHA-256"):
+        read(store)
+
+
+def test_two_homes_do_not_share_an_address(lake, tmp_path, monkeypatch):
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(1))
+    with monkeypatch.context() as unset:
+        unset.delenv("QHYBRID_LEDGER_URL", raising=False)  # with one ledger they would be one home
+        with pytest.raises(InvalidInput, match="tables of another home"):
+            open_store(Home(tmp_path / "second").make())
+
+
+def test_a_home_says_when_its_tables_are_elsewhere(lake, tmp_path, monkeypatch):
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(1))
+    address = os.environ["QHYBRID_LAKE"]
+    monkeypatch.setenv("QHYBRID_LAKE", f"{address}-empty")
+    with pytest.raises(InvalidInput, match="does not hold the tables of this home"):
+        lake.keys("qpu_result_sets")
+    monkeypatch.delenv("QHYBRID_LAKE")
+    with pytest.raises(InvalidInput, match=f"the tables of this home lie at {address}"):
+        lake.exists("qpu_result_sets", KEY)
+    monkeypatch.setenv("QHYBRID_LAKE", address)
+
+
+def test_a_home_with_a_folder_of_tables_does_not_begin_a_second_lake(tmp_path, monkeypatch):
+    home = Home(tmp_path / "home")
+    Lake(home).write(schemas.QPU_RESULT_SETS, KEY, counts(1))
+    monkeypatch.setenv("QHYBRID_LAKE", f"file:{tmp_path}/objects")
+    with pytest.raises(InvalidInput, match="has tables in its folder"):
+        Lake(home).keys("qpu_result_sets")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("gs://bucket", "'gs' is not a kind of store"),
+        ("bucket", "'bucket' is not a kind of store"),
+        ("s3:///prefix", "names no bucket"),
+        ("s3://key:secret@bucket/a", "more than a place"),
+        ("s3://bucket/a?region=x", "more than a place"),
+        ("file:relative", "not the address of a folder"),
+        ("file:///", "not the address of a folder"),
+        ("file://host/folder", "not the address of a folder"),
+        ("file:/proc/nowhere/x", "cannot be made"),
+    ],
+)
+def test_wrong_addresses_are_refused_by_the_name_of_the_setting(tmp_path, monkeypatch, address, said):
+    monkeypatch.setenv("QHYBRID_LAKE", address)
+    with pytest.raises(InvalidInput, match=said) as refused:
+        open_store(Home(tmp_path))
+    assert refused.value.field == "QHYBRID_LAKE"
+    assert "secret" not in str(refused.value)
+
+
+def test_plain_http_is_for_this_machine_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://store.example")
+    with pytest.raises(InvalidInput, match="without encryption"):
+        open_objects("s3://bucket/prefix")
+
+
+def test_a_store_that_does_not_answer_is_a_failure_of_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setattr("qhybrid_pipelines.storage.objects.RETRY_TIMEOUT", timedelta(milliseconds=1))
+    with pytest.raises(EnvironmentFailure, match="s3://bucket/prefix cannot be used"):
+        open_objects("s3://bucket/prefix").get(MARKER)
+
+
+def test_a_folder_is_the_default(tmp_path):
+    store = open_store(Home(tmp_path))
+    assert isinstance(store, FolderStore)
+    assert (store.current_version(), store.all(), store.versions(["lake/x"])) == (None, None, {})
+    assert store.at(3) is store
+    assert replace(store) == store
