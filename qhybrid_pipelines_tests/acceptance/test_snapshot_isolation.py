@@ -169,7 +169,8 @@ def test_a_view_over_files_written_in_place_would_be_torn(tmp_path):
     import duckdb
 
     lake, key = Lake(Home(tmp_path)), PartitionKey(experiment=WRITERS["left"].key, backend="local:auto")
-    path = lake.write(schemas.QPU_RESULT_SETS, key, counts_of(WRITERS["left"], 1)).path
+    lake.write(schemas.QPU_RESULT_SETS, key, counts_of(WRITERS["left"], 1))
+    path = lake.path(schemas.QPU_RESULT_SETS, key)
     whole = path.read_bytes()
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW qpu_result_sets AS FROM read_parquet('{lake.home.lake}/**/*.parquet')")

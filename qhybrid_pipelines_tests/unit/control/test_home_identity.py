@@ -143,7 +143,7 @@ def write_submission(home: Home, provider_job_id: str | None) -> Path:
         "cost_quoted_usd": 0.0,
     }
     data = pa.Table.from_pylist([row], schema=QPU_SUBMISSIONS.schema)
-    return Lake(home).write(QPU_SUBMISSIONS, PartitionKey(experiment="e-1", backend="p:b"), data).path
+    return Path(Lake(home).write(QPU_SUBMISSIONS, PartitionKey(experiment="e-1", backend="p:b"), data).address)
 
 
 def deleted_ledger_and_notes(home: Home) -> None:

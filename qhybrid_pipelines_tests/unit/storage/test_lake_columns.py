@@ -18,7 +18,7 @@ COLUMNS = ["bits", "count"]
 
 
 def write(lake, key, rows):
-    return lake.write(
+    lake.write(
         TABLE,
         key,
         from_columns(
@@ -34,7 +34,8 @@ def write(lake, key, rows):
                 "count": list(range(1, rows + 1)),
             },
         ),
-    ).path
+    )
+    return lake.path(TABLE, key)
 
 
 def one_by_one(lake):
