@@ -1,7 +1,7 @@
 """Real submitting processes are killed at random moments (SIGKILL): is a job lost, is one paid twice?
 
 The judge is the provider's own book. Providers: the durable double of the tests, with each kind of dedupe, and the emulator
-over HTTP through the adapters of `ionq`, `dwave`, `braket` and `ibm`; all with faults before and after acceptance and with a lagging listing.
+over HTTP through the adapters of `ionq`, `dwave`, `braket`, `ibm` and `qrmi`; all with faults before and after acceptance and with a lagging listing.
 
     python benchmarks/paid_once.py --kills 2000 --ledger sqlite
     python benchmarks/paid_once.py --kills 500 --ledger postgres
@@ -33,7 +33,14 @@ from measuring import machine, show
 from qhybrid_pipelines.control.ledger import postgres_locks
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import postgres_databases
-from qhybrid_pipelines_tests.support.paid_once.annealer_setup import AnnealerSetup, plan_faults, run_annealer
+from qhybrid_pipelines_tests.support.paid_once.annealer_setup import (
+    HYBRID_FAULTS,
+    SAPI_FAULTS,
+    AnnealerSetup,
+    HybridSetup,
+    plan_faults,
+    run_annealer,
+)
 from qhybrid_pipelines_tests.support.paid_once.braket_setup import BraketSetup, run_braket
 from qhybrid_pipelines_tests.support.paid_once.ibm_setup import IbmSetup, run_ibm
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally
@@ -47,6 +54,7 @@ from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     ProviderSetup,
     run_emulator,
 )
+from qhybrid_pipelines_tests.support.paid_once.qrmi_setup import QrmiSetup, run_qrmi
 
 #: Provider and what it can do about a token that it has seen before.
 KINDS = {
@@ -55,8 +63,10 @@ KINDS = {
     "double, can tell nothing": "none",
     "emulator over HTTP": "http",
     "annealer over HTTP": "sapi",
+    "hybrid solver over HTTP": "hybrid",
     "Braket over HTTP": "braket",
     "IBM over HTTP": "ibm",
+    "IBM through QRMI": "qrmi",
     "emulator behind a proxy": "proxy",
 }
 #: After which a kind ends even if what was asked for has not happened; its kills are met long before.
@@ -99,12 +109,12 @@ def fought(kind: str, kills: int, options: argparse.Namespace, server: str | Non
 
 def has_restores(kind: str, options: argparse.Namespace) -> bool:
     """Tell whether older ledgers are put back; a provider that can tell nothing cannot say what was sent since a backup."""
-    return options.restores and kind != "none"
+    return options.restores and kind not in ("none", "qrmi")
 
 
 def has_copies(kind: str, options: argparse.Namespace) -> bool:
     """Tell whether homes are copied; only of a provider that says what was sent by another home."""
-    return options.copies and kind not in ("none", "token", "braket")
+    return options.copies and kind not in ("none", "qrmi", "token", "braket")
 
 
 def has_happened(kind: str, tally: Tally, options: argparse.Namespace) -> bool:
@@ -116,10 +126,11 @@ def has_happened(kind: str, tally: Tally, options: argparse.Namespace) -> bool:
 def new_setup(
     home: Path, kind: str, rng: random.Random, number: int, options: argparse.Namespace
 ) -> Iterator[ProviderSetup]:
-    if kind == "sapi":
+    if kind in ("sapi", "hybrid"):
+        made, faults = (HybridSetup, HYBRID_FAULTS) if kind == "hybrid" else (AnnealerSetup, SAPI_FAULTS)
         with run_annealer(home / "emulator", seed=number) as emulator:
-            setup = AnnealerSetup(home, emulator, rng, length=options.requests)
-            plan_faults(emulator)
+            setup = made(home, emulator, rng, length=options.requests)
+            plan_faults(emulator, faults)
             yield setup
         return
     if kind == "braket":
@@ -129,6 +140,10 @@ def new_setup(
     if kind == "ibm":
         with run_ibm(home / "emulator", seed=number) as emulator:
             yield IbmSetup(home, emulator, rng, length=options.requests)
+        return
+    if kind == "qrmi":
+        with run_qrmi(home / "emulator", seed=number) as emulator:
+            yield QrmiSetup(home, emulator, rng, length=options.requests)
         return
     if kind in ("http", "proxy"):
         facts = {"has_proxy": kind == "proxy", "has_clocks": options.clocks}

@@ -48,6 +48,7 @@ def assert_paid_once(code: int, figures: dict[str, dict[str, Any]], kills: int) 
         assert row["finished"] + row["held for a person"] == row["jobs wanted"], provider
     assert {provider for provider, row in figures.items() if row["held for a person"]} <= {
         "double, can tell nothing",
+        "IBM through QRMI",
         "**all**",
     }
     assert figures["**all**"]["kills landed"] >= kills
@@ -109,6 +110,19 @@ def test_behind_a_proxy_that_loses_answers() -> None:
 @pytest.mark.long
 def test_problems_of_an_annealer() -> None:
     code, figures, _ = run("--kills", "12", "--requests", "5", "--kinds", "sapi")
+    assert_paid_once(code, figures, 12)
+
+
+@pytest.mark.long
+def test_problems_of_a_hybrid_solver() -> None:
+    code, figures, _ = run("--kills", "24", "--requests", "6", "--kinds", "hybrid")
+    assert_paid_once(code, figures, 24)
+
+
+@pytest.mark.long
+def test_jobs_through_qrmi() -> None:
+    """What a kill or a fault leaves unclear waits for a person; no job is sent a second time."""
+    code, figures, _ = run("--kills", "12", "--requests", "6", "--kinds", "qrmi")
     assert_paid_once(code, figures, 12)
 
 

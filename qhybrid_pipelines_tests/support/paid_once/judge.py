@@ -17,6 +17,7 @@ from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     Accepted,
     ProviderSetup,
     make_dispatcher,
+    number_of,
 )
 
 
@@ -82,57 +83,57 @@ class Tally:
 def judge_protocol(setup: ProviderSetup, ledger: SqlLedger) -> Tally:
     """Judge our protocol: the book against the ledger, then the ledger, the results and the money by themselves."""
     known = {job.job_id: job for job in ledger.jobs(experiment=EXPERIMENT)}
-    by_shots = {
-        sub_batch.batch.shots: known.get(job_id_for(sub_batch.batch))
+    by_number = {
+        number_of(sub_batch.batch): known.get(job_id_for(sub_batch.batch))
         for sub_batches in setup.requests
         for sub_batch in sub_batches
     }
-    in_doubt = {shots for shots, job in by_shots.items() if job and job.state is JobState.SUBMIT_UNKNOWN}
+    in_doubt = {number for number, job in by_number.items() if job and job.state is JobState.SUBMIT_UNKNOWN}
     ids = {job.provider_job_id for job in known.values() if job.provider_job_id is not None}
-    book = [line for line in setup.book() if line.shots != KNOWN_SHOTS]
-    tally = _against(book, by_shots, ids, in_doubt)
+    book = [line for line in setup.book() if line.number != KNOWN_SHOTS]
+    tally = _against(book, by_number, ids, in_doubt)
     tally.guessed += setup.count_unresolved_resubmissions()
-    tally.finished = sum(job is not None and job.state is JobState.VERIFIED for job in by_shots.values())
+    tally.finished = sum(job is not None and job.state is JobState.VERIFIED for job in by_number.values())
     tally.struck = setup.struck()
-    tally.broken = _broken(setup, ledger, by_shots)
+    tally.broken = _broken(setup, ledger, by_number)
     return tally
 
 
 def judge_naive(setup: ProviderSetup) -> Tally:
     """Judge the naive protocol: the book against its notes."""
-    by_shots = {
-        sub_batch.batch.shots: note_path(setup, sub_batch).read_text()
+    by_number = {
+        number_of(sub_batch.batch): note_path(setup, sub_batch).read_text()
         for sub_batches in setup.requests
         for sub_batch in sub_batches
     }
-    tally = _against(setup.book(), by_shots, set(by_shots.values()), set())
-    tally.finished = len(by_shots)
+    tally = _against(setup.book(), by_number, set(by_number.values()), set())
+    tally.finished = len(by_number)
     return tally
 
 
 def _against(book: list[Accepted], wanted: Mapping[int, object], ids: set[str], in_doubt: set[int]) -> Tally:
-    times = Counter(line.shots for line in book)
+    times = Counter(line.number for line in book)
     return Tally(
         wanted=len(wanted),
         accepted=len(book),
-        lost=sum(line.provider_job_id not in ids and line.shots not in in_doubt for line in book),
+        lost=sum(line.provider_job_id not in ids and line.number not in in_doubt for line in book),
         paid_twice=sum(count - 1 for count in times.values()),
         guessed=len(ids - {line.provider_job_id for line in book}),
         in_doubt=len(in_doubt),
     )
 
 
-def _broken(setup: ProviderSetup, ledger: SqlLedger, by_shots: Mapping[int, JobRecord | None]) -> list[str]:
+def _broken(setup: ProviderSetup, ledger: SqlLedger, by_number: Mapping[int, JobRecord | None]) -> list[str]:
     """Return what is wrong beside the book: chain, ends, results, steps that were told twice, money."""
     wrong = [] if ledger.verify_chain().is_intact else ["the chain of events is broken"]
-    if len(ledger.jobs(experiment=EXPERIMENT)) != len(by_shots):
-        wrong.append(f"the ledger has {len(ledger.jobs(experiment=EXPERIMENT))} jobs for {len(by_shots)} batches")
+    if len(ledger.jobs(experiment=EXPERIMENT)) != len(by_number):
+        wrong.append(f"the ledger has {len(ledger.jobs(experiment=EXPERIMENT))} jobs for {len(by_number)} batches")
     told = Counter((event.job_id, event.event) for event in ledger.events())
     dispatcher = make_dispatcher(setup, ledger)
     for sub_batch in (sub_batch for sub_batches in setup.requests for sub_batch in sub_batches):
-        job = by_shots[sub_batch.batch.shots]
+        job = by_number[number_of(sub_batch.batch)]
         if job is None or job.state not in (JobState.VERIFIED, JobState.SUBMIT_UNKNOWN):
-            wrong.append(f"{sub_batch.batch.shots} shots: {job and job.state}")
+            wrong.append(f"{number_of(sub_batch.batch)}: {job and job.state}")
             continue
         if job.state is JobState.SUBMIT_UNKNOWN:
             continue
@@ -144,7 +145,7 @@ def _broken(setup: ProviderSetup, ledger: SqlLedger, by_shots: Mapping[int, JobR
         counts = dispatcher.collect(job.job_id, sub_batch.batch).counts
         if sum(counts["count"].to_pylist()) != job.shots:
             wrong.append(f"{job.job_id}: shots are missing")
-    held = sum(job.cost_quoted_usd for job in by_shots.values() if job and job.state is JobState.SUBMIT_UNKNOWN)
+    held = sum(job.cost_quoted_usd for job in by_number.values() if job and job.state is JobState.SUBMIT_UNKNOWN)
     account = ledger.account(EXPERIMENT)
     if account is None or abs(account.reserved_usd - held) > 1e-9:
         wrong.append(f"reserved are {account and account.reserved_usd} dollars, for jobs in doubt {held}")

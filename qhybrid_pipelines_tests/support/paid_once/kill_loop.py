@@ -24,7 +24,7 @@ from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, 
 from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups
 from qhybrid_pipelines_tests.support.paid_once.machine_clocks import draw_clock
 from qhybrid_pipelines_tests.support.paid_once.protocols import DONE, PROTOCOLS, TRY_AGAIN, Life, Worker, note_path
-from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, submit_known_job
+from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, number_of, submit_known_job
 
 WORKERS = 2
 #: Rounds of processes after which a request has not come to its end for another reason than bad luck.
@@ -202,9 +202,9 @@ class KillTest:
             noted = all(note_path(self._setup, sub_batch).exists() for sub_batch in sub_batches)
             return "noted" if noted else "not noted"
         known = {job.job_id: job.state for job in self._ledger.jobs()}
-        states = {sub_batch.batch.shots: known.get(job_id_for(sub_batch.batch)) for sub_batch in sub_batches}
+        states = {number_of(sub_batch.batch): known.get(job_id_for(sub_batch.batch)) for sub_batch in sub_batches}
         # Of several jobs of a request the one that was being worked at decides.
-        if sending := {shots for shots, state in states.items() if state is JobState.SUBMITTING}:
-            accepted = sending & {line.shots for line in self._setup.book()}
+        if sending := {number for number, state in states.items() if state is JobState.SUBMITTING}:
+            accepted = sending & {line.number for line in self._setup.book()}
             return "SUBMITTING, accepted" if accepted else "SUBMITTING, not accepted"
         return next((place for place, of in PLACES.items() if of & set(states.values())), "request at its end")

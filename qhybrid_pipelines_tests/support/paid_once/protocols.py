@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import ProviderError, Refused
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.sub_batches import SubBatch
-from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, make_dispatcher
+from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, make_dispatcher, number_of
 
 DONE, TRY_AGAIN = 0, 75
 BUDGET_USD = 1000.0
@@ -88,7 +88,7 @@ def naive_protocol(life: Life, todo: Sequence[int], began: Callable[[int], None]
 
 def note_path(setup: ProviderSetup, sub_batch: SubBatch) -> Path:
     """Return where the naive protocol notes an id."""
-    return setup.home / "noted" / str(sub_batch.batch.shots)
+    return setup.home / "noted" / str(number_of(sub_batch.batch))
 
 
 def _write(path: Path, text: str) -> None:

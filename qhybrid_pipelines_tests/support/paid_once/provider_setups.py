@@ -1,7 +1,7 @@
 """What is fought over when processes are killed: requests, a ledger, a provider with faults, and the provider's own book.
 
-Every batch of a setup asks for another number of shots. By this the book tells the batches apart, whatever token came
-with them and whatever our ledger says.
+Every batch of a setup has another number: its shots, or what else it asks for. By this the book tells the batches apart, whatever
+token came with them and whatever our ledger says.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ from qhybrid_pipelines.core import provider_time
 from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock, boot_seconds
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
+from qhybrid_pipelines.core.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
 from qhybrid_pipelines.core.sub_batches import SubBatch
 from qhybrid_pipelines.emulator.faults import FAULTS as FAULTS_OF_EMULATOR
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
+from qhybrid_pipelines.execution.conformance.provider_under_test import HYBRID_SECONDS
 from qhybrid_pipelines.execution.http.transport import CERTIFICATE_VARIABLES
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
@@ -121,7 +123,7 @@ class Accepted:
     """A line of a provider's book."""
 
     provider_job_id: str
-    shots: int
+    number: int
 
 
 class RecordingVendor(DurableVendor):
@@ -179,7 +181,7 @@ class DurableVendorSetup:
     def book(self) -> list[Accepted]:
         vendor = self.provider()
         return [
-            Accepted(provider_job_id=line["id"], shots=_total_shots(vendor.folder / f"{line['id']}.result"))
+            Accepted(provider_job_id=line["id"], number=_total_shots(vendor.folder / f"{line['id']}.result"))
             for line in vendor.book()
         ]
 
@@ -207,7 +209,7 @@ class EmulatorSetup:
 
     def book(self) -> list[Accepted]:
         jobs = httpx.get(f"{self._emulator.admin_url}/jobs", timeout=30).json()["jobs"]
-        return [Accepted(provider_job_id=job["id"], shots=job["shots"]) for job in jobs]
+        return [Accepted(provider_job_id=job["id"], number=job["shots"]) for job in jobs]
 
     def struck(self) -> Counter[str]:
         """Return how often each rule of the fault plan that strikes single requests and jobs has struck."""
@@ -334,22 +336,34 @@ def submit_known_job(setup: ProviderSetup, ledger: SqlLedger) -> None:
             continue
         if job.state is not JobState.SUBMIT_UNKNOWN:
             break
-        there = [line.provider_job_id for line in setup.book() if line.shots == KNOWN_SHOTS]
+        there = [line.provider_job_id for line in setup.book() if line.number == KNOWN_SHOTS]
         dispatcher.decisions.resolve(job.job_id, there[0] if there else None)
     time.sleep(2 * DECLARED_LAG_SECONDS)
 
 
 def make_requests(rng: random.Random, length: int, like: Batch) -> list[list[SubBatch]]:
     """Return requests of one to three batches; those of several are planned in one transaction."""
-    shots, made = FEWEST_SHOTS, []
+    following, made = FEWEST_SHOTS, []
     for _ in range(length):
         sub_batches = []
         for number in range(rng.choice((1, 1, 1, 2, 3))):
-            batch = replace(like, shots=shots, seeds=like.seeds + np.uint64(shots))
+            batch = numbered(like, following)
             sub_batches.append(SubBatch(batch=batch, first_point=0, first_repetition=2 * number))
-            shots += 1
+            following += 1
         made.append(sub_batches)
     return made
+
+
+def numbered(like: Batch, number: int) -> Batch:
+    """Return a batch like another that asks for so many shots; of a hybrid solver, which has none, for so many hundredths of a second more."""
+    if isinstance(like, HybridBatch):
+        return replace(like, time_limit=like.time_limit + number / 100)
+    return replace(like, shots=number, seeds=like.seeds + np.uint64(number))
+
+
+def number_of(batch: Batch) -> int:
+    """Return the number of a batch that `numbered` has made."""
+    return round((batch.time_limit - HYBRID_SECONDS) * 100) if isinstance(batch, HybridBatch) else batch.shots
 
 
 def _fault_name(rule: Mapping[str, Any]) -> str:
