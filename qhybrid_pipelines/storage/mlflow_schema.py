@@ -7,6 +7,7 @@ the file again; a test holds it against the migrations.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from importlib import resources
@@ -14,17 +15,30 @@ from importlib.metadata import version
 from pathlib import Path
 
 FILE_NAME = "mlflow_schema.sql"
+_HEAD = re.compile(r"""^INSERT INTO "alembic_version" VALUES\('(\w+)'\);""", re.MULTILINE)
 _FIRST_LINE = "-- MLflow {version}: what its migrations leave in an empty SQLite file"
 
 
 def fill(database: Path) -> bool:
     """Make MLflow's tables in a new file; return False, with no file made, where the release is another one."""
-    script = resources.files(__package__).joinpath(FILE_NAME).read_text(encoding="utf-8")
-    if script.partition("\n")[0] != _FIRST_LINE.format(version=version("mlflow")):
+    script = _script()
+    if script is None:
         return False
     with closing(sqlite3.connect(database)) as connection:
         connection.executescript(script)
     return True
+
+
+def head() -> str | None:
+    """Return the name of the last migration in a store of the release that is installed, None where that is another one."""
+    script = _script()
+    found = None if script is None else _HEAD.search(script)
+    return found[1] if found else None
+
+
+def _script() -> str | None:
+    script = resources.files(__package__).joinpath(FILE_NAME).read_text(encoding="utf-8")
+    return script if script.partition("\n")[0] == _FIRST_LINE.format(version=version("mlflow")) else None
 
 
 def dump(database: Path) -> str:

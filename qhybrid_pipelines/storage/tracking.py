@@ -28,9 +28,10 @@ from urllib.request import url2pathname
 from filelock import FileLock
 
 from qhybrid_pipelines.core.files import give_usual_permissions, make_folder, promote, scratch_folder, write_bytes
-from qhybrid_pipelines.storage import mlflow_schema
+from qhybrid_pipelines.storage import mlflow_rows
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.mlflow_paths import follow_home
+from qhybrid_pipelines.storage.mlflow_rows import KEY_TAG, PARENT_TAG, StoredRun
 from qhybrid_pipelines.storage.postgres import postgres_url
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 URI_VARIABLE = "QHYBRID_MLFLOW_URI"
-KEY_TAG = "qhybrid.key"
 
 #: How long a record waits for others that are being recorded before it is spooled.
 LOCK_SECONDS = 60.0
@@ -124,7 +124,7 @@ class Tracker:
         except Exception as error:  # noqa: BLE001  a tracking failure of any kind must not fail a paid job
             _log.warning("MLflow is not available (%s); %s waits in the spool", _first_line(error), record.key)
             return self._spool(record)
-        return TrackingResult(run_id=run.info.run_id, url=self._url(run), spooled=False)
+        return TrackingResult(run_id=run.run_id, url=self._url(run), spooled=False)
 
     def sync(self) -> SyncResult:
         """Record what waits in the spool. Never raises; stops at the first record that the store does not take.
@@ -233,37 +233,43 @@ class Tracker:
         for good. So they are made in a file beside, which is renamed when it is complete.
         """
         if not self._database.exists():
-            _import_mlflow()
-            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-            with scratch_folder(self._home.tmp) as folder, _silence_mlflow():
+            with scratch_folder(self._home.tmp) as folder:
                 built = folder / self._database.name
-                mlflow_schema.fill(built)
-                store = SqlAlchemyStore(f"sqlite:///{built}", self._artifacts("Default"))  # type: ignore[no-untyped-call]  # no types upstream
-                store.engine.dispose()
+                if not mlflow_rows.make_store(built, self._artifacts("Default")):
+                    self._migrate(f"sqlite:///{built}")
                 give_usual_permissions(built)
                 promote(built, self._database)
         with closing(sqlite3.connect(self._database, timeout=BUSY_SECONDS)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             follow_home(connection, self._artifacts_folder)
 
-    def _prepare_server(self) -> None:
-        """Make the tables on the server if there are none: once, whoever else on any machine wants to do the same."""
+    def _migrate(self, uri: str) -> None:
+        """Make the tables of a store as MLflow does it, by its migrations."""
         _import_mlflow()
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        with _silence_mlflow():
+            SqlAlchemyStore(uri, self._artifacts("Default")).engine.dispose()  # type: ignore[no-untyped-call]  # no types upstream
+
+    def _prepare_server(self) -> None:
+        """Make the tables on the server if there are none: once, whoever else on any machine wants to do the same."""
         from sqlalchemy import NullPool, create_engine
 
         engine = create_engine(self.uri, poolclass=NullPool)
         try:
-            with engine.begin() as connection, _silence_mlflow():
+            with engine.begin() as connection:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('qhybrid mlflow', 0))")
-                store = SqlAlchemyStore(self.uri, self._artifacts("Default"))  # type: ignore[no-untyped-call]  # as above
-                store.engine.dispose()
+                self._migrate(self.uri)
         finally:
             engine.dispose()
 
-    def _store(self, record: TrackingRecord) -> Run:
+    def _store(self, record: TrackingRecord) -> StoredRun:
         """Bring the run of a record up to date, whatever of it is there already."""
+        if self._foreign_uri is None:
+            artifacts = self._artifacts(record.family)
+            new = mlflow_rows.write_new_run(self._database, record, artifacts=artifacts, busy_seconds=BUSY_SECONDS)
+            if new is not None:
+                return new
         _import_mlflow()
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param, RunTag
@@ -300,7 +306,7 @@ class Tracker:
                 record.write_files(folder)
                 client.log_artifacts(run_id, str(folder))
             client.set_terminated(run_id)
-        return run
+        return StoredRun(run_id=run_id, experiment_id=run.info.experiment_id)
 
     def _find_or_create(self, client: MlflowClient, record: TrackingRecord) -> Run:
         name = f"qhybrid/{record.family}"
@@ -320,7 +326,7 @@ class Tracker:
             above = client.search_runs([experiment_id], f'tags.`{KEY_TAG}` = "{record.parent_key}"', max_results=1)
             parent = above[0].info.run_id if above else None
         if parent is not None:
-            tags["mlflow.parentRunId"] = parent
+            tags[PARENT_TAG] = parent
         return client.create_run(experiment_id, run_name=record.name, tags=tags)
 
     @property
@@ -330,10 +336,10 @@ class Tracker:
     def _artifacts(self, family: str) -> str:
         return f"{self._artifacts_folder}/{quote(family)}"
 
-    def _url(self, run: Run) -> str:
+    def _url(self, run: StoredRun) -> str:
         """Return the run's page: on the server, or on the one that `ui_command` starts. It is kept and shown to many."""
         server = _redact_credentials(self.uri) if self.uri.startswith("http") else "http://127.0.0.1:5000"
-        return f"{server.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+        return f"{server.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
 
 def _import_mlflow() -> None:

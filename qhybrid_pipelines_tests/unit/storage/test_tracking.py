@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -18,6 +17,7 @@ import yaml
 from qhybrid_pipelines.storage import tracking
 from qhybrid_pipelines.storage.histogram import MAX_BARS, counts_svg
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.mlflow_rows import StoredRun
 from qhybrid_pipelines.storage.tracking import Tracker
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
 
@@ -271,7 +271,7 @@ def test_the_driver_of_a_postgres_store_is_named(tmp_path):
 def test_the_password_of_a_server_is_neither_shown_nor_kept(home, caplog, password):
     away = Tracker(home, uri=f"http://keeper:{password}@127.0.0.1:9")
     assert away.record(RECORD).spooled
-    shown = away._url(SimpleNamespace(info=SimpleNamespace(experiment_id="1", run_id="r")))
+    shown = away._url(StoredRun(run_id="r", experiment_id="1"))
     assert shown == "http://127.0.0.1:9/#/experiments/1/runs/r"
     assert "MLflow is not available" in caplog.text
     assert "hunter2xyz" not in caplog.text + away.ui_command
