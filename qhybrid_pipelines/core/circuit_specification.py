@@ -37,8 +37,9 @@ class AnsatzSpec(StrictModel):
     layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)] | Literal["auto"] = Field(
         default=2, description="Depth p of the ansatz; auto takes the depth that the backend's gate errors carry."
     )
-    mixer: Literal["auto", "x", "xy"] = Field(
-        default="auto", description="auto | x | xy; auto stays in the feasible subspace where a cardinality allows it."
+    mixer: Literal["auto", "x", "xy", "warm_start"] = Field(
+        default="auto",
+        description="auto | x | xy | warm_start (begins near a relaxed minimum); auto stays in the feasible subspace where a cardinality allows it.",
     )
     keep: int = Field(
         default=USUAL_KEPT,
@@ -56,7 +57,7 @@ class AnsatzSpec(StrictModel):
     def _keep_belongs_to_the_recursion(self) -> AnsatzSpec:
         if self.kind != "recursive_qaoa" and self.keep != USUAL_KEPT:
             raise ValueError("keep is only used by kind 'recursive_qaoa'")
-        if self.kind == "recursive_qaoa" and (self.layers == "auto" or self.mixer == "xy"):
+        if self.kind == "recursive_qaoa" and (self.layers == "auto" or self.mixer in ("xy", "warm_start")):
             raise ValueError("recursive_qaoa takes a number of layers and the x mixer")
         return self
 

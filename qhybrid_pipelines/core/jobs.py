@@ -39,6 +39,9 @@ class Template:
         return sha256_hex(self.text)
 
 
+Mixer = Literal["x", "xy", "warm_start"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QaoaStructure:
     """What a QAOA template means, for engines that exploit it; says the same as template and bindings.
@@ -46,17 +49,18 @@ class QaoaStructure:
     Layer ``l`` applies ``exp(-i gamma_l (E - c))`` with ``E`` the Ising energy of ``model`` in its own units, then the
     mixer with angle ``beta_l``: ``x`` is ``exp(-i beta X)`` on every qubit, ``xy`` is
     ``exp(-i beta (XX + YY) / 2)`` on the pairs of a ring (even pairs, odd pairs, closing pair), which keeps the
-    number of ones.
+    number of ones; of ``warm_start`` see `quantum.simulation.warm_start`.
 
     Attributes:
         model: cost to be minimised.
-        mixer: ``x`` starts from the uniform superposition, ``xy`` from the Dicke state of ``cardinality`` ones.
+        mixer: ``x`` starts from the uniform superposition, ``xy`` from the Dicke state of ``cardinality`` ones, ``warm_start`` near
+            the minimum of a relaxation of ``model``.
         cardinality: number of ones for ``xy``, else None.
         angles: shape ``(points, 2 p)``, gammas first, then betas, in radians.
     """
 
     model: IsingModel
-    mixer: Literal["x", "xy"]
+    mixer: Mixer
     cardinality: int | None
     angles: F64
 

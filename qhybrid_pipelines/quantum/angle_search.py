@@ -23,9 +23,9 @@ from typing import Protocol
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import QaoaStructure
+from qhybrid_pipelines.core.jobs import Mixer, QaoaStructure
 from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.quantum.exact_state import NARROW_OUTCOMES, Mixer, QaoaState
+from qhybrid_pipelines.quantum.exact_state import NARROW_OUTCOMES, QaoaState
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.low_discrepancy import spread_evenly
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
@@ -162,7 +162,7 @@ class AngleSearch:
 
     Args:
         model: with at least one variable; its ``2**n`` energies, or those with its number of ones, are held in memory.
-        mixer: ``x`` or ``xy``.
+        mixer: its name.
         tail_fraction: see :data:`TAIL_FRACTION`.
 
     Attributes:
@@ -304,7 +304,7 @@ def optimise_angles(
 
     Args:
         model: with at least one variable.
-        mixer: ``x`` or ``xy``.
+        mixer: its name.
         layers: at least 1.
         objective: ``optimum`` (its probability), ``cvar`` (mean energy of the best shots) or ``expectation`` (of all shots).
         alpha: for ``cvar``, the share of the shots.

@@ -29,7 +29,7 @@ class PlannedBatch:
     """A batch with what people want to know about its circuit.
 
     Attributes:
-        mixer: ``x`` or ``xy``; empty for other ansaetze.
+        mixer: ``x``, ``xy`` or ``warm_start``; empty for other ansaetze.
         depth: layers of gates of the template before compilation, measurements not counted.
         two_qubit_gates: before compilation.
     """

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qhybrid_pipelines.core.jobs import Mixer
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum.angle_search import AngleOptimiser
-from qhybrid_pipelines.quantum.exact_state import Mixer
 from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
 
 #: Most qubits of a model, and the deepest circuit whose angles are optimised for it.

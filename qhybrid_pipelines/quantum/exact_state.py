@@ -8,11 +8,12 @@ installed, a few times as fast and equal to within rounding.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.jobs import Mixer
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import can_compile
 from qhybrid_pipelines.quantum.simulation.qaoa_gradient import (
@@ -25,8 +26,7 @@ from qhybrid_pipelines.quantum.simulation.qaoa_gradient import (
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
 from qhybrid_pipelines.quantum.simulation.quadratic_phases import QuadraticPhases
 from qhybrid_pipelines.quantum.simulation.ring_mixer import outcomes_with_ones
-
-Mixer = Literal["x", "xy"]
+from qhybrid_pipelines.quantum.simulation.warm_start import WarmGenerator, warm_start_turns
 
 #: Most outcomes of a narrow model, which is never worth compiling for.
 NARROW_OUTCOMES = 1 << 12
@@ -49,7 +49,7 @@ class QaoaState:
 
     Args:
         model: with at least one variable; its ``2**n`` energies, or those with its number of ones, are held in memory.
-        mixer: ``x`` or ``xy``.
+        mixer: its name.
 
     Attributes:
         energies: shape ``(outcomes,)``, in the model's units.
@@ -61,7 +61,8 @@ class QaoaState:
     def __init__(self, model: ReducedModel, mixer: Mixer) -> None:
         self._model = ising = model.model
         self.cardinality = ones = model.cardinality if mixer == "xy" else None
-        self._mirrored = mirrored = ones is None and ising.size > 1 and ising.is_mirrored
+        self._mirrored = mirrored = mixer == "x" and ising.size > 1 and ising.is_mirrored
+        self._warm = mixer == "warm_start"
         energies = ising.diagonal
         if ones is not None:
             self.energies = energies[outcomes_with_ones(ones, ising.size).astype(np.intp)]
@@ -70,7 +71,7 @@ class QaoaState:
             self.energies = energies[: len(energies) // (1 + mirrored)]
             self.betas = BETA_PERIODS["mirrored" if mirrored else "x"]
         self._wide = len(self.energies) > NARROW_OUTCOMES
-        self.compiled = self._wide and can_compile()
+        self.compiled = self._wide and not self._warm and can_compile()
 
     def gradient(self, objective: Objective) -> Gradient:
         """Return what gives an objective and its gradient for angles; for one thread."""
@@ -78,7 +79,9 @@ class QaoaState:
             from qhybrid_pipelines.quantum.simulation.qaoa_gradient_numba import CompiledQaoaGradient
 
             return CompiledQaoaGradient(self._phases, objective)
-        return QaoaGradient(self.energies, self._generator, objective, write_phases=self._write_phases)
+        generator = self._generator
+        start = generator.start if isinstance(generator, WarmGenerator) else None
+        return QaoaGradient(self.energies, generator, objective, write_phases=self._write_phases, start=start)
 
     @cached_property
     def _phases(self) -> Phases:
@@ -93,6 +96,8 @@ class QaoaState:
             return CompiledRingGenerator(ones=self.cardinality, qubits=qubits)
         if self.cardinality is not None:
             return RingGenerator(ones=self.cardinality, qubits=qubits)
+        if self._warm:
+            return WarmGenerator(warm_start_turns(self._model))
         return XGenerator(qubits - self._mirrored, mirrored=self._mirrored)
 
     @cached_property

@@ -6,31 +6,30 @@ With ``RZZ(t) = exp(-i t ZZ / 2)`` a coupling needs ``t = 2 gamma J``. The model
 the mixer's highest level, so good angles have opposite signs: here gammas are positive and betas negative.
 
 Sources: E. Farhi, J. Goldstone, S. Gutmann, arXiv:1411.4028; the ring mixer: S. Hadfield et al., arXiv:1709.03489,
-section 4.2.
+section 4.2; the warm start: see `quantum.simulation.warm_start`.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.jobs import ring_pairs
+from qhybrid_pipelines.core.jobs import Mixer, ring_pairs
 from qhybrid_pipelines.quantum.ansatz import Ansatz, make_ansatz
 from qhybrid_pipelines.quantum.dicke import DickePreparation
 from qhybrid_pipelines.quantum.qasm import empty_circuit
+from qhybrid_pipelines.quantum.simulation.warm_start import warm_start_turns
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.circuit import Parameter
 
 
-def qaoa_ansatz(
-    model: IsingModel, layers: int, *, mixer: Literal["x", "xy"] = "x", cardinality: int | None = None
-) -> Ansatz:
+def qaoa_ansatz(model: IsingModel, layers: int, *, mixer: Mixer = "x", cardinality: int | None = None) -> Ansatz:
     """Return the QAOA ansatz of a model; its angles are ``layers`` gammas, then ``layers`` betas, in radians.
 
     Equal coefficients share one input per layer, so unweighted MaxCut has one cost input a layer. The text depends only
@@ -39,17 +38,24 @@ def qaoa_ansatz(
     Args:
         model: the cost.
         layers: depth ``p``.
-        mixer: ``x`` starts from the uniform superposition; ``xy`` from the Dicke state of ``cardinality`` ones.
+        mixer: ``x`` starts from the uniform superposition; ``xy`` from the Dicke state of ``cardinality`` ones; ``warm_start`` near the
+            minimum of a relaxation.
         cardinality: needed by ``xy`` only.
 
     Raises:
-        ValueError: ``xy`` without a cardinality between 0 and the number of variables.
+        ValueError: ``xy`` without a cardinality between 0 and the number of variables, or ``warm_start`` with products of more spins.
     """
     n = model.size
     circuit = empty_circuit(n)
     inputs: dict[str, tuple[int | None, float]] = {}
     if mixer == "x":
         circuit.h(range(n))
+    elif mixer == "warm_start":
+        forward, back = _named_inputs("warm", n), _named_inputs("warm_back", n)
+        for sign, turned in ((1, forward), (-1, back)):
+            turns = sign * warm_start_turns(model)
+            inputs |= {p.name: (None, float(turn)) for p, turn in zip(turned, turns, strict=True)}
+        _append_turns(circuit, forward)
     else:
         if cardinality is None or not 0 <= cardinality <= n:
             raise ValueError(f"the xy mixer keeps the number of ones, and {cardinality} of {n} is none")
@@ -65,7 +71,11 @@ def qaoa_ansatz(
                 circuit.rzz(costs[group], *term)
             else:
                 _append_parity_rotation(circuit, costs[group], term)
+        if mixer == "warm_start":
+            _append_turns(circuit, back)
         inputs |= _append_mixer(circuit, mixer, layer=layer, angle=layers + layer)
+        if mixer == "warm_start":
+            _append_turns(circuit, forward)
     return make_ansatz(circuit, inputs, 2 * layers)
 
 
@@ -98,7 +108,7 @@ def _terms(model: IsingModel) -> tuple[list[tuple[int, ...]], F64, npt.NDArray[n
 
 
 def _append_mixer(
-    circuit: QuantumCircuit, mixer: Literal["x", "xy"], *, layer: int, angle: int
+    circuit: QuantumCircuit, mixer: Mixer, *, layer: int, angle: int
 ) -> dict[str, tuple[int | None, float]]:
     from qiskit.circuit import Parameter
 
@@ -106,6 +116,9 @@ def _append_mixer(
     beta = Parameter(f"mixer_{layer}")
     if mixer == "x":
         circuit.rx(beta, range(n))
+        return {beta.name: (angle, 2.0)}
+    if mixer == "warm_start":  # between the turns to its axis and back
+        circuit.rz(beta, range(n))
         return {beta.name: (angle, 2.0)}
     for i, j in ring_pairs(n):
         # XX and YY commute: together they are exp(-i beta (XX + YY) / 2).
@@ -118,3 +131,8 @@ def _named_inputs(stem: str, count: int) -> list[Parameter]:
     from qiskit.circuit import Parameter
 
     return [Parameter(f"{stem}_{index}") for index in range(count)]
+
+
+def _append_turns(circuit: QuantumCircuit, angles: list[Parameter]) -> None:
+    for qubit, angle in enumerate(angles):
+        circuit.ry(angle, qubit)

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.jobs import Mixer
 from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.quantum.exact_state import Mixer, QaoaState
+from qhybrid_pipelines.quantum.exact_state import QaoaState
 from qhybrid_pipelines.quantum.ramps import cost_scale
 
 #: By how much a neighbour's angle is moved: radians for betas, and for gammas that times the cost's scale.
@@ -82,7 +83,7 @@ def point_sensitivity(model: ReducedModel, mixer: Mixer, angles: F64) -> PointSe
 
     Args:
         model: with at least one variable; its state is held in memory.
-        mixer: ``x`` or ``xy``.
+        mixer: its name.
         angles: shape ``(2 layers,)``, gammas first, radians.
     """
     state = QaoaState(model, mixer)

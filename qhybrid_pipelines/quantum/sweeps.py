@@ -8,12 +8,13 @@ index; `SweepPlan.angle_source` says where each one comes from, and why when it 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.jobs import Mixer
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
@@ -242,13 +243,11 @@ def _plan(spec: ExperimentSpec, best: F64, source: str, points: F64, label: str,
     )
 
 
-def _best_guess(
-    reduced_model: ReducedModel, spec: ExperimentSpec, mixer: Literal["x", "xy"], scale: float
-) -> tuple[F64, str]:
+def _best_guess(reduced_model: ReducedModel, spec: ExperimentSpec, mixer: Mixer, scale: float) -> tuple[F64, str]:
     layers = spec.ansatz.depth
     if spec.sweep.center is not None:
         return np.array(spec.sweep.center), _centre_name(spec)
-    if mixer == "xy":
+    if mixer != "x":
         return ramp(layers, scale=scale), "ramp: the table is for the x mixer"
     angles, reason = table_angles(reduced_model.model, layers)
     if angles is None:

@@ -7,9 +7,11 @@ import numpy as np
 from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
+from qhybrid_pipelines.quantum.simulation.warm_start import warm_start_turns
 
 X = np.array([[0, 1], [1, 0]], dtype=complex)
 Y = np.array([[0, -1j], [1j, 0]])
+Z = np.diag([1, -1])
 
 
 def ising(linear, edges) -> IsingModel:
@@ -85,16 +87,24 @@ def dense_qaoa(model: IsingModel, angles, mixer: str, ones: int | None) -> np.nd
     energy = spins @ model.linear
     for (i, j), coupling in zip(model.pairs, model.couplings, strict=True):
         energy = energy + coupling * spins[:, i] * spins[:, j]
-    start = np.ones(1 << n) if mixer == "x" else (spins == -1).sum(axis=1) == ones
+    axes = (
+        [np.sin(turn) * X + np.cos(turn) * Z for turn in warm_start_turns(model)] if mixer == "warm_start" else [X] * n
+    )
+    if mixer == "xy":
+        start = (spins == -1).sum(axis=1) == ones
+    elif mixer == "x":
+        start = np.ones(1 << n)
+    else:  # the highest level
+        start = np.linalg.eigh(sum(on_qubits({qubit: axis}, n) for qubit, axis in enumerate(axes)))[1][:, -1]
     state = start / np.linalg.norm(start) + 0j
     ring = [(i, i + 1) for i in range(0, n - 1, 2)] + [(i, i + 1) for i in range(1, n - 1, 2)]
     ring += [(n - 1, 0)] if n > 2 else []
     for layer in range(layers):
         state = np.exp(-1j * angles[layer] * energy) * state
         beta = angles[layers + layer]
-        if mixer == "x":
-            for qubit in range(n):
-                state = on_qubits({qubit: exponential(X, beta)}, n) @ state
+        if mixer != "xy":
+            for qubit, axis in enumerate(axes):
+                state = on_qubits({qubit: exponential(axis, beta)}, n) @ state
         else:
             for i, j in ring:
                 flip = on_qubits({i: X, j: X}, n) + on_qubits({i: Y, j: Y}, n)

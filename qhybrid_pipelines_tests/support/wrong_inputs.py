@@ -84,6 +84,13 @@ SPECIFICATIONS = (
         field="ansatz",
     ),
     specification(
+        "a recursion with a warm start",
+        named(KARATE + "ansatz: {kind: recursive_qaoa, mixer: warm_start}\n"),
+        "takes a number of layers and the x mixer",
+        line=3,
+        field="ansatz",
+    ),
+    specification(
         "an objective without a search",
         named(KARATE + "sweep: {strategy: ramp, objective: cvar}\n"),
         "objective and alpha are only used by the strategies 'auto' and 'optimise'",

@@ -14,6 +14,7 @@ from qhybrid_pipelines.core.jobs import QaoaStructure
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
 from qhybrid_pipelines.quantum.simulation.ring_mixer import RingMixer, outcomes_with_ones
 from qhybrid_pipelines.quantum.simulation.sampling import OutcomesFromUniforms, outcomes_from_uniforms
+from qhybrid_pipelines.quantum.simulation.warm_start import WarmMixer, warm_start_turns
 from qhybrid_pipelines.quantum.simulation.x_mixer import XMixer
 
 
@@ -46,6 +47,9 @@ def prepare_mixer(structure: QaoaStructure, *, compiled: bool) -> tuple[U64 | No
         outcomes = outcomes_with_ones(ones, model.size)
         ring_energies = energies[outcomes.astype(np.intp)]
         return outcomes, lambda: RingMixer(ring_energies, ones=ones, n=model.size)
+    if structure.mixer == "warm_start":
+        turns = warm_start_turns(model)
+        return None, lambda: WarmMixer(energies, turns)
     # A single qubit has no second one to join complements.
     phases = Phases(energies, mirrored=model.size > 1 and model.is_mirrored)
     if not compiled:

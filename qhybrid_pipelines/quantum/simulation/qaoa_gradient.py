@@ -120,6 +120,7 @@ class QaoaGradient:
         mixer: its generator.
         objective: see :data:`Objective`; it is given the probabilities of the outcomes in the order of ``energies``.
         write_phases: given a gamma and an array, writes ``exp(-i gamma (E - mean))`` there; by sines and cosines if not given.
+        start: amplitudes of the first state, shape ``(outcomes,)``; all alike if not given.
     """
 
     def __init__(
@@ -129,11 +130,13 @@ class QaoaGradient:
         objective: Objective,
         *,
         write_phases: Callable[[float, C128], None] | None = None,
+        start: F64 | None = None,
     ) -> None:
         # A constant is a global phase; around zero the phases are smallest, and rounding with them.
         self._energies = energies - energies.mean()
         self._mixer, self._objective = mixer, objective
         self._write_phases = write_phases or _phase_writer(self._energies)
+        self._start: F64 | float = 1 / np.sqrt(len(energies)) if start is None else start
         self._states = np.empty((2, len(energies)), dtype=np.complex128)
         self._phases: list[C128] = []
         self._gammas: list[float] = []
@@ -159,7 +162,7 @@ class QaoaGradient:
             self._phases.append(np.ones(len(self._energies), dtype=np.complex128))
             self._gammas.append(0.0)
         forward = self._states[:1]
-        forward[:] = 1 / np.sqrt(len(self._energies))
+        forward[:] = self._start
         for layer in range(layers):
             # Points of a grid share their gammas.
             if self._gammas[layer] != angles[layer]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.jobs import Mixer
 from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum.angle_search import (
     TAIL_FRACTION,
@@ -18,7 +19,6 @@ from qhybrid_pipelines.quantum.angle_search import (
     OptimisedAngles,
     optimise_angles,
 )
-from qhybrid_pipelines.quantum.exact_state import Mixer
 from qhybrid_pipelines.storage.layout import Home
 
 

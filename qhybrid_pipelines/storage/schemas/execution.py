@@ -43,7 +43,7 @@ CIRCUIT_BATCHES = Table(
         column("template", TEXT, "Parameterised circuit, OpenQASM 3; empty where a model is annealed"),
         column("parameters", pa.list_(TEXT), "Input names in the order of the columns of a binding"),
         column("ansatz", TEXT, "Kind of circuit, or annealing, or hybrid"),
-        column("mixer", TEXT, "x or xy; empty for other ansaetze"),
+        column("mixer", TEXT, "x, xy or warm_start; empty for other ansaetze"),
         column("n_qubits", I32, "Width of an outcome; an embedding uses more qubits", "qubits"),
         column(
             "depth", I32, "Depth of the template before compilation; 0 where a model is annealed", "layers of gates"

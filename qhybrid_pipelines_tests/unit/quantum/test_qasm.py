@@ -61,7 +61,7 @@ import numpy as np
 from qhybrid_pipelines_tests.support.reduced_models import ising
 from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
 model = ising([0.3, 0, -0.1, 0.2], {(0, 2): 1.0, (0, 1): 0.5, (2, 3): 1.0})
-for mixer, ones in (("x", None), ("xy", 2)):
+for mixer, ones in (("x", None), ("xy", 2), ("warm_start", None)):
     print(qaoa_ansatz(model, 12, mixer=mixer, cardinality=ones).template.template_id)
 """
 
@@ -77,7 +77,7 @@ def test_the_same_bytes_in_every_process(pytestconfig):
     ]
     first, second = (process.communicate()[0] for process in running)
     assert first == second
-    assert len(first.split()) == 2
+    assert len(first.split()) == 3
 
 
 def test_numbers_expressions_and_early_measurements_are_refused():

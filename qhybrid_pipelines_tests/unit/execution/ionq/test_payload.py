@@ -61,6 +61,7 @@ def every_gate() -> Template:
 TEMPLATES = {
     "qaoa": lambda: qaoa_ansatz(ring(5), 2, mixer="x", cardinality=None).template,
     "ring mixer": lambda: qaoa_ansatz(ring(4), 1, mixer="xy", cardinality=2).template,
+    "warm start": lambda: qaoa_ansatz(ring(4), 1, mixer="warm_start").template,
     "hardware-efficient": lambda: hardware_efficient_ansatz(4, 2).template,
     "every gate": every_gate,
     "canary": lambda: canary_batch("batch", width=5, qubit=1, backend="ionq:simulator")[0].template,
