@@ -192,6 +192,18 @@ def test_what_is_missing_is_named_before_anything_is_sent(cloud, folder, monkeyp
     assert posts(cloud) == before
 
 
+@pytest.mark.parametrize("route", ["POST /ibm/token", "GET /ibm/backends"])
+def test_a_service_that_is_away_before_anything_is_sent_leaves_no_doubt(cloud, folder, route):
+    provider = QrmiProvider(folder)
+    provider.estimate(canary())  # the device is known
+    before = posts(cloud)
+    cloud.faults({"route": route, "nth": 1, "fault": "before_accept", "params": {"status": 503}})
+    with pytest.raises(Throttled) as caught:
+        provider.submit(canary(), "t")
+    assert not caught.value.request_sent
+    assert posts(cloud) == before
+
+
 def test_a_job_that_waits_is_cancelled_and_one_that_failed_says_so(cloud, folder):
     provider = QrmiProvider(folder)
     cloud.admin("PUT", "/backends/ibm_manila", {"extra_wait_seconds": 1e7})

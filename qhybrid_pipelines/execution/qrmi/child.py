@@ -16,7 +16,10 @@ from typing import Any
 
 
 def main() -> None:
-    """Answer with ``{"unopened": error}`` where no call was made, else with ``{"answers": [...]}``, one for each call."""
+    """Answer with ``{"unopened": error}`` where no call was made, else with ``{"answers": [...]}``, one for each call that was made.
+
+    With ``stops`` none is made after one that failed.
+    """
     given = json.load(sys.stdin)
     # Without a handler the alarm ends the process, wherever it waits.
     signal.setitimer(signal.ITIMER_REAL, given["seconds"])
@@ -26,7 +29,11 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  of QRMI's own kinds, and of an installation that is broken
         said: dict[str, Any] = {"unopened": _error(error)}
     else:
-        said = {"answers": [_answer(qrmi, resource, *call) for call in given["calls"]]}
+        answers: list[dict[str, Any]] = []
+        for call in given["calls"]:
+            if not (given["stops"] and answers and "error" in answers[-1]):
+                answers.append(_answer(qrmi, resource, *call))
+        said = {"answers": answers}
     json.dump(said, sys.stdout)
 
 

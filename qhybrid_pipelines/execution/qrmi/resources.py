@@ -129,24 +129,36 @@ def ask(resource: Resource, calls: Sequence[Sequence[str]]) -> list[Any | CallEr
 def start_task(resource: Resource, params: str) -> Any:
     """Start a task with the parameters of a job, and return its id as QRMI says it.
 
+    The device's state is asked for first, in the same process: where no access token is had, or nobody answers, nothing is sent.
+
     Raises:
-        Unavailable: QRMI was not even called, so nothing was sent.
+        Unavailable: nothing was sent.
         Ambiguous: whatever else went wrong. A refusal counts as unclear too, because it may come from a gateway in front of the
             service, and no task can be looked up.
     """
-    said = _run(resource, [["task_start", params]])
+    said = _run(resource, [["status"], ["task_start", params]], stops=True)
     if isinstance(said, CallError):
         raise Unavailable(f"QRMI cannot be used for {resource.name}: {said.text}")
-    problem = said if isinstance(said, str) else f"QRMI: {said[0].text}" if isinstance(said[0], CallError) else None
+    if not isinstance(said, str) and isinstance(said[0], CallError):
+        raise said[0].as_unavailable()
+    problem = said if isinstance(said, str) else f"QRMI: {said[1].text}" if isinstance(said[1], CallError) else None
     if problem is not None:
         raise Ambiguous(f"{problem.rstrip('.')}. The job may have been accepted, and QRMI can look no job up")
-    return said[0]
+    return said[1]
 
 
-def _run(resource: Resource, calls: Sequence[Sequence[str]]) -> list[Any | CallError] | CallError | str:
-    """Call QRMI; return the answers, an error before the first call, or in words why nothing is known."""
-    seconds = CALL_SECONDS + FURTHER_SECONDS * (len(calls) - 1)
-    given = {"name": resource.name, "kind": resource.kind, "calls": calls, "seconds": seconds}
+def _run(
+    resource: Resource, calls: Sequence[Sequence[str]], *, stops: bool = False
+) -> list[Any | CallError] | CallError | str:
+    """Call QRMI; return the answers, an error before the first call, or in words why nothing is known.
+
+    Args:
+        resource: whose methods are called.
+        calls: name and arguments of each.
+        stops: at the first that fails, whose error is the last answer then.
+    """
+    seconds = CALL_SECONDS if stops else CALL_SECONDS + FURTHER_SECONDS * (len(calls) - 1)
+    given = {"name": resource.name, "kind": resource.kind, "calls": calls, "seconds": seconds, "stops": stops}
     try:
         # A session of its own: a Ctrl-C that ends the caller does not cut off the answer to a submission.
         ended = subprocess.run(  # noqa: S603  our own code
@@ -161,7 +173,7 @@ def _run(resource: Resource, calls: Sequence[Sequence[str]]) -> list[Any | CallE
         if "unopened" in said:
             return _call_error(said["unopened"])
         answers = [_call_error(one["error"]) if "error" in one else one["value"] for one in said["answers"]]
-        if len(answers) == len(calls):
+        if len(answers) == len(calls) or (stops and answers and isinstance(answers[-1], CallError)):
             return answers
     except (subprocess.TimeoutExpired, ValueError, TypeError, KeyError):
         pass
