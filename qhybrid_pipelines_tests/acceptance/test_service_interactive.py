@@ -132,7 +132,10 @@ def test_a_worker_that_is_lost_is_replaced_and_goes_on(service):
     while service.client.get(answer.json()["href"]).json()["state"] != "decided":
         assert time.monotonic() < until, service.log
         time.sleep(0.5)
-    assert _workers(service.pid) != [worker]
+    [another] = _workers(service.pid)
+    assert another != worker
+    # Where the kernel divides processors between sessions first, a low priority counts within one: it gives way to its own service.
+    assert os.getsid(another) == os.getsid(service.pid)
 
 
 def test_the_worker_ends_with_a_service_that_is_killed(tmp_path):
