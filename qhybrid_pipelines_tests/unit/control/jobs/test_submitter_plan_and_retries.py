@@ -146,6 +146,22 @@ class TestCalibrationOfTheIntent:
             "calibration_before": "monday",
         }
 
+    def test_one_that_cannot_be_read_keeps_no_approved_job_from_being_sent(self, harness) -> None:
+        read, answers = harness.one.calibration, []
+
+        def read_once(backend):
+            answers.append(backend)
+            if len(answers) > 1:
+                raise Unavailable("away for a moment")
+            return read(backend)
+
+        detail = self.intent_after(harness, lambda: setattr(harness.one, "calibration", read_once))
+        assert len(answers) == 2, "the first is the one that the routing asks for"
+        assert detail == {
+            "calibration_unread": "vendor: calibration failed: away for a moment",
+            "calibration_before": "monday",
+        }
+
 
 class TestABusyProvider:
     """It refuses what was not sent, and says when to come back; the clock shows how often it was waited for."""
