@@ -49,7 +49,7 @@ def _pack(word: str, output: Path | None, home: str | None, *, as_json: bool) ->
     from qhybrid_pipelines.storage.bundle_files import ENDING
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     key = find_experiment(workspace, word)
     made = pack_experiment(key, workspace.home, workspace.specifications, workspace.lake, workspace.control_plane)
     path = output or Path(f"{key}{ENDING}")

@@ -26,7 +26,7 @@ def show_home(home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.storage.home_note import FORMAT
     from qhybrid_pipelines.terminal import print_json
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     control_plane = workspace.control_plane
     identity, problems = control_plane.ledger.identity(), control_plane.guard.problems()
     decisions = read_decisions(workspace.home)

@@ -19,6 +19,9 @@ PAGE_WIDTH, LABEL_WIDTH = 80, 12
 MAX_EVENTS = 10
 LEADING_EVENTS = 4
 BAR_WIDTH = 34
+#: Of a text; advice may be longer, because it ends with the command, or with what is paid again. Then there are fewer events.
+USUAL_LINES = 3
+MOST_LINES_OF_ADVICE = 7
 COMPONENTS = ("network", "orchestration", "compile", "queue", "execute", "fetch")
 PROVIDER_COMPONENTS = ("queue", "execute")
 
@@ -32,17 +35,21 @@ def job_page(
     problems: Sequence[str] = (),
 ) -> str:
     """Return the page of a job as text; ``problems`` are what keeps it from going on and is not its own fault."""
+    advice = [
+        _label_lines(label, text, most_lines=MOST_LINES_OF_ADVICE)
+        for label, text in (*(("problem", problem) for problem in problems), ("next", next_steps(job, now)))
+    ]
+    room = MAX_EVENTS - sum(max(0, len(lines) - USUAL_LINES) for lines in advice)
     return "\n".join(
         [
             f"{job.job_id}  {job.state}  on {job.backend}",
             *_field_lines(job, account),
             "",
-            *_timeline(events),
+            *_timeline(events, max(room, LEADING_EVENTS + 1)),
             "",
             *_waterfall(latency(job, events)),
             *_error_lines(job),
-            *(line for problem in problems for line in _label_lines("problem", problem)),
-            *_label_lines("next", next_steps(job, now)),
+            *(line for lines in advice for line in lines),
         ]
     )
 
@@ -95,10 +102,10 @@ def _deadline(job: JobRecord) -> str:
     return f"until {job.deadline_at:%Y-%m-%d %H:%M} UTC" if job.deadline_at else "no deadline"
 
 
-def _timeline(events: Sequence[EventRecord]) -> list[str]:
-    """Return one line for each event: when, by whose clock, what, and how long after the one before."""
+def _timeline(events: Sequence[EventRecord], most: int) -> list[str]:
+    """Return one line for each event, of up to ``most``: when, by whose clock, what, and how long after the one before."""
     lines = [f"{'when (UTC)':<19}{'clock':<9}{'event':<23}{'state':<18}{'after':>11}"]
-    left_out = max(0, len(events) - MAX_EVENTS)
+    left_out = max(0, len(events) - most)
     before: datetime | None = None
     for index, event in enumerate(events):
         since = None if before is None else max(0.0, (event.at - before).total_seconds())
@@ -137,7 +144,7 @@ def _error_lines(job: JobRecord) -> list[str]:
     return ["", *_label_lines("error", job.error)] if job.error else [""]
 
 
-def _label_lines(label: str, text: str, *, most_lines: int = 3) -> list[str]:
+def _label_lines(label: str, text: str, *, most_lines: int = USUAL_LINES) -> list[str]:
     """Return a label and a text beside it, folded into the page's width; what has no room is cut."""
     folded = wrap(" ".join(text.split()), PAGE_WIDTH - LABEL_WIDTH - 1, break_on_hyphens=False) or [""]
     if len(folded) > most_lines:

@@ -305,7 +305,7 @@ def replay(job_id: JobId, home: Home = None, as_json: AsJson = False) -> None:
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     job, dispatcher = find_job(workspace, job_id), workspace.control_plane.dispatcher
     found = replay_job(job, dispatcher, workspace.lake, workspace.specifications)
     if as_json:

@@ -66,7 +66,7 @@ def report(
         )
     if figures is not None and figures.exists() and not figures.is_dir():
         raise InvalidInput(f"'{figures}' is not a folder", remedy="Name a folder, or a new one.", field="--figures")
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     # Asked for twice, or by two beginnings of one key, an experiment is shown once.
     wanted = list(dict.fromkeys(find_experiment(workspace, key) for key in keys))
     found = chapters(
@@ -90,7 +90,7 @@ def report(
 def _serve(home: str | None, port: int) -> None:
     from qhybrid_pipelines.commands.report_server import HOST, ReportServer
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     try:
         server = ReportServer(workspace, port)
     except OSError as error:

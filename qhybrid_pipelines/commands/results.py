@@ -35,7 +35,7 @@ def answer(
     from qhybrid_pipelines.terminal import print_answer, print_json
     from qhybrid_pipelines.terminal_tables import print_csv
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     try:
         answers = named_answers(find_experiment(workspace, key), workspace.specifications, workspace.lake)
     except MissingUpstream as missing:

@@ -31,6 +31,11 @@ class Instance:
     source: str
 
     @property
+    def is_negated(self) -> bool:
+        """Whether its source is to be maximised, so that the objective, which is minimised, is the negative of it."""
+        return bool(self.payload.get("negated"))
+
+    @property
     def size(self) -> int:
         """Number of binary variables."""
         return len(self.variables)

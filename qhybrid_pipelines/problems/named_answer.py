@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.problems.evaluation import unit_of
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 
@@ -58,7 +59,7 @@ def name_answer(instance: Instance, decision: Mapping[str, Any]) -> NamedAnswer:
         instance=instance.name,
         source=decision["final_source"],
         objective=decision["final_objective"],
-        unit=family.unit,
+        unit=unit_of(family, instance),
         feasible=decision["final_feasible"],
         violation=family.violation(instance, assignment),
         description=family.describe(instance, assignment),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ class QuadraticForm:
         pairs: index pairs ``i < j``, shape ``(m, 2)``, sorted, distinct.
         quadratic: what is added when both variables of the pair are 1, shape ``(m,)``.
         offset: constant part.
+        negated: its source is to be maximised, and this is the negative of it.
     """
 
     names: tuple[str, ...]
@@ -32,6 +33,13 @@ class QuadraticForm:
     pairs: npt.NDArray[np.int32]
     quadratic: F64
     offset: float
+    negated: bool = False
+
+    def negative(self) -> QuadraticForm:
+        """Return the form to minimise where this one is to be maximised."""
+        return replace(
+            self, linear=-self.linear, quadratic=-self.quadratic, offset=-self.offset, negated=not self.negated
+        )
 
 
 def make_quadratic_form(

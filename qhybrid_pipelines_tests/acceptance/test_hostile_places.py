@@ -55,6 +55,8 @@ def test_every_file_belongs_to_the_group_as_well(home):
         ["jobs", "list"],
         ["metrics"],
         ["status"],
+        ["answer", "latest"],
+        ["home", "show"],
     ],
     ids=lambda command: command[0],
 )

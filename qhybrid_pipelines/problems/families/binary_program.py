@@ -113,6 +113,7 @@ def make_instance(program: BinaryProgram, *, name: str, source: str, best_known:
                 }
                 for rule in rules.rules
             ],
+            **({"negated": True} if form.negated else {}),
         },
         best_known=best_known,
         source=source,

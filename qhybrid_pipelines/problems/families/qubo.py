@@ -9,7 +9,6 @@ Source: G. Kochenberger et al., Journal of Combinatorial Optimization 28, 58 (20
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -97,6 +96,7 @@ def make_instance(form: QuadraticForm, *, name: str, source: str, best_known: fl
             "pairs": form.pairs.tolist(),
             "quadratic": form.quadratic.tolist(),
             "offset": form.offset + 0.0,
+            **({"negated": True} if form.negated else {}),
         },
         best_known=best_known,
         source=source,
@@ -137,24 +137,38 @@ def _qbsolv(text: str, options: Options, file: str) -> QuadraticForm:
     return qubo_files.read_qbsolv(text, file=file, duplicates=options.duplicates)
 
 
+_BINARY_READERS: Mapping[str, Callable[[bytes, str], QuadraticForm]] = MappingProxyType(
+    {
+        "npy": lambda content, file: qubo_files.read_npy(content, file=file),
+        "npz": lambda content, file: qubo_files.read_npz(content, file=file),
+    }
+)
+
+
+def _lp(text: str, options: Options, file: str) -> QuadraticForm:
+    form = lp.read(text, file=file)
+    if options.sense not in (None, "max" if form.negated else "min"):
+        raise InvalidInput(
+            f"the file says {'Maximize' if form.negated else 'Minimize'}, and options.sense says {options.sense}",
+            remedy="Remove options.sense: an LP file says itself what is meant.",
+            file=file,
+            field="problem.options.sense",
+        )
+    return form
+
+
 #: Reads text to a form; these say themselves how often a product counts, but for the first two.
 _READERS: Mapping[str, Callable[[str, Options, str], QuadraticForm]] = MappingProxyType(
     {
         "biqmac_sparse": _biqmac_sparse,
         "csv_matrix": _csv_matrix,
-        "lp": lambda text, _, file: lp.read(text, file=file),
+        "lp": _lp,
         "qbsolv": _qbsolv,
         "dimod_json": lambda text, _, file: qubo_files.read_dimod_json(text, file=file),
         "dimod_coo": lambda text, _, file: qubo_files.read_dimod_coo(text, file=file),
         "ising_json": lambda text, _, file: qubo_files.read_ising_json(text, file=file),
         "matrix_csv": lambda text, _, file: qubo_files.read_matrix_csv(text, file=file),
         "matrix_market": lambda text, _, file: qubo_files.read_matrix_market_form(text, file=file),
-    }
-)
-_BINARY_READERS: Mapping[str, Callable[[bytes, str], QuadraticForm]] = MappingProxyType(
-    {
-        "npy": lambda content, file: qubo_files.read_npy(content, file=file),
-        "npz": lambda content, file: qubo_files.read_npz(content, file=file),
     }
 )
 
@@ -190,7 +204,7 @@ def _refuse_doubling(options: Options, name: str) -> None:
 def _from_form(form: QuadraticForm, options: Options, file: str) -> Instance:
     best_known = options.best_known
     if options.sense == "max":
-        form = replace(form, linear=-form.linear, quadratic=-form.quadratic, offset=-form.offset)
+        form = form if form.negated else form.negative()
         best_known = None if best_known is None else -best_known
     return make_instance(form, name=name_without_ending(file), source=f"file:{file}", best_known=best_known)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -149,7 +149,7 @@ def _program(sections: dict[str, list[tuple[int, str]]], source: _LpSource) -> B
     names = _variables([*objective, *used], binary, source)
     form = _parse_with_dimod(objective, names, source)
     if maximised:
-        form = replace(form, linear=-form.linear, quadratic=-form.quadratic, offset=-form.offset)
+        form = form.negative()
     places = {name: place for place, name in enumerate(names)}
     return BinaryProgram(
         objective=form,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES
@@ -63,6 +64,7 @@ def read_program(text: str, *, file: str) -> BinaryProgram:
     objective = make_quadratic_form(
         names, entries, offdiagonal_factor=1.0, offset=sign * float(program.objective_offset)
     )
+    objective = replace(objective, negated=bool(program.maximize))
     constraints = [made for row in program.constraint for made in _constraints(row)]
     return BinaryProgram(objective=objective, constraints=tuple(constraints))
 

@@ -97,7 +97,7 @@ def _optimisation_content(key: str, spec: ExperimentSpec, lake: Lake, common: di
         family=family.name,
         title=family.title,
         sense=family.sense,
-        unit=family.unit,
+        unit=family.unit if instance_row is None else instance_row["unit"],
         instance=instance_row,
         reduced_model=model_row,
         random=random,

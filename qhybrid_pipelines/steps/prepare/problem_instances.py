@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from qhybrid_pipelines.problems import feature_table
+from qhybrid_pipelines.problems.evaluation import unit_of
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.sources import load_instance
@@ -45,7 +46,7 @@ def _row(instance: Instance) -> Row:
         "n_variables": instance.size,
         "n_terms": len(model.pairs) + len(model.products),
         "sense": family.sense,
-        "unit": family.unit,
+        "unit": unit_of(family, instance),
         "best_known": instance.best_known,
         "source": instance.source,
         "content_sha256": instance.sha256,

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.commands.job_page import dollars, duration, job_page
 from qhybrid_pipelines.control.ledger.budget import Account
+from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.steps.on_demand.job_problems import explain_request
 from qhybrid_pipelines_tests.support.job_histories import (
     COMPLETE,
     FAILED,
@@ -77,6 +79,19 @@ def test_a_passed_deadline_and_a_refused_result_change_the_advice(ledger):
     assert "deadline" not in next_steps(late, noon_plus(30))
 
 
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [({"error": "Ran too long"}, "which is paid again."), ({"result_sha256": "0" * 64}, "which is paid again.")],
+)
+def test_advice_is_told_to_its_end(failed, said, end):
+    job, events = failed
+    problem = explain_request(job, Event.CANCEL, {"by": "grace"})
+    account = Account(experiment="a", limit_usd=1.0)
+    page = " ".join(job_page(replace(job, **said), events, account, now=LATER, problems=[problem]).split())
+    assert page.endswith(end)
+    assert f"`qhybrid jobs cancel {job.job_id}` asks now." in page
+
+
 def test_there_is_advice_for_every_state(ledger):
     job = write_job_history(ledger, "j1")
     for state in JobState:
@@ -98,7 +113,8 @@ def failed():
     more=st.integers(0, 40),
     said=st.builds(
         dict,
-        error=st.none() | st.text(max_size=3000),
+        error=st.none() | st.just("Ran too long") | st.text(max_size=3000),
+        result_sha256=st.none() | st.just("0" * 64),
         experiment=st.text("abc-", min_size=1, max_size=120),
         price_source=st.text(max_size=400),
         principal=st.text("ab ", max_size=200),

@@ -10,11 +10,14 @@ import pytest
 
 from qhybrid_pipelines.core.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.problems.evaluation import unit_of
 from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, make_instance
 from qhybrid_pipelines.problems.quadratic import make_quadratic_form
 from qhybrid_pipelines_tests.support.family_cases import FamilyCases
 from qhybrid_pipelines_tests.support.instance_files import instance_files, named
 from qhybrid_pipelines_tests.support.known_optima import independent_set_as_qubo, mixed_integer_minimum
+
+LP = "Minimize\n f: x + 2 y\nBinary\n x y\nEnd\n"
 
 
 def objective_and_feasibility(payload, x):
@@ -153,3 +156,20 @@ def test_a_file_of_mqlibs_form_says_whether_it_is_a_maximum(name):
     assert values == {"min": 0.0, "max": -3.0}
     stated = FAMILY.parsers["biqmac_sparse"](text, Options(), "bqp2.sparse.gz")
     assert FAMILY.objective(stated, bits).min() == values["min"], "the library's own ending"
+
+
+@pytest.mark.parametrize("sense", [None, "max"])
+def test_a_maximum_of_an_lp_file_is_negated_once_and_its_unit_says_so(sense):
+    """x + 2y over bits is 3 at most."""
+    stated = Options(sense=sense, best_known=None if sense is None else 3.0)
+    instance = FAMILY.parsers["lp"](LP.replace("Minimize", "Maximize"), stated, "f.lp")
+    assert FAMILY.objective(instance, np.ones((1, 2), dtype=np.uint8))[0] == -3.0
+    assert instance.best_known == (None if sense is None else -3.0)
+    assert unit_of(FAMILY, instance) == "energy (negated maximum)"
+    assert unit_of(FAMILY, FAMILY.parsers["lp"](LP, Options(), "f.lp")) == "energy"
+
+
+@pytest.mark.parametrize(("said", "sense"), [("Minimize", "max"), ("Maximize", "min")])
+def test_an_lp_file_and_its_specification_may_not_contradict_each_other(said, sense):
+    with pytest.raises(InvalidInput, match=rf"the file says {said}, and options\.sense says {sense}"):
+        FAMILY.parsers["lp"](LP.replace("Minimize", said), Options(sense=sense), "f.lp")
