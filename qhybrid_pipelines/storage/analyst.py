@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.core.stop_request import raise_if_stop_requested, stop_requested
+from qhybrid_pipelines.storage.shared_snapshot import fetch_snapshot
 from qhybrid_pipelines.storage.sql_text import text
 
 if TYPE_CHECKING:
@@ -50,9 +51,11 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     Raises:
         InvalidInput: nothing was published yet, or the file is not a snapshot of this pipeline.
         CorruptFile: the file has other bytes than were written.
+        EnvironmentFailure: it lies in an object store that cannot be used.
     """
     import duckdb
 
+    fetch_snapshot(home)
     if not home.warehouse.is_file():
         raise InvalidInput(
             f"there is no warehouse yet in {home.path}",

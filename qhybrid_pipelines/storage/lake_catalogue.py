@@ -248,8 +248,10 @@ class Catalogue:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        # On a server a transaction around one statement would be two more ways there and back.
+        options = {_READS: True} if self._engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
         with _errors(), self._engine.connect() as connection:
-            yield connection.execution_options(**{_READS: True})
+            yield connection.execution_options(**options)
 
 
 def _entries(version: int | None) -> Any:

@@ -6,11 +6,13 @@ store, a reader that has found a row reads exactly its bytes, and readers that h
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import BinaryIO
 
 from qhybrid_pipelines.core.canonical import sha256_hex
@@ -74,10 +76,10 @@ class ObjectStore:
     def describe(self) -> str:
         """Ask store and catalogue, and return what they say. Raises as :meth:`claim`."""
         self.claim()
-        entries = self.catalogue.entries()
-        size = sum(entry.bytes for entry in entries)
+        partitions = self.all()
+        size = sum(one.bytes for one in partitions)
         return (
-            f"at {self.objects.address}, version {self.catalogue.version()}, {len(entries)} partitions, {size:,} bytes; "
+            f"at {self.objects.address}, version {self.catalogue.version()}, {len(partitions)} partitions, {size:,} bytes; "
             "a backup of the home does not copy it"
         )
 
@@ -96,16 +98,49 @@ class ObjectStore:
     def write(self, place: str, content: bytes) -> str:
         """Put the object, and commit its row."""
         digest = sha256_hex(content)
+        self._put(place, digest, len(content), lambda name: self.objects.put(name, content))
+        return f"{self.objects.address}/{_name(digest)}"
+
+    def write_file(self, place: str, content: Path) -> str:
+        """Put a file's content at a place, as `write` does, and return its SHA-256; memory holds parts of it."""
+        digest = _sha256(content)
+        self._put(place, digest, content.stat().st_size, lambda name: self.objects.put_file(name, content))
+        return digest
+
+    def read_file(self, place: str, copy: Path) -> str:
+        """Copy the bytes at a place into a new file and return their SHA-256; memory holds parts of them.
+
+        Raises:
+            FileNotFoundError: there are none.
+            CorruptFile: they are not those that were put.
+        """
+        entry = self.catalogue.find(place, self.version)
+        if entry is None:
+            raise FileNotFoundError(place)
+        address = f"{self.objects.address}/{_name(entry.sha256)}"
+        try:
+            self.objects.get_file(_name(entry.sha256), copy)
+        except FileNotFoundError:
+            raise CorruptFile(address, f"the object of {place} is missing", remedy="Publish again.") from None
+        if _sha256(copy) != entry.sha256:
+            raise CorruptFile(address, "its bytes do not have the SHA-256 that it is named by", remedy="Publish again.")
+        return entry.sha256
+
+    def digest(self, place: str) -> str | None:
+        """Return the SHA-256 of the bytes at a place; None where there are none."""
+        entry = self.catalogue.find(place, self.version)
+        return None if entry is None else entry.sha256
+
+    def _put(self, place: str, digest: str, size: int, put: Callable[[str], None]) -> None:
         name, seen = _name(digest), self.catalogue.collection()
-        self.objects.put(name, content)
+        put(name)
         failpoint("lake.put")
 
         def confirm() -> None:
             if name not in self.objects:
-                self.objects.put(name, content)
+                put(name)
 
-        self.catalogue.commit({place: (digest, len(content))}, seen=seen, confirm=confirm)
-        return f"{self.objects.address}/{name}"
+        self.catalogue.commit({place: (digest, size)}, seen=seen, confirm=confirm)
 
     def remove(self, place: str) -> None:
         """Commit that there is no such partition; its object goes with a collection."""
@@ -123,7 +158,8 @@ class ObjectStore:
 
     def all(self) -> list[StoredPartition]:
         """Return what is known about every partition, by place."""
-        return [_stored(entry) for entry in self.catalogue.entries(version=self.version)]
+        entries = self.catalogue.entries(version=self.version)
+        return [_stored(entry) for entry in entries if entry.place.startswith("lake/")]
 
     def current_version(self) -> int | None:
         """Return the number of the newest version."""
@@ -190,6 +226,11 @@ class ObjectStore:
 
 def _name(digest: str) -> str:
     return f"{PREFIX}/{digest[:2]}/{digest}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stored(entry: Entry) -> StoredPartition:

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.files import write_bytes
 from qhybrid_pipelines.storage.layout import Home
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.storage.lake_objects import ObjectStore
 
 LAKE_VARIABLE = "QHYBRID_LAKE"
 LEDGER_VARIABLE = "QHYBRID_LEDGER_URL"
@@ -194,6 +197,14 @@ def open_store(home: Home) -> PartitionStore:
 def object_versions(home: Home, places: Sequence[str]) -> Mapping[str, int] | None:
     """Return since which version each of some partitions is as it is, without those that are not there; None for a folder."""
     return open_store(home).versions(places) if is_on_objects() else None
+
+
+def object_store(home: Home) -> ObjectStore | None:
+    """Return the store of a lake on objects, None where the lake is a folder. Raises as `open_store`."""
+    from qhybrid_pipelines.storage.lake_objects import ObjectStore
+
+    store = open_store(home) if is_on_objects() else None
+    return store if isinstance(store, ObjectStore) else None
 
 
 def collect_objects(home: Home, *, apply: bool) -> CollectedObjects | None:

@@ -125,6 +125,11 @@ class Home:
         return self.path / "warehouse.crc32"
 
     @property
+    def warehouse_object(self) -> Path:
+        """Which object the snapshot here is, by its SHA-256; there only where the lake is on objects."""
+        return self.path / "warehouse.sha256"
+
+    @property
     def removals(self) -> Path:
         """What was removed because its time was over, SQLite; there once something was."""
         return self.path / "removals.db"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from qhybrid_pipelines.core.errors import EnvironmentFailure, InvalidInput
-from qhybrid_pipelines.core.files import make_folder, write_bytes
+from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.core.redaction import register_secret
 
 FIELD = "QHYBRID_LAKE"
@@ -29,6 +30,7 @@ REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 CREDENTIAL_LIFETIME = timedelta(minutes=5)
 #: What is asked again after an answer of the kind that passes, for no longer than this.
 RETRY_TIMEOUT = timedelta(seconds=30)
+PART_BYTES = 8 * 2**20
 
 
 class Objects:
@@ -52,6 +54,26 @@ class Objects:
             return
         with self._errors():
             obstore.put(self._store, name, content)
+
+    def put_file(self, name: str, content: Path) -> None:
+        """Put a file's content as an object; in parts where it is large."""
+        import obstore
+
+        if self._folder is not None:
+            make_folder(self._folder / "tmp")
+            with scratch_folder(self._folder / "tmp") as scratch:
+                promote(Path(shutil.copyfile(content, scratch / "content")), self._folder / name)
+            return
+        with self._errors():
+            obstore.put(self._store, name, content)
+
+    def get_file(self, name: str, copy: Path) -> None:
+        """Copy an object into a new file, in parts. Raises as `get`."""
+        import obstore
+
+        with self._errors(), copy.open("xb") as file:
+            for part in obstore.get(self._store, name).stream(min_chunk_size=PART_BYTES):
+                file.write(part)
 
     def put_new(self, name: str, content: bytes) -> bool:
         """Put an object unless there is one of that name; tell whether it was put."""

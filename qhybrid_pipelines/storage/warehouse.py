@@ -36,6 +36,7 @@ from qhybrid_pipelines.storage.ledger_delta import LedgerCursor, LedgerDelta, Le
 from qhybrid_pipelines.storage.removals import REMOVED_ARTEFACTS, RemovalStore
 from qhybrid_pipelines.storage.schemas import Table
 from qhybrid_pipelines.storage.service_decisions import SERVICE_DECISIONS
+from qhybrid_pipelines.storage.shared_snapshot import put_snapshot
 from qhybrid_pipelines.storage.snapshot_rows import (
     LakeChange,
     compare_files,
@@ -139,6 +140,7 @@ def publish(
         # A log that somebody left who opened the last snapshot for writing does not belong to this one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
         write_bytes(home.warehouse_checksum, checksum(built).encode(), tmp=home.tmp)
+        put_snapshot(home, built)
         promote(built, home.warehouse)
     return PublishReport(
         path=home.warehouse,

@@ -90,6 +90,9 @@ def test_an_experiment_runs_to_the_verdict_that_it_has_in_a_folder(on_s3, postgr
     assert json.loads(qhybrid("sql", jobs, *home, "--json")) == [{"n": 1}]
     counts = "SELECT sum(count)::BIGINT AS n FROM qpu_result_sets"
     assert json.loads(qhybrid("sql", counts, *home, "--json")) == [{"n": 64 * 2 * 2}]
+    analysts = tmp_path / "analysts"
+    analysts.mkdir()
+    assert json.loads(qhybrid("sql", counts, "--home", str(analysts), "--json")) == [{"n": 64 * 2 * 2}]
     findings = {row["check"]: row for row in json.loads(qhybrid("doctor", *home, "--json"))}
     assert findings["lake"]["finding"].startswith(f"at s3://{BUCKET}/")
     assert findings["lake and ledger"]["ok"]

@@ -7,6 +7,7 @@ import pytest
 
 from qhybrid_pipelines.core.errors import CorruptFile, EnvironmentFailure, InvalidInput, MissingUpstream
 from qhybrid_pipelines.storage import schemas
+from qhybrid_pipelines.storage.analyst import connect, query_rows
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_catalogue import Catalogue
 from qhybrid_pipelines.storage.lake_files import inventory
@@ -15,7 +16,9 @@ from qhybrid_pipelines.storage.lake_store import FolderStore, open_store
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.objects import open_objects
 from qhybrid_pipelines.storage.settled_marks import stat_files
+from qhybrid_pipelines.storage.shared_snapshot import PLACE
 from qhybrid_pipelines.storage.tables import from_columns
+from qhybrid_pipelines.storage.warehouse import publish
 from qhybrid_pipelines_tests.support.object_lakes import (
     BUCKET,
     check_end,
@@ -259,6 +262,51 @@ def test_other_bytes_than_the_name_says_are_told(store):
     store.objects.put(f"objects/{digest[:2]}/{digest}", b"damaged")
     with pytest.raises(CorruptFile, match="SHA-256"):
         read(store)
+
+
+def test_the_snapshot_is_opened_where_only_store_and_catalogue_are_reached(lake, tmp_path):
+    elsewhere = Home(tmp_path / "elsewhere")
+    elsewhere.path.mkdir()
+    assert lake.keys("qpu_result_sets") == ()
+    if lake.home.lake_catalogue.exists():  # one file on both machines stands for one server
+        elsewhere.lake_catalogue.symlink_to(lake.home.lake_catalogue)
+    total = "SELECT sum(count)::BIGINT AS n FROM qpu_result_sets"
+    with pytest.raises(InvalidInput, match="no warehouse yet"):
+        query_rows(elsewhere, total)
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(3, 4))
+    first = publish(lake.home, {})
+    with connect(elsewhere) as reader:
+        lake.write(schemas.QPU_RESULT_SETS, KEY, counts(30, 40))
+        second = publish(lake.home, {})
+        assert reader.sql(total).fetchall() == [(7,)]
+    assert query_rows(elsewhere, total) == query_rows(lake.home, total) == ([{"n": 70}], ["n"])
+    assert (first.rebuild, second.rebuild) == (True, False)
+    assert elsewhere.warehouse.read_bytes() == lake.home.warehouse.read_bytes()
+    assert len(inventory(lake.home)) == 1
+    store = open_store(lake.home)
+    elsewhere.warehouse.unlink()
+    digest = store.digest(PLACE)
+    store.objects.put(f"objects/{digest[:2]}/{digest}", b"damaged")
+    with pytest.raises(CorruptFile, match="SHA-256"):
+        query_rows(elsewhere, total)
+    open_store(elsewhere).catalogue.close()
+
+
+def test_a_publication_that_cannot_be_put_changes_nothing(lake, monkeypatch):
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(3, 4))
+    publish(lake.home, {})
+    before = lake.home.warehouse.read_bytes()
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(5))
+
+    def refuse(*_):
+        raise EnvironmentFailure("the object store cannot be used", remedy="Try again.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("qhybrid_pipelines.storage.objects.Objects.put_file", refuse)
+        with pytest.raises(EnvironmentFailure):
+            publish(lake.home, {})
+    assert lake.home.warehouse.read_bytes() == before
+    assert publish(lake.home, {}).tables["qpu_result_sets"] == 1
 
 
 def test_two_homes_do_not_share_an_address(lake, tmp_path, monkeypatch):
