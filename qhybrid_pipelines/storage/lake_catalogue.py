@@ -1,7 +1,7 @@
 """Which object is which partition of the lake: tables in the ledger's Postgres, or SQLite in the home.
 
 A row is the commit. It says from which version of the lake to which one an object was a partition; rows of the past stay until
-they are collected, so that whoever holds a version reads that one. Writers take the one row of `lake_head` in turn, for the
+they are collected, so that whoever holds a version reads that one. Writers take the one row of ``lake_head`` in turn, for the
 length of a transaction that touches no object, so that versions follow each other as they become visible.
 """
 

@@ -1,7 +1,7 @@
 """Where the bytes of the lake lie: in the home's folder, or as objects of a store that many machines reach.
 
 A place is a partition's file below the home, ``lake/<asset>/experiment=<key>/data.parquet``; as objects it is a name in a
-catalogue, and no such file exists. `QHYBRID_LAKE` says which of the two it is, and a home says no to the other one.
+catalogue, and no such file exists. QHYBRID_LAKE says which of the two it is, and a home says no to the other one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An object store, by obstore: named bytes that are put and read whole.
 
-`s3://BUCKET/PREFIX` is S3 and what speaks its protocol; credentials come from the usual chain of AWS. `file:/FOLDER` is a folder,
+``s3://BUCKET/PREFIX`` is S3 and what speaks its protocol; credentials come from the usual chain of AWS. ``file:/FOLDER`` is a folder,
 where each object is on the disk before its name is there.
 """
 
