@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test tests quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-virtual test-paid-once test-requests test-service-requests test-clients test-slurm test-celery test-objects test-ibm test-pythons test-newest check docs ui clean
+.PHONY: demo test tests quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-virtual test-paid-once test-requests test-service-requests test-clients test-slurm test-celery test-objects test-chunks test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 # The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
@@ -81,6 +81,10 @@ test-celery: $(STAMP)  ## a real broker and Celery workers on this machine, whic
 
 test-objects: $(STAMP)  ## the lake on a server that imitates S3, with its catalogue in the home and on Postgres; see docs/scale.md
 	$(BIN)/python -m pytest -n 0 -m objects -s qhybrid_pipelines_tests/unit/storage/test_lake_objects.py qhybrid_pipelines_tests/engines/test_object_lake.py
+
+test-chunks: $(STAMP)  ## sweeps, baselines and folds on real workers of Dask and Ray, which are killed; installs both
+	$(UV_SETTINGS) $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[dask,ray]"
+	$(BIN)/python -m pytest -n 0 -m chunks -s qhybrid_pipelines_tests/engines
 
 test-ibm: $(STAMP)  ## the IBM adapter with the newest release of IBM's client that pyproject.toml allows
 	$(BIN)/python tools/environments.py ibm-0.51 -- -n 0 -m "clients or not clients" qhybrid_pipelines_tests/unit/execution/ibm qhybrid_pipelines_tests/clients/test_ibm_executor.py

@@ -20,6 +20,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.core import errors, files
 from qhybrid_pipelines.core.clock import boot_seconds
 from qhybrid_pipelines.core.stop_request import StopRequested, raise_if_stop_requested
+from qhybrid_pipelines.parallel.mapper import chosen_mapper
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.interpret.next_rounds import register_following
 from qhybrid_pipelines.steps.operate.warehouse import is_stale
@@ -77,9 +78,14 @@ class StageError(Exception):
 
 
 class Launcher:
-    """Runs what is due in one home folder."""
+    """Runs what is due in one home folder.
+
+    Raises:
+        InvalidInput: the environment names a mapper that cannot be used; said before anything is made.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        chosen_mapper()
         self.settings = settings
         self.workspace = Workspace(Home(settings.home))
         self._on_message: MessageCallback = lambda _: None

@@ -21,7 +21,7 @@ PACKAGE = "qhybrid_pipelines"
 TESTS = "qhybrid_pipelines_tests"
 ROOT = Path(__file__).resolve().parents[1]
 #: Tests that take minutes stay out of what a person waits for: the marks of `docs/testing.md`, in pytest's words.
-QUICK_MARKS = "not slow and not generated and not clients and not long and not slurm and not celery and not objects"
+QUICK_MARKS = "not slow and not generated and not clients and not long and not slurm and not celery and not objects and not chunks"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,20 @@ class QHybridError(Exception):
     def __init__(self, *args: Any) -> None:
         super().__init__(*(printable(arg) if isinstance(arg, str) else arg for arg in args))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes by what it has become, not by calling `__init__` with the finished message."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
     def details(self) -> dict[str, Any]:
         """Return what a machine wants to know about this error, ready for JSON."""
         return {"error": type(self).__name__, "message": str(self)}
+
+
+def _rebuild(kind: type[QHybridError], args: tuple[Any, ...], attributes: dict[str, Any]) -> QHybridError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class InvalidInput(QHybridError):

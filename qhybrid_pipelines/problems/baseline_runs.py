@@ -27,6 +27,7 @@ from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import derive_seed, generator
 from qhybrid_pipelines.core.specification import ExperimentSpec
 from qhybrid_pipelines.core.spelling import remedy_for_unknown
+from qhybrid_pipelines.parallel.mapper import Mapper
 from qhybrid_pipelines.problems import baseline_solvers
 from qhybrid_pipelines.problems.baseline_interface import Baseline, random_assignments
 from qhybrid_pipelines.problems.evaluation import (
@@ -54,6 +55,11 @@ _RANDOM_SPEED_RANKS = {RANDOM: 20, RANDOM_LOCAL_SEARCH: 30}
 _FAMILY_SOLVER_RANK, _EXHAUSTIVE_RANK = 1000, 1001
 
 _EXHAUSTIVE_BLOCK = 1 << 16
+
+#: Variables of an instance below which its solvers run in this process: they take less than sending them costs.
+LEAST_VARIABLES = 64
+
+Rows = tuple[dict[str, Any], ...]
 
 
 @cache
@@ -110,27 +116,45 @@ def check_baselines(spec: ExperimentSpec) -> None:
 
 
 def run_baselines(
-    family: Family, instance: Instance, reduced_model: ReducedModel, spec: ExperimentSpec
+    family: Family,
+    instance: Instance,
+    reduced_model: ReducedModel,
+    spec: ExperimentSpec,
+    *,
+    mapper: Mapper | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the rows of the table `baselines`, without their experiment.
+    """Return the rows of the table `baselines`, without their experiment; the same for every mapper, except for the seconds.
+
+    Args:
+        family: of the instance.
+        instance: that is solved.
+        reduced_model: of it.
+        spec: of the experiment.
+        mapper: where solvers run; in this process, one after the other, by default and where the instance is small.
 
     Raises:
         InvalidInput: a name in ``spec.baselines`` is unknown.
+        WorkersUnavailable: the mapper's workers could not do it.
     """
     check_baselines(spec)
     runner = _BaselineRunner(problem=Problem.of(family, instance), reduced_model=reduced_model, spec=spec)
     named = () if spec.baselines == "default" else spec.baselines
-    rows = [row for repetition in range(spec.repetitions) for row in runner.random_rows(repetition)]
-    rows += [
-        runner.timed_row(name, repetition, partial(runner.general, baseline))
+    runs: list[Callable[[], Rows]] = [partial(runner.random_rows, repetition) for repetition in range(spec.repetitions)]
+    runs += [
+        partial(runner.timed_rows, name, repetition, partial(runner.general, baseline))
         for name, baseline in all_baselines().items()
         if baseline.always_on or name in named
         for repetition in range(spec.repetitions)
     ]
-    rows.append(runner.timed_row(family.solver_name, 0, runner.family_solver))
+    runs.append(partial(runner.timed_rows, family.solver_name, 0, runner.family_solver))
     if reduced_model.exact and reduced_model.size <= MAX_VARIABLES:
-        rows.append(runner.timed_row(EXHAUSTIVE, 0, runner.exhaustive))
-    return rows
+        runs.append(partial(runner.timed_rows, EXHAUSTIVE, 0, runner.exhaustive))
+    found = mapper.map(_call, runs) if mapper and instance.size >= LEAST_VARIABLES else map(_call, runs)
+    return [row for rows in found for row in rows]
+
+
+def _call(run: Callable[[], Rows]) -> Rows:
+    return run()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +199,11 @@ class _BaselineRunner:
     def seed(self, solver: str, repetition: int) -> int:
         return derive_seed(self.spec.seed, "baseline", solver, repetition)
 
-    def timed_row(self, solver: str, repetition: int, solve: Callable[[int], _SolverResult]) -> dict[str, Any]:
+    def timed_rows(self, solver: str, repetition: int, solve: Callable[[int], _SolverResult]) -> Rows:
         seed = self.seed(solver, repetition)
         started = time.perf_counter()
         answer = solve(seed)
-        return self.row(solver, repetition, seed, answer, time.perf_counter() - started)
+        return (self.row(solver, repetition, seed, answer, time.perf_counter() - started),)
 
     def row(self, solver: str, repetition: int, seed: int, answer: _SolverResult, seconds: float) -> dict[str, Any]:
         return {
@@ -197,7 +221,7 @@ class _BaselineRunner:
             "seconds": seconds,
         }
 
-    def random_rows(self, repetition: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def random_rows(self, repetition: int) -> Rows:
         """Return the rows of both random baselines on the same samples; drawing and repair count for each."""
         seed = self.seed(RANDOM, repetition)
         started = time.perf_counter()

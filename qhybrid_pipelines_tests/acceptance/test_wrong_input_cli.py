@@ -91,6 +91,22 @@ def test_a_wrong_file_is_refused_in_one_sentence(case, tmp_path, home, qhybrid):
     assert_untouched(home)
 
 
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("dusk", "there is no mapper 'dusk'. Use one of: threads, dask, ray"),
+        ("ray:", "'ray:' names no cluster. Write "),
+    ],
+)
+def test_a_wrong_mapper_is_refused_before_anything_is_registered(word, says, tmp_path, home, qhybrid, monkeypatch):
+    monkeypatch.setenv("QHYBRID_MAPPER", word)
+    (tmp_path / "good.yaml").write_text(GOOD)
+    code, out, err = qhybrid("run", tmp_path / "good.yaml")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: field 'QHYBRID_MAPPER': {says}")
+    assert_untouched(home)
+
+
 @pytest.mark.parametrize("case", [*SPECIFICATIONS[::8], *PROBLEM_FILES[::8]], ids=lambda case: case.name)
 def test_machines_get_the_parts(case, tmp_path, home, qhybrid):
     code, out, err = qhybrid("run", case.drop(tmp_path / "files"), "--json")

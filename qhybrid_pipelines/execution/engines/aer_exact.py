@@ -24,8 +24,8 @@ from qhybrid_pipelines.execution.engines.aer import (
     prepare_circuit,
 )
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
-from qhybrid_pipelines.execution.engines.threads import usable_cores
 from qhybrid_pipelines.execution.sampling import sample_rows
+from qhybrid_pipelines.parallel.cores import usable_cores
 
 #: Probabilities that Aer returns at once: 32 MiB.
 BLOCK_PROBABILITIES = 1 << 22
@@ -37,6 +37,7 @@ class AerExact:
     name = "aer-exact"
     max_qubits = 20
     preference = 30
+    pointwise = True
 
     def version(self) -> str:
         """Return the version of Aer."""

@@ -20,7 +20,7 @@ from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_from_points
 from qhybrid_pipelines.execution.engines.aer import aer_version, prepare_circuit, text_problem
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
-from qhybrid_pipelines.execution.engines.threads import usable_cores
+from qhybrid_pipelines.parallel.cores import usable_cores
 from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 
 #: Raised with every change that can move a count.
@@ -37,6 +37,7 @@ class AerSampler:
     name = "aer-sampler"
     max_qubits = 24
     preference = 40
+    pointwise = False
 
     def version(self) -> str:
         """Return the version of this engine and of Aer."""

@@ -14,8 +14,9 @@ import pyarrow as pa
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
-from qhybrid_pipelines.execution.engines.threads import map_in_order, usable_cores
+from qhybrid_pipelines.execution.engines.threads import map_in_order
 from qhybrid_pipelines.execution.sampling import sample_points
+from qhybrid_pipelines.parallel.cores import usable_cores
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import can_compile, prepare_mixer, prepare_sampling
 
 #: Raised with every change that can move a probability by one bit.
@@ -40,6 +41,7 @@ class DiagonalQaoa:
     name = "diagonal-qaoa"
     max_qubits = 20
     preference = 10
+    pointwise = True
 
     def __init__(self, *, threads: int | None = None, compiled: bool | None = None) -> None:
         self._threads = threads

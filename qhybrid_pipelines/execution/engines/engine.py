@@ -18,11 +18,12 @@ from qhybrid_pipelines.execution import engines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRun:
-    """Counts in `COUNTS_SCHEMA` and how long the two parts of the work took."""
+    """Counts in `COUNTS_SCHEMA`, how long the two parts of the work took, and how many chunks of points it was divided into."""
 
     counts: pa.Table
     compile_seconds: float
     execute_seconds: float
+    chunks: int = 1
 
 
 class Engine(Protocol):
@@ -39,6 +40,10 @@ class Engine(Protocol):
     @property
     def preference(self) -> int:
         """Place in the order in which the automatic choice asks engines, lowest first. Exact and fast ones come first."""
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether the counts of a point are the same bytes whatever other points are in the batch: then it may be divided."""
 
     def version(self) -> str:
         """Return the version of the code that simulates."""

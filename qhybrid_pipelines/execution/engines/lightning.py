@@ -74,6 +74,7 @@ class Lightning:
     name = "lightning"
     max_qubits = 20
     preference = 20
+    pointwise = True
 
     def version(self) -> str:
         """Return the version of this engine and of lightning."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,13 +10,6 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may use: those it is bound to, and no more than a job of Slurm has asked for."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("SLURM_CPUS_PER_TASK", "")  # a cluster need not bind its jobs to their cores
-    return min(bound, int(asked)) if asked.isdecimal() and int(asked) else bound
 
 
 def map_in_order(

@@ -12,7 +12,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.bits import U8
 from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.execution.engines.threads import usable_cores
+from qhybrid_pipelines.parallel.cores import usable_cores
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

@@ -12,8 +12,9 @@ from qhybrid_pipelines.core.bits import U64
 from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_from_shots, counts_table
-from qhybrid_pipelines.execution.engines.threads import map_in_order, usable_cores
+from qhybrid_pipelines.execution.engines.threads import map_in_order
 from qhybrid_pipelines.execution.ibm.device_errors import noisy_circuit
+from qhybrid_pipelines.parallel.cores import usable_cores
 from qhybrid_pipelines.quantum.simulation.gate_fusion import fuse
 from qhybrid_pipelines.quantum.simulation.trajectories import VERSION, sample_noisy
 from qhybrid_pipelines.quantum.simulation.trajectory_cost import expected_seconds

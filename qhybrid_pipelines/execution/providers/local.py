@@ -8,13 +8,15 @@ from pathlib import Path
 from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE, Declaration
 from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.errors import Rejected
+from qhybrid_pipelines.core.errors import Rejected, Throttled
 from qhybrid_pipelines.core.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
+from qhybrid_pipelines.execution.chunks import map_chunks
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.engines.engine import Engine, all_engines, choose_engine
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines.execution.stored_jobs import SimulationResult, StoredJobs
+from qhybrid_pipelines.parallel.mapper import WorkersUnavailable, chosen_mapper
 
 NAME = "local"
 
@@ -107,13 +109,19 @@ class LocalProvider(StoredJobs):
     def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
         engine = choose_engine(self._engine_for(batch.backend), batch)
         started_at = datetime.now(UTC)
-        run = engine.run(batch)
+        mapper = chosen_mapper()
+        try:
+            run = map_chunks(batch, engine, mapper)
+        except WorkersUnavailable as error:  # nothing is stored yet: it is asked for again, later
+            raise Throttled(str(error)) from error
         details = {
             "engine": engine.name,
             "engine_version": engine.version(),
             "compile_seconds": run.compile_seconds,
             "execute_seconds": run.execute_seconds,
         }
+        if run.chunks > 1:
+            details |= {"mapper": mapper.name, "chunks": run.chunks}
         return SimulationResult(counts=run.counts, started_at=started_at, details=details)
 
     def _engine_for(self, backend: str) -> tuple[Engine, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from qhybrid_pipelines.learning.models.baselines import baseline_learners, contr
 from qhybrid_pipelines.learning.models.learner import Learner
 from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.learning.models.trainable_model import NO_DIAGNOSTICS, Diagnostics
+from qhybrid_pipelines.parallel.mapper import chosen_mapper
 from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.fold_trainings import FoldTraining, fold_trainings, take_measured_steps
@@ -54,7 +56,9 @@ def train(
     experiment is trained.
 
     Raises:
-        InvalidInput: the data cannot be used, or training diverged with the stated learning rate.
+        InvalidInput: the data cannot be used, training diverged with the stated learning rate, or the environment names a
+            mapper that cannot be used.
+        WorkersUnavailable: the mapper's workers could not do it.
     """
     found = TrainingRows()
     for key, spec in read_learning_experiments(experiments):
@@ -107,7 +111,34 @@ def _train(
     home: Home,
     report: ReportProgress,
 ) -> None:
-    chosen = make_learners(spec)
+    mapper = chosen_mapper()
+    train_fold = partial(
+        _train_fold, key=key, spec=spec, dataset=dataset, on_backend=on_backend, home=home,
+        report=_report_nothing if mapper.workers else report,
+    )  # fmt: skip
+    for number, rows in enumerate(mapper.map(train_fold, splits)):
+        found.runs.extend(rows.runs)
+        found.iterations.extend(rows.iterations)
+        found.predictions.extend(rows.predictions)
+        report(f"fold {number + 1} of {len(splits)} done: {len(make_learners(spec))} models")
+
+
+def _report_nothing(_: str) -> None:
+    """Stand in for the report of a worker, whose words would reach nobody."""
+
+
+def _train_fold(
+    split: Split,
+    *,
+    key: str,
+    spec: LearningSpec,
+    dataset: Dataset,
+    on_backend: Mapping[tuple[str, int, int], FoldTraining],
+    home: Home,
+    report: ReportProgress,
+) -> TrainingRows:
+    """Return the rows of everything that is trained on a fold."""
+    found = TrainingRows()
     tuner = Tuner(
         dataset,
         pca=spec.features.pca,
@@ -116,18 +147,17 @@ def _train(
         metric=spec.evaluation.metric,
         fit=CheckpointedFit(spec, home.checkpoints / key, home.tmp, report),
     )
-    for number, split in enumerate(splits):
-        for learner in chosen:
-            trained = on_backend.get((learner.name, split.repeat, split.fold))
-            tuned = tuner.tune(learner, split) if trained is None else trained.as_tuned()
-            said = _diagnose(learner, split, tuned, dataset)
-            _append_rows(found, learner, split, tuned, key=key, dataset=dataset, diagnostics=said)
-            if learner.side == "control":
-                continue
-            for size in spec.evaluation.curve:
-                point = tuner.fit_on_subset(learner, split, tuned.settings, size)
-                _append_rows(found, learner, split, point, key=key, dataset=dataset, purpose="learning_curve")
-        report(f"fold {number + 1} of {len(splits)} done: {len(chosen)} models")
+    for learner in make_learners(spec):
+        trained = on_backend.get((learner.name, split.repeat, split.fold))
+        tuned = tuner.tune(learner, split) if trained is None else trained.as_tuned()
+        said = _diagnose(learner, split, tuned, dataset)
+        _append_rows(found, learner, split, tuned, key=key, dataset=dataset, diagnostics=said)
+        if learner.side == "control":
+            continue
+        for size in spec.evaluation.curve:
+            point = tuner.fit_on_subset(learner, split, tuned.settings, size)
+            _append_rows(found, learner, split, point, key=key, dataset=dataset, purpose="learning_curve")
+    return found
 
 
 def _append_rows(
