@@ -61,7 +61,7 @@ def main() -> None:
             LocalCluster,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=50,
         )

@@ -40,10 +40,10 @@ class DaskMapper:
         import_module("dask").config.set({"distributed.scheduler.allowed-failures": MAX_KILLED_WORKERS})
         distributed = import_module("distributed")
         if self._address is None:
-            # On loopback, without a page; memory is bounded by what is running, and not by killing it.
+            # On loopback, its page on any free port; memory is bounded by what is running, and not by killing it.
             cluster = distributed.LocalCluster(
                 n_workers=usable_cores(), threads_per_worker=1, processes=True, host="127.0.0.1", protocol="tcp",
-                dashboard_address=None, memory_limit=0, silence_logs=50,
+                dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
             )  # fmt: skip
             return distributed.Client(cluster)
         try:

@@ -44,7 +44,12 @@ class RayMapper:
         ray = import_module("ray")
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
         if self._address is None:
-            ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet)
+            try:
+                ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet)
+            except Exception as error:  # Ray has no class for it
+                raise WorkersUnavailable(
+                    f"Ray did not start on this machine: {error}", remedy="Try again when the machine is less busy."
+                ) from error
             return ray
         try:
             ray.init(address=self._address, **quiet)

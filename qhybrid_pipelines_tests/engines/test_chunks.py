@@ -166,7 +166,7 @@ def test_a_scheduler_of_dask_that_is_away_or_has_no_workers_is_named(monkeypatch
     monkeypatch.setattr(dask_mapper, "CONNECT_SECONDS", 1)
     with pytest.raises(WorkersUnavailable, match=r"scheduler tcp://127\.0\.0\.1:1 does not answer"):
         _ = DaskMapper("tcp://127.0.0.1:1").workers
-    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None, silence_logs=50) as empty:
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50) as empty:
         joined = DaskMapper(empty.scheduler_address)
         with pytest.raises(WorkersUnavailable, match="has no workers"):
             _ = joined.workers
