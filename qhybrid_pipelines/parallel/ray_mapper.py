@@ -76,6 +76,7 @@ class RayMapper:
         ray = self._ray
         call = ray.remote(num_cpus=1, max_retries=MAX_KILLED_WORKERS)(work_on_part)
         waiting = [call.remote(function, part, release=own_release()) for part in parts]
+        # Not cancelled where one fails: Ray 2.60 ends this process when a part that is being cancelled has just been done.
         try:
             for reference in waiting:
                 yield ray.get(reference).unwrap()
@@ -84,6 +85,3 @@ class RayMapper:
                 "workers of Ray ended again and again while they worked on the same part",
                 remedy="See in their logs why, for example for lack of memory.",
             ) from error
-        finally:
-            for reference in waiting:
-                ray.cancel(reference)
