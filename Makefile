@@ -51,7 +51,7 @@ test-examples: $(STAMP)  ## every property once more, with examples that nobody 
 test-false-claims: $(STAMP)  ## 400 simulated data sets of each of seven kinds: at most 28 with a learning verdict that claims what is not so
 	$(BIN)/python benchmarks/learning_false_claims.py
 
-test-loop: $(STAMP)  ## a loop through the emulated cloud, killed 20 times at random moments
+test-loop: $(STAMP)  ## two loops through the emulated cloud, of angles and of a training, each killed 20 times at random moments
 	QHYBRID_LOOP_KILLS=20 $(BIN)/python -m pytest -n 0 -s -m long qhybrid_pipelines_tests/acceptance/test_loop_kills.py
 
 test-paid-once: $(STAMP)  ## thousands of kills, a gateway's answers, late children, a proxy, wrong clocks, copied homes, older ledgers put back: paid once by the provider's book; see docs/testing.md
