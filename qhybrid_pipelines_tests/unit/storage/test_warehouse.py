@@ -351,7 +351,7 @@ def test_what_was_read_of_a_file_before_its_damage_is_not_shown(home, monkeypatc
 def test_a_partition_removed_after_it_was_listed_is_passed_over(home, monkeypatch):
     sample_lake.write(home)
     lake, listed = Lake(home), inventory(home)
-    monkeypatch.setattr(warehouse, "inventory", lambda _home: listed)
+    monkeypatch.setattr(warehouse, "inventory", lambda *_: listed)
     first, *others = lake.keys(schemas.QPU_RESULT_SETS)
     lake.path(schemas.QPU_RESULT_SETS, first).unlink()
     left = sum(lake.read(schemas.QPU_RESULT_SETS, key).num_rows for key in others)
