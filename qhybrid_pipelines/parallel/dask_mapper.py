@@ -83,13 +83,14 @@ class DaskMapper:
 
     def _wait_for(self, future: Any) -> Any:
         """Return the result of a part. Raises `WorkersUnavailable` when nobody has been there to work on it for `PATIENCE_SECONDS`."""
-        last_seen = time.monotonic()
+        wait, last_seen = import_module("distributed").wait, time.monotonic()
         while True:
             try:
-                return future.result(timeout=ASK_SECONDS)
+                wait([future], timeout=ASK_SECONDS)
+                return future.result()
             except TimeoutError:
-                if future.done():  # it is the part's own
-                    raise
+                if future.done():  # meanwhile; what a part raises comes from `result`
+                    return future.result()
             now = time.monotonic()
             if self._client.nthreads():
                 last_seen = now

@@ -98,7 +98,8 @@ def close(mapper: Mapper) -> None:
 
 
 @pytest.mark.parametrize("engine", [one for one in all_engines() if one.pointwise], ids=lambda one: one.name)
-def test_counts_are_the_same_bytes_for_any_number_of_chunks(mapper, engine):
+def test_counts_are_the_same_bytes_for_any_number_of_chunks(mapper, engine, monkeypatch):
+    monkeypatch.setattr(dask_mapper, "ASK_SECONDS", 0.01)  # so that parts take longer than that
     batch = random_sweep(14, points=24)
     whole = counts_sha256(engine.run(batch))
     for number in (1, 7, 24):
