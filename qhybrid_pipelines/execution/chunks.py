@@ -18,8 +18,8 @@ from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun, all_engines
 from qhybrid_pipelines.parallel.mapper import PARTS_PER_WORKER, Mapper, WorkersUnavailable
 
-#: Amplitudes of all points together below which a sweep stays in this process: about a second's work, less than sending it costs.
-LEAST_AMPLITUDES = 1 << 24
+#: Amplitudes of all points together below which a sweep stays in this process: some seconds of one core, less than sending and preparing it in parts costs.
+LEAST_AMPLITUDES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

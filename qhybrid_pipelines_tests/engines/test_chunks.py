@@ -53,7 +53,7 @@ SWEEP = {
     "ansatz": {"layers": 2},
     "shots": 32,
     "repetitions": 1,
-    "sweep": {"strategy": "random", "points": 512},
+    "sweep": {"strategy": "random", "points": 1024},
     "rounds": {"max": 1},
 }
 LEARNING = {
