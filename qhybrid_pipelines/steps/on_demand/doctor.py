@@ -51,13 +51,11 @@ if TYPE_CHECKING:
 FREE_BYTES = 2 * 2**30
 #: A clock this far behind the newest event of the ledger was set back, or belongs to another machine.
 CLOCK_TOLERANCE = timedelta(seconds=10)
-#: A breaker that has been open for longer does not close by itself soon.
-BREAKER_OPEN_LIMIT = timedelta(hours=1)
+BREAKER_OPEN_LIMIT = timedelta(hours=1)  #: one that has been open for longer does not close by itself soon
 #: A submission that takes longer has lost its process; reconciling should have found it long ago.
 SUBMITTING_LIMIT = timedelta(hours=1)
 NOT_ENDED = frozenset(JobState) - TERMINAL
-#: Jobs named in one row; the list of jobs has them all.
-MAX_LISTED_JOBS = 5
+MAX_LISTED_JOBS = 5  #: in one row; the list of jobs has them all
 
 CheckResult = tuple[bool, str]
 

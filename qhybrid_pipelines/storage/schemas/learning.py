@@ -271,19 +271,8 @@ QML_GRADIENTS = Table(
     ),
 )
 
-_ONE_SCORE = (
-    "experiment",
-    "side",
-    "model",
-    "inputs",
-    "backend",
-    "shots",
-    "purpose",
-    "train_rows",
-    "repeat",
-    "fold",
-    "metric",
-)
+_MODEL_ON_BACKEND = ("experiment", "side", "model", "inputs", "backend", "shots")
+_ONE_SCORE = (*_MODEL_ON_BACKEND, "purpose", "train_rows", "repeat", "fold", "metric")
 
 QML_SCORES = Table(
     name="qml_scores",
