@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from measuring import machine, show
 
-from qhybrid_pipelines.core.jobs import QaoaStructure
-from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import QaoaStructure
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.sources import load_instance, register_source

@@ -19,8 +19,8 @@ import numpy as np
 from measuring import machine, show
 from scipy.optimize import minimize
 
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum import exact_state
 from qhybrid_pipelines.quantum.angle_search import AngleSearch, TailObjective, optimise_angles
 from qhybrid_pipelines.quantum.exact_state import Mixer, QaoaState

@@ -22,7 +22,7 @@ from engines import batch_of
 from measuring import interleaved, machine, show, span
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.chunks import map_chunks
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.results import encode

@@ -25,8 +25,8 @@ from qiskit import QuantumCircuit
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.transpiler import generate_preset_pass_manager
 
-from qhybrid_pipelines.core.jobs import Compiled
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.circuit_jobs import Compiled
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.execution.compile_cache import CompileCache, two_qubit_gates, with_circuit_figures
 from qhybrid_pipelines.execution.ibm.compilation import compile_for, compiler_versions
 from qhybrid_pipelines.execution.ibm.devices import Device

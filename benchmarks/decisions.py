@@ -26,7 +26,7 @@ import numpy as np
 from measuring import machine, show
 
 from qhybrid_pipelines.classical.statistics import wilson_interval
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK
 from qhybrid_pipelines.service.decisions.decider import Decider, moment
 from qhybrid_pipelines.service.decisions.decision_body import read_decision
 from qhybrid_pipelines.service.decisions.decision_models import Decision
@@ -228,7 +228,7 @@ def _worker(busy: bool) -> Iterator[None]:  # noqa: FBT001 - the one thing that 
 
 
 _SIMULATE = """
-from qhybrid_pipelines.core.process_priority import run_when_idle
+from qhybrid_pipelines.core.system.process_priority import run_when_idle
 run_when_idle()
 import numpy as np
 state = np.full(1 << 20, 2.0 ** -10, dtype=complex)

@@ -27,11 +27,16 @@ import numpy as np
 from measuring import interleaved, machine, show, span
 from qiskit.primitives import BitArray
 
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
+from qhybrid_pipelines.core.specifications.experiment_specification import (
+    AnsatzSpec,
+    ExperimentSpec,
+    ProblemSpec,
+    SweepSpec,
+)
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact
 from qhybrid_pipelines.execution.engines.aer_sampler import AerSampler
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa

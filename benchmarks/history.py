@@ -30,8 +30,8 @@ from long_ledger import BACKEND as CLOUD
 from long_ledger import write_jobs, write_waiting_job
 from measuring import figure, machine, show, span
 
-from qhybrid_pipelines.core.experiment_key import experiment_key, experiment_text
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key, experiment_text
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage import schemas
@@ -104,7 +104,7 @@ import json, resource, sys
 from pathlib import Path
 what, home = sys.argv[1], Path(sys.argv[2])
 if what == "publish":
-    from qhybrid_pipelines.control.ledger.sql import SqlLedger
+    from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
     from qhybrid_pipelines.steps.operate import warehouse
     from qhybrid_pipelines.storage.layout import Home
     warehouse.publish(Home(home), SqlLedger.open_sqlite(Home(home).ledger))

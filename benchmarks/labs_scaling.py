@@ -23,8 +23,8 @@ from scipy.optimize import minimize
 from scipy.stats import linregress
 from scipy.stats import t as student
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.families.labs import FAMILY, Length, sequence_of_length
 from qhybrid_pipelines.problems.solvers.labs import OPTIMA
 from qhybrid_pipelines.quantum.angle_search import OptimumObjective

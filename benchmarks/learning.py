@@ -20,7 +20,7 @@ import numpy as np
 from measuring import interleaved, machine, show, span
 from threadpoolctl import threadpool_limits
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.learning.circuits.class_scores import I64, circuit_from_parameters, split_parameters
 from qhybrid_pipelines.learning.circuits.gradient_engines import GradientEngineName, make_gradient_engine
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape, apply_layers

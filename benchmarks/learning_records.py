@@ -21,7 +21,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.learning.models.reuploading_classifier import VariationalClassifier
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.tracking import Tracker

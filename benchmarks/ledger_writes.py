@@ -23,7 +23,7 @@ from typing import Any
 from measuring import figure, machine, show
 from sqlalchemy import create_engine, text
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.job_histories import write_job_history
 

@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.ledger.event_chain import event_hash
+from qhybrid_pipelines.control.ledger.chain.event_chain import event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, Plan, StoredResult, Transition
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 
 BACKEND = "ionq:simulator"
 JOBS_PER_EXPERIMENT = 10

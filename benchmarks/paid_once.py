@@ -30,7 +30,7 @@ from typing import Any
 
 from measuring import machine, show
 
-from qhybrid_pipelines.control.ledger import postgres_locks
+from qhybrid_pipelines.control.ledger.databases import postgres_locks
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.paid_once.annealer_setup import (

@@ -28,7 +28,7 @@ from measuring import machine, show, span
 from qiskit.primitives import BitArray
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.defs.run_history import EXPERIMENT_TAG
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings

@@ -20,8 +20,8 @@ import dimod
 import numpy as np
 from measuring import interleaved, machine, show, span
 
-from qhybrid_pipelines.core.bits import unpack
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.bits import unpack
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 
 DISTINCT = 300_000
 

@@ -34,7 +34,7 @@ SERVER = """
 import sys
 from concurrent.futures import Future
 from contextlib import suppress
-from qhybrid_pipelines.core.stop_request import StopRequested
+from qhybrid_pipelines.core.system.stop_request import StopRequested
 from qhybrid_pipelines.service.intake import request_store
 from qhybrid_pipelines.service import server
 from qhybrid_pipelines.settings import prepare_home

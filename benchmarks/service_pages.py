@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.acceptance.test_service_keys import Tenants
 from qhybrid_pipelines_tests.acceptance.test_service_pages import Browser
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan

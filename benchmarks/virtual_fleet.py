@@ -30,8 +30,8 @@ from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 from qhybrid_pipelines_tests.support.virtual_fleet.event_queue import EventQueue

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.support.browser import wait_until
 from qhybrid_pipelines_tests.support.ledger_plans import plan
 from qhybrid_pipelines_tests.support.running_service import RunningService

@@ -21,7 +21,7 @@ from qhybrid_pipelines.commands.exit_codes import run_to_end
 from qhybrid_pipelines.commands.memory_limit import READING, check_address_space
 from qhybrid_pipelines.commands.output_streams import prepare_streams
 from qhybrid_pipelines.commands.plain_values import use_plain_values
-from qhybrid_pipelines.core.stop_request import watch_stop_signals
+from qhybrid_pipelines.core.system.stop_request import watch_stop_signals
 
 ALLOCATIONS_PER_COLLECTION = 20_000
 #: Parts of the help, each with its commands in the order in which they are shown, and the module of `commands` that has each

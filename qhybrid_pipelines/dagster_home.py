@@ -11,8 +11,8 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
-from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.dagster_storage import sqlite_settings
 from qhybrid_pipelines.settings import DAGSTER_POSTGRES_VARIABLE
 from qhybrid_pipelines.storage.layout import Home

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from qhybrid_pipelines.control.policy.retention import Retention
-from qhybrid_pipelines.core.failpoints import failpoint
+from qhybrid_pipelines.core.system.failpoints import failpoint
 from qhybrid_pipelines.defs.orphans import NOT_ENDED
 from qhybrid_pipelines.defs.run_tags import BATCH_OF_TAG, EXPERIMENT_TAG, PARTITION_TAG, read_tag
 from qhybrid_pipelines.storage.layout import Home

@@ -13,7 +13,7 @@ import dagster as dg
 
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.core import errors
-from qhybrid_pipelines.core.stop_request import raise_if_stop_requested, stop_requested
+from qhybrid_pipelines.core.system.stop_request import raise_if_stop_requested, stop_requested
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.definitions import build_definitions
 from qhybrid_pipelines.defs.automation import make_materialization

@@ -29,9 +29,9 @@ from qhybrid_pipelines.control.policy.deployment import (
     POLICY_VARIABLE,
 )
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.files import scratch_folder
-from qhybrid_pipelines.core.process_priority import run_when_idle
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.system.files import scratch_folder
+from qhybrid_pipelines.core.system.process_priority import run_when_idle
 from qhybrid_pipelines.steps.interpret.next_rounds import register_next_rounds
 from qhybrid_pipelines.steps.plain_stages import PLAIN_STAGES, PlainStages, WrittenTable
 from qhybrid_pipelines.steps.workspace import Workspace

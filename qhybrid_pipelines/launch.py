@@ -17,9 +17,10 @@ from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_rea
 from qhybrid_pipelines.control.experiments.due_stages import Stage, due_stages, waiting_jobs
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-from qhybrid_pipelines.core import errors, files
-from qhybrid_pipelines.core.clock import boot_seconds
-from qhybrid_pipelines.core.stop_request import StopRequested, raise_if_stop_requested
+from qhybrid_pipelines.core import errors
+from qhybrid_pipelines.core.system import files
+from qhybrid_pipelines.core.system.clock import boot_seconds
+from qhybrid_pipelines.core.system.stop_request import StopRequested, raise_if_stop_requested
 from qhybrid_pipelines.parallel.mapper import chosen_mapper
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.steps.interpret.next_rounds import register_following

@@ -22,8 +22,8 @@ import yaml
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
-from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.named_files import with_absolute_paths
+from qhybrid_pipelines.core.specifications.named_files import with_absolute_paths
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.notebook_files import edges_as_csv, openqasm
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage.layout import Home
@@ -120,7 +120,7 @@ class Experiment:
         is_text = isinstance(text_or_path, str) and ("\n" in text_or_path or ":" in text_or_path)
         path = Path("specification.yaml") if is_text else Path(text_or_path)
         from qhybrid_pipelines.control.experiments.registration import read_text
-        from qhybrid_pipelines.core.specification_text import read_experiment, read_mapping
+        from qhybrid_pipelines.core.specifications.specification_text import read_experiment, read_mapping
 
         text = str(text_or_path) if is_text else read_text(path)
         read_experiment(text, file=path.name)
@@ -165,7 +165,7 @@ class Experiment:
         """Return what it would take and cost on each backend; nothing is registered or sent."""
         import pandas as pd
 
-        from qhybrid_pipelines.core.files import scratch_folder
+        from qhybrid_pipelines.core.system.files import scratch_folder
         from qhybrid_pipelines.steps.on_demand.estimates import estimates
 
         workspace = self._launcher.workspace
@@ -285,7 +285,7 @@ class Experiment:
         return f"<p><b>{html.escape(self.key)}</b></p>{rows[columns].to_html(index=False) if len(rows) else 'no verdict yet'}"
 
     def _check(self) -> None:
-        from qhybrid_pipelines.core.specification_text import read_experiment
+        from qhybrid_pipelines.core.specifications.specification_text import read_experiment
 
         read_experiment(self.to_yaml(), file=f"{self._data['name']}.yaml")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage
-from qhybrid_pipelines.core.files import make_folder
+from qhybrid_pipelines.core.system.files import make_folder
 from qhybrid_pipelines.steps.operate import retention as files
 from qhybrid_pipelines.steps.operate.retention import ClassSummary
 from qhybrid_pipelines.storage.lake_store import CollectedObjects, collect_objects

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from qhybrid_pipelines.control.ledger.file_locks import lock_key
+from qhybrid_pipelines.control.ledger.databases.file_locks import lock_key
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.settings import DAGSTER_POSTGRES_VARIABLE
 from qhybrid_pipelines.storage.postgres import postgres_url

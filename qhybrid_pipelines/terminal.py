@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST
 from qhybrid_pipelines.terminal_tables import ELLIPSIS, format_cell, print_table, to_words
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 
 GAP = 2
 #: Text that is wider folds where the table would not fit otherwise, but not to less than this.

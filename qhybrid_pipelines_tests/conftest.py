@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from qhybrid_pipelines.core import redaction
+from qhybrid_pipelines.core.text import redaction
 from qhybrid_pipelines_tests.support import ledgers, postgres_databases, temporary_files
 
 # How quickly examples are made says how busy the machine is. What a property asserts, and on how many examples, stays.

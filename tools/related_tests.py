@@ -69,7 +69,7 @@ def mirrored_module(test: str, modules: Iterable[str]) -> str | None:
     """Return the module or package that a unit test file belongs to, or None.
 
     Args:
-        test: path below the root, as `qhybrid_pipelines_tests/unit/core/test_bits_and_energies.py`.
+        test: path below the root, as `qhybrid_pipelines_tests/unit/core/binary_models/test_bits_and_energies.py`.
         modules: dotted names of all modules and packages.
     """
     path = Path(test)

@@ -16,7 +16,7 @@ import numpy as np
 
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes
 from qhybrid_pipelines.classical.solvers.random_sampling import random_rows
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
 
 CONFIDENCE = 0.999

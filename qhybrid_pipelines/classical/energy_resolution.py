@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 
 #: About 450 units in the last place of the largest sum that an energy can be.
 RELATIVE_RESOLUTION = 1e-13

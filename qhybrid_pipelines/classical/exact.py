@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, find_minimum, is_minimum
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 
 #: Sums of integers below this are exact in float64, whatever the order of addition.
 EXACT_FLOAT_TOTAL = 2**53

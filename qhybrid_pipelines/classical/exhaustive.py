@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.energy_resolution import energy_resolution
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 
 #: Above this the diagonal takes more than 8 MiB and enumeration is no longer a matter of milliseconds.
 MAX_VARIABLES = 20

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.energy_resolution import energy_resolution
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.spin_products import SpinProducts, pad_members
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.spin_products import SpinProducts, pad_members
 
 Columns = npt.NDArray[np.integer[Any]]
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import generator
 
 LEVEL = 0.95

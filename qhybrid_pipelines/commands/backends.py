@@ -11,7 +11,7 @@ from qhybrid_pipelines.commands.common import AsJson, Home, echo, named_workspac
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, Refused
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.control.fleet.verification import Verification
+    from qhybrid_pipelines.control.backend_monitoring.verification import Verification
     from qhybrid_pipelines.steps.workspace import Workspace
 
 app = typer.Typer(name="backends", invoke_without_command=True)
@@ -48,8 +48,8 @@ def backends(
 def list_backends(specification: ForSpecification = None, home: Home = None, as_json: AsJson = False) -> None:
     """The same as `qhybrid backends` without a command."""
     from qhybrid_pipelines.commands.backend_columns import CHOICE_GIVEN_UP, GIVEN_UP, fold_unreachable, matrix_cells
-    from qhybrid_pipelines.control.fleet.backend_matrix import backend_matrix
-    from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
+    from qhybrid_pipelines.control.backend_monitoring.backend_matrix import backend_matrix
+    from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
@@ -95,7 +95,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show all that is known of one backend, one line per fact: what it takes, bills and reports, and what its adapter was run against."""
-    from qhybrid_pipelines.control.fleet.backend_matrix import backend_row
+    from qhybrid_pipelines.control.backend_monitoring.backend_matrix import backend_row
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_lines
 
@@ -124,7 +124,7 @@ def verify(
 
     Names every fact that differs. No key, account or person is in the report. Exit code 3 when a fact differs.
     """
-    from qhybrid_pipelines.control.fleet.verification import verify_backend
+    from qhybrid_pipelines.control.backend_monitoring.verification import verify_backend
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from qhybrid_pipelines.commands.backend_columns import CHOICE_COLUMNS, CHOICE_GIVEN_UP, COLUMNS, GIVEN_UP
-from qhybrid_pipelines.control.fleet.backend_matrix import declared_groups
-from qhybrid_pipelines.core.backend_declaration import Declaration
+from qhybrid_pipelines.control.backend_monitoring.backend_matrix import declared_groups
+from qhybrid_pipelines.core.jobs.backend_declaration import Declaration
 
 PAGE = Path("docs/backends.md")
 

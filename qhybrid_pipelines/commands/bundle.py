@@ -44,7 +44,7 @@ def bundle(
 
 
 def _pack(word: str, output: Path | None, home: str | None, *, as_json: bool) -> None:
-    from qhybrid_pipelines.core.files import write_bytes
+    from qhybrid_pipelines.core.system.files import write_bytes
     from qhybrid_pipelines.steps.on_demand.bundles import pack_experiment
     from qhybrid_pipelines.storage.bundle_files import ENDING
     from qhybrid_pipelines.terminal import print_json

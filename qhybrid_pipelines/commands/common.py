@@ -12,14 +12,14 @@ import typer
 
 from qhybrid_pipelines.commands.memory_limit import RUNNING, check_address_space
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.settings import HOME_VARIABLE, Settings, prepare_home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from qhybrid_pipelines.control.ledger.port import JobRecord
-    from qhybrid_pipelines.core.stop_request import StopRequested
+    from qhybrid_pipelines.core.system.stop_request import StopRequested
     from qhybrid_pipelines.launch import Launcher
     from qhybrid_pipelines.steps.on_demand.estimate_preview import Preview
     from qhybrid_pipelines.steps.workspace import Workspace
@@ -139,7 +139,7 @@ def known_tags(workspace: Workspace) -> list[str]:
 
 def unusable_tag(workspace: Workspace, tag: str, *, having: int) -> InvalidInput:
     """Return the error of a tag that too few experiments have; names the nearest one where none has it, and all."""
-    from qhybrid_pipelines.core.spelling import closest_match
+    from qhybrid_pipelines.core.text.spelling import closest_match
 
     every = known_tags(workspace)
     hint = "" if having else closest_match(tag, every)

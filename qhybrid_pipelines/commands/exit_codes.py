@@ -17,7 +17,7 @@ from qhybrid_pipelines.commands.output_streams import (
     flush_output,
 )
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.stop_request import StopRequested, stop_requested
+from qhybrid_pipelines.core.system.stop_request import StopRequested, stop_requested
 
 
 def run_to_end(app: Callable[[], Any]) -> None:

@@ -31,8 +31,11 @@ def schema(
     ] = "optimisation",
 ) -> None:
     """Print a commented specification with every default, and its JSON Schema (with --json: the schema alone)."""
-    from qhybrid_pipelines.core.commented_defaults import commented_learning_default, commented_sampling_default
-    from qhybrid_pipelines.core.spelling import remedy_for_unknown
+    from qhybrid_pipelines.core.specifications.commented_defaults import (
+        commented_learning_default,
+        commented_sampling_default,
+    )
+    from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
     from qhybrid_pipelines.problems.experiment_page import (
         commented_experiment,
         experiment_schema,

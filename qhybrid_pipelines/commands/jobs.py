@@ -22,7 +22,7 @@ from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import JobRecord
-    from qhybrid_pipelines.core.job_states import JobState
+    from qhybrid_pipelines.core.jobs.job_states import JobState
     from qhybrid_pipelines.steps.workspace import Workspace
 
 app = typer.Typer(
@@ -66,8 +66,8 @@ def list_jobs(
     from qhybrid_pipelines.commands.job_page import duration
     from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
-    from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-    from qhybrid_pipelines.core.job_states import JobState
+    from qhybrid_pipelines.core.jobs.job_states import JobState
+    from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
     from qhybrid_pipelines.terminal import print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
@@ -322,7 +322,7 @@ def _print_job(job: JobRecord, *, as_json: bool, before: JobRecord | None = None
     """Print a job as it is after a command changed it; ``before`` is given where the change may have come too late."""
     from qhybrid_pipelines.control.reporting.ledger_tables import job_row
     from qhybrid_pipelines.control.reporting.next_steps import next_steps
-    from qhybrid_pipelines.core.job_states import JobState
+    from qhybrid_pipelines.core.jobs.job_states import JobState
     from qhybrid_pipelines.terminal import print_json
 
     if as_json:
@@ -337,7 +337,7 @@ def _print_job(job: JobRecord, *, as_json: bool, before: JobRecord | None = None
 
 
 def _parse_state(name: str) -> JobState:
-    from qhybrid_pipelines.core.job_states import JobState
+    from qhybrid_pipelines.core.jobs.job_states import JobState
 
     try:
         return JobState(name.upper())

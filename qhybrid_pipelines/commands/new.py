@@ -32,7 +32,10 @@ def new(
     ] = None,
 ) -> None:
     """Write a commented specification: of a file that is recognised, or an example of a family, of learning or of sampling."""
-    from qhybrid_pipelines.core.commented_defaults import commented_learning_default, commented_sampling_default
+    from qhybrid_pipelines.core.specifications.commented_defaults import (
+        commented_learning_default,
+        commented_sampling_default,
+    )
     from qhybrid_pipelines.problems.new_page import page_of_family, page_of_file, recognise
     from qhybrid_pipelines.problems.registry import all_families
 

@@ -110,7 +110,7 @@ def _write(path: Path, content: bytes, *, field: str) -> None:
     Raises:
         InvalidInput: it cannot be written there.
     """
-    from qhybrid_pipelines.core.files import write_bytes
+    from qhybrid_pipelines.core.system.files import write_bytes
 
     try:
         if path.is_dir():

@@ -18,7 +18,7 @@ from qhybrid_pipelines.commands.common import (
 )
 from qhybrid_pipelines.commands.run_outcome import print_outcome
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
-from qhybrid_pipelines.core.stop_request import StopRequested, stop_requested
+from qhybrid_pipelines.core.system.stop_request import StopRequested, stop_requested
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.experiments.due_stages import Stage

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # who only reads the ledger needs no providers
     from qhybrid_pipelines.control.ledger.port import Ledger
     from qhybrid_pipelines.control.ledger.spending import SpendingLimit
     from qhybrid_pipelines.control.policy.rules import Policy
-    from qhybrid_pipelines.core.batches import Batch
-    from qhybrid_pipelines.core.jobs import RawResult
+    from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+    from qhybrid_pipelines.core.jobs.circuit_jobs import RawResult
     from qhybrid_pipelines.execution.port import Provider
 
 
@@ -95,7 +95,7 @@ class ControlPlane:
     @cached_property
     def ledger(self) -> Ledger:
         """The durable record of every job."""
-        from qhybrid_pipelines.control.ledger.sql import open_ledger
+        from qhybrid_pipelines.control.ledger.sql_ledger import open_ledger
         from qhybrid_pipelines.control.reporting.logs import with_logging
 
         read_note(self._home)  # a home of a newer release is not opened

@@ -5,7 +5,7 @@ further machines on one Postgres ledger go on without a question. What is compar
 
 * the home's id, in the ledger and in the note beside it;
 * how often a program opened the home to send something, in both: a ledger that was put back is behind its note;
-* the last event that was noted outside the ledger before something was sent (`control.ledger.chain_anchor`);
+* the last event that was noted outside the ledger before something was sent (`control.ledger.chain.chain_anchor`);
 * the lake, which a deleted ledger leaves behind;
 * jobs at the provider that carry our home's id and that the ledger does not know.
 """
@@ -20,13 +20,13 @@ from datetime import UTC, datetime
 
 from filelock import FileLock
 
-from qhybrid_pipelines.control.ledger import chain_anchor
-from qhybrid_pipelines.control.ledger.home_row import new_home_id
+from qhybrid_pipelines.control.ledger.chain import chain_anchor
 from qhybrid_pipelines.control.ledger.port import HomeIdentity, Ledger
+from qhybrid_pipelines.control.ledger.sql.home_row import new_home_id
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, Refused
-from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.jobs import TokenListing
+from qhybrid_pipelines.core.jobs.circuit_jobs import TokenListing
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.storage import home_note
 from qhybrid_pipelines.storage.home_decisions import HomeDecision, add_decision
 from qhybrid_pipelines.storage.home_note import HomeNote, read_note, write_note

@@ -18,10 +18,10 @@ from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
 from qhybrid_pipelines.control.jobs.submitter import Submitter
 from qhybrid_pipelines.control.ledger.lifecycle import Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, StaleJob, Transition
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.failpoints import failpoint
 
 
 class JobDecisions:

@@ -21,7 +21,7 @@ from qhybrid_pipelines.control.job_decisions import JobDecisions
 from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerTime
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
 from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, RawStore, ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller
@@ -32,12 +32,12 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, ProviderError, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, Estimate, Snapshot
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import BackendStatus, Calibration, Capabilities, Estimate, Snapshot
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider, calling
 

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from qhybrid_pipelines.core.printable import printable
-from qhybrid_pipelines.core.redaction import redact
+from qhybrid_pipelines.core.text.printable import printable
+from qhybrid_pipelines.core.text.redaction import redact
 
 
 class QHybridError(Exception):
@@ -213,7 +213,7 @@ class ProviderError(QHybridError):
 
     Args:
         message: what happened and what to do about it.
-        seen: the snapshots (`core.jobs.Snapshot`) that a poll of many jobs brought all the same, so that one odd job or
+        seen: the snapshots (`core.jobs.circuit_jobs.Snapshot`) that a poll of many jobs brought all the same, so that one odd job or
             one lost page does not hide the others.
 
     Attributes:

@@ -16,10 +16,10 @@ from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_rea
 from qhybrid_pipelines.control.experiments.due_stages import STAGE_ASSETS, Stage, waiting_jobs
 from qhybrid_pipelines.control.experiments.resting import Rest, find_resting
 from qhybrid_pipelines.control.inbox.reader import InboxLimits, read_inbox
-from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.paced_question import PacedQuestion
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.system import files
+from qhybrid_pipelines.core.system.paced_question import PacedQuestion
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.defs import checks, metadata
 from qhybrid_pipelines.defs.environment_numbers import read_whole_number
 from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES

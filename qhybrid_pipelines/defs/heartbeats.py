@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.system.files import write_bytes
 
 BEAT_SECONDS = 30.0
 #: A run that is silent for this long, while somebody listens, has vanished with its machine.

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from qhybrid_pipelines.core.labels import Labels
-from qhybrid_pipelines.core.loop_words import loop_sentence
-from qhybrid_pipelines.core.printable import printable
-from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
+from qhybrid_pipelines.core.specifications.labels import Labels
+from qhybrid_pipelines.core.text.printable import printable
+from qhybrid_pipelines.core.vocabulary.loop_words import loop_sentence
+from qhybrid_pipelines.core.vocabulary.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.defs import plots
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.named_answer import NamedAnswer, name_answer

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.core.loop_words import training_sentence
+from qhybrid_pipelines.core.vocabulary.loop_words import training_sentence
 from qhybrid_pipelines.defs.metadata import Metadata, code_block, markdown_paragraphs, row_metadata, table_metadata
 from qhybrid_pipelines.steps.learning.tracking import best_baseline_log_loss, losses_by_model
 from qhybrid_pipelines.storage.learning_plots import convergence_png

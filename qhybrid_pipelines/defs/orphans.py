@@ -19,7 +19,7 @@ import dagster as dg
 from dagster._core.launcher import WorkerStatus
 
 from qhybrid_pipelines.core.errors import EnvironmentFailure
-from qhybrid_pipelines.core.processes import is_on_this_machine, process_has_ended, process_name
+from qhybrid_pipelines.core.system.processes import is_on_this_machine, process_has_ended, process_name
 from qhybrid_pipelines.defs.heartbeats import SILENCE_SECONDS, Listener, beat_file
 from qhybrid_pipelines.defs.run_tags import PROCESS_TAG, read_tag
 

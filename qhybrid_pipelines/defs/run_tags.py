@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.errors import CorruptFile, CorruptResult, InvalidInput, JobFailed, Refused, Rejected
-from qhybrid_pipelines.core.labels import Labels
+from qhybrid_pipelines.core.specifications.labels import Labels
 
 if TYPE_CHECKING:
     import dagster as dg

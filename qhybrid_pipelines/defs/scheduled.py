@@ -7,7 +7,7 @@ import dagster as dg
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.experiments.scheduled_runs import register_due_runs
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.defs.owners import OWNERS
 from qhybrid_pipelines.defs.partitions import partition_requests
 from qhybrid_pipelines.defs.resources import WorkspaceResource

@@ -15,7 +15,7 @@ import dagster as dg
 import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
-from qhybrid_pipelines.core.printable import one_line
+from qhybrid_pipelines.core.text.printable import one_line
 from qhybrid_pipelines.defs.partitions import EXECUTIONS, EXPERIMENTS, get_executions
 from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_history import is_outage, note_outage

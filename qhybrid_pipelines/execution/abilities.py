@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from qhybrid_pipelines.core.batches import Batch
-    from qhybrid_pipelines.core.embedding import Embedding
-    from qhybrid_pipelines.core.ising import IsingModel
-    from qhybrid_pipelines.core.jobs import Calibration, CircuitBatch, JobRef, RawResult, TokenListing
-    from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+    from qhybrid_pipelines.core.binary_models.ising import IsingModel
+    from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
+    from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+    from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration, CircuitBatch, JobRef, RawResult, TokenListing
+    from qhybrid_pipelines.core.jobs.embedding import Embedding
     from qhybrid_pipelines.execution.adapter_assumptions import Fact
     from qhybrid_pipelines.execution.port import Provider
 

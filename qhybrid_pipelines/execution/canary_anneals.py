@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.embedding import Embedding
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.embedding import Embedding
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.seeds import derive_seed
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 
 
 def canary_model(*, width: int, variable: int) -> IsingModel:

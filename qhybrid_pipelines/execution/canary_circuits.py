@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure, Template
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, QaoaStructure, Template
 from qhybrid_pipelines.core.seeds import derive_seed
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 
 Shape = Literal["single", "batch", "qaoa"]
 

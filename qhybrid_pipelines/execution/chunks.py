@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun, all_engines
 from qhybrid_pipelines.parallel.mapper import PARTS_PER_WORKER, Mapper, WorkersUnavailable

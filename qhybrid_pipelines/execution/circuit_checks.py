@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch, Template
+from qhybrid_pipelines.core.jobs.circuit_jobs import Capabilities, CircuitBatch, Template
 from qhybrid_pipelines.execution.engines.aer import measured_qubits, text_problem
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash, sha256_hex
-from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
-from qhybrid_pipelines.core.jobs import Compiled, Template
+from qhybrid_pipelines.core.jobs.circuit_jobs import Compiled, Template
+from qhybrid_pipelines.core.system.files import remove_leftovers, write_bytes
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.bits import U64, WORD, high_bits, low_word, pack
+from qhybrid_pipelines.core.binary_models.bits import U64, WORD, high_bits, low_word, pack
 from qhybrid_pipelines.core.errors import CorruptResult
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from qhybrid_pipelines.core.errors import ProviderError, Throttled
-from qhybrid_pipelines.core.jobs import JobRef, Snapshot
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, Snapshot
 from qhybrid_pipelines.execution.port import calling
 
 #: Failing polls may take this long together; a provider that is away must not hold up the round for every single job.

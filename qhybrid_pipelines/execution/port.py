@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, QHybridError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.provider_time import asking
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.provider_time import asking
 from qhybrid_pipelines.execution.abilities import Ability
 
 #: What `Provider.decode` returns: sorted by (point, repetition, bits), one row per distinct outcome.
@@ -44,31 +44,31 @@ class Provider(Protocol):
     def backends(self) -> tuple[str, ...]:
         """Return the full names of the backends it offers."""
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
 
-    def calibration(self, backend: str) -> jobs.Calibration | None:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration | None:
         """Return the newest calibration, or None for a backend without one."""
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether the backend takes jobs now, and how long its queue is."""
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Compile a template for a backend; parameters stay free."""
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return the cost range of a batch, before anything is sent."""
 
-    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:
         """Submit a batch. The same token gives the same job. Raises `Rejected`, `Throttled` or `Ambiguous`.
 
         What is refused before the request leaves this machine says so, see `before_sending`.
         """
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:
         """Return the job that carries ``token``, or None."""
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Poll many jobs.
 
         Raises:
@@ -76,24 +76,24 @@ class Provider(Protocol):
             ProviderError: some job could not be polled. The ``seen`` of both holds the snapshots of the others.
         """
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Return the result's bytes as received."""
 
-    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Pure, so that stored payloads can be decoded again.
 
         Raises:
             CorruptResult: shots, width, points or job do not match the batch.
         """
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return what a result says about its making, ready for JSON. Pure, like `decode`.
 
         Known words are ``engine``, ``engine_version``, ``compile_seconds`` and ``execute_seconds``; an adapter that
         gives ``execute_seconds`` has compiled within its run, otherwise before it submitted the batch.
         """
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Ask the provider to cancel a job."""
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, JobRef, RawResult
+from qhybrid_pipelines.core.system.files import remove_leftovers, write_bytes
 
 SUFFIX = ".recording"
 

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 
-from qhybrid_pipelines.core.backend_declaration import Declaration
+from qhybrid_pipelines.core.jobs.backend_declaration import Declaration
 from qhybrid_pipelines.execution import providers as adapters
 from qhybrid_pipelines.execution.port import Provider
 

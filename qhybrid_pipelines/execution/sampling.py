@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.execution.counts import counts_from_points
 from qhybrid_pipelines.quantum.simulation.sampling import OutcomesFromUniforms, draw_shots, outcomes_from_uniforms
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.batches import Batch, only_circuits
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome, CircuitBatch, JobRef, RawResult, Snapshot
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_circuits
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome, CircuitBatch, JobRef, RawResult, Snapshot
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.counts import verify_counts
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending

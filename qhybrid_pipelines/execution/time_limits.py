@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 #: How providers put it into words: in a status, in a reason, or in an error's code.
 _TIME_LIMIT = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qhybrid_pipelines.core.jobs import ListedJob, TokenListing
+from qhybrid_pipelines.core.jobs.circuit_jobs import ListedJob, TokenListing
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider
 

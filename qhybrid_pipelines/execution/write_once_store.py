@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from qhybrid_pipelines.core.files import remove_leftovers, write_once
+from qhybrid_pipelines.core.system.files import remove_leftovers, write_once
 
 SUFFIX = ".arrow"
 _NAME = re.compile(r"[A-Za-z0-9-]{1,100}")

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from typing import Generic, Protocol, TypeVar
 
 from qhybrid_pipelines.core.errors import EnvironmentFailure, InvalidInput, QHybridError
-from qhybrid_pipelines.core.spelling import remedy_for_unknown
+from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
 from qhybrid_pipelines.parallel.cores import limited_cores
 
 VARIABLE = "QHYBRID_MAPPER"

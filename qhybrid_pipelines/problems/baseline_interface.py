@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from qhybrid_pipelines.classical.solvers.random_sampling import random_rows
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.evaluation import Problem
 

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes
 from qhybrid_pipelines.classical.local_search import Columns
 from qhybrid_pipelines.classical.solvers.random_sampling import random_counts
-from qhybrid_pipelines.core.bits import U8, assignment_text
+from qhybrid_pipelines.core.binary_models.bits import U8, assignment_text
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.discovery import exported_by_modules, public_members
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import derive_seed, generator
-from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.spelling import remedy_for_unknown
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
 from qhybrid_pipelines.parallel.mapper import Mapper
 from qhybrid_pipelines.problems import baseline_solvers
 from qhybrid_pipelines.problems.baseline_interface import Baseline, random_assignments

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.classical.statistics import paired_bootstrap, trials_to_target, wilson_interval
-from qhybrid_pipelines.core.bits import assignment_array
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import assignment_array
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.problems.baseline_runs import RANDOM
 from qhybrid_pipelines.problems.evaluation import SolutionValue, is_better, objective_sign, objective_tolerance
 from qhybrid_pipelines.problems.family import Family

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
 from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 
 

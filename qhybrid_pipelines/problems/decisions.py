@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.vocabulary.verdicts import DecisionKind, Verdict
 from qhybrid_pipelines.problems.evaluation import is_better
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.final_answer import CandidateAnswer, best_quantum_answer, final_answer, incumbent_answer

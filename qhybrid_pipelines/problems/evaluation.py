@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U8, U64
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.bits import U8, U64
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.family import Family, PenalisedModel
 from qhybrid_pipelines.problems.instance import Instance
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core import labels, schedules, variations
-from qhybrid_pipelines.core.commented_defaults import commented_default
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications import labels, schedules, variations
+from qhybrid_pipelines.core.specifications.commented_defaults import commented_default
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.baseline_runs import all_baselines, optional_baselines
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.graph_sources import GRAPH_FORMATS

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.problems.instance import Instance, Sense
 from qhybrid_pipelines.problems.proofs import ObjectiveRounding
 

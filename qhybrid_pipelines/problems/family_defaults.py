@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.family import BinaryParser, FamilyReduction, Parser, PenalisedModel
 from qhybrid_pipelines.problems.instance import Instance

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance
 

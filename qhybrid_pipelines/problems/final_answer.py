@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.binary_models.bits import assignment_array
 from qhybrid_pipelines.problems.evaluation import SolutionValue, is_better
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance

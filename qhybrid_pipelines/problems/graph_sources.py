@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.names import name_without_ending
-from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
 from qhybrid_pipelines.problems.family import Parser
 from qhybrid_pipelines.problems.formats import (
     csv_edges,

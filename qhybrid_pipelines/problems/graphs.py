@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.spelling import remedy_for_unknown
+from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
 
 if TYPE_CHECKING:
     import networkx as nx

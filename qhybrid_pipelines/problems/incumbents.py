@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule
-from qhybrid_pipelines.core.bits import U8, assignment_array
+from qhybrid_pipelines.core.binary_models.bits import U8, assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.seeds import derive_seed
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.problems.evaluation import Problem, SolutionValue, best_assignment, is_better
 from qhybrid_pipelines.problems.post_processing import improve, repair
 

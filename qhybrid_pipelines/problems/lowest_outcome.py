@@ -9,8 +9,8 @@ import numpy as np
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, find_minimum
 from qhybrid_pipelines.classical.local_search import descend
 from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule
-from qhybrid_pipelines.core.bits import U64, ones, pack
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.bits import U64, ones, pack
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

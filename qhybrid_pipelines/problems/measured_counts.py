@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U64, WORD
-from qhybrid_pipelines.core.energy_tables import as_words
+from qhybrid_pipelines.core.binary_models.bits import U64, WORD
+from qhybrid_pipelines.core.binary_models.energy_tables import as_words
 from qhybrid_pipelines.core.errors import CorruptResult
 
 I64 = npt.NDArray[np.int64]

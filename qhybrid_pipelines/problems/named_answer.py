@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.binary_models.bits import assignment_array
 from qhybrid_pipelines.problems.evaluation import unit_of
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named

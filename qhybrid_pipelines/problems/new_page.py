@@ -17,9 +17,9 @@ import yaml
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.names import name_in_allowed_letters
-from qhybrid_pipelines.core.printable import one_line
-from qhybrid_pipelines.core.specification import FileSource, ProblemSpec
-from qhybrid_pipelines.core.spelling import remedy_for_unknown
+from qhybrid_pipelines.core.specifications.experiment_specification import FileSource, ProblemSpec
+from qhybrid_pipelines.core.text.printable import one_line
+from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.graph_sources import GRAPH_FORMATS
 from qhybrid_pipelines.problems.instance import Instance

@@ -13,10 +13,15 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.experiment_key import experiment_key
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
-from qhybrid_pipelines.core.specification import MAX_LAYERS, ExperimentSpec, Lineage, SweepSpec
-from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
+from qhybrid_pipelines.core.specifications.experiment_specification import (
+    MAX_LAYERS,
+    ExperimentSpec,
+    Lineage,
+    SweepSpec,
+)
+from qhybrid_pipelines.core.vocabulary.verdicts import Verdict
 from qhybrid_pipelines.problems.evaluation import objective_tolerance
 from qhybrid_pipelines.problems.reduction import is_proved
 from qhybrid_pipelines.quantum.angle_search import stretch

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.classical.better_than_random import random_energy
 from qhybrid_pipelines.classical.exhaustive import find_minimum, is_minimum
-from qhybrid_pipelines.core.bits import U64, high_bits, low_word, ones
+from qhybrid_pipelines.core.binary_models.bits import U64, high_bits, low_word, ones
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import Evaluation
 from qhybrid_pipelines.problems.measured_counts import I64, MeasuredCounts, group_sorted_rows, group_sums
 

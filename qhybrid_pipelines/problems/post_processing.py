@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qhybrid_pipelines.classical.local_search import Columns, descend
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate, feasible_rows, row_blocks
 
 

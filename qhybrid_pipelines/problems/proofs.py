@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.classical.exact import integers_as_written
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import BrokenProof
-from qhybrid_pipelines.core.ising import F64
 
 _EPSILON = float(np.finfo(np.float64).eps)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.binary_models.bits import assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 #: Cells of the dense blocks that `pair_sums` works in; 2**22 float64 are 32 MB.
 _BLOCK_CELLS = 1 << 22

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
-from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
 from qhybrid_pipelines.problems.graphs import WeightedGraph, from_networkx, make_weighted_graph
 
 

@@ -19,14 +19,14 @@ import numpy as np
 from qhybrid_pipelines.classical.reduction.components import components, solve_small_components
 from qhybrid_pipelines.classical.reduction.roof_duality import persistent_values
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
-from qhybrid_pipelines.core.annealing_specification import MAX_ANNEALED_VARIABLES
-from qhybrid_pipelines.core.bits import U8, assignment_text
+from qhybrid_pipelines.core.binary_models.bits import U8, assignment_text
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import derive_seed, generator
-from qhybrid_pipelines.core.specification import HARD_MAX_QUBITS, ExperimentSpec
+from qhybrid_pipelines.core.specifications.annealing_specification import MAX_ANNEALED_VARIABLES
+from qhybrid_pipelines.core.specifications.experiment_specification import HARD_MAX_QUBITS, ExperimentSpec
 from qhybrid_pipelines.problems.evaluation import Problem, best_assignment
 from qhybrid_pipelines.problems.family import Family, FamilyReduction
 from qhybrid_pipelines.problems.incumbents import Incumbent, find_incumbent, make_incumbent

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap, substitute
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.problems.family import Substitution
 
 StepNote: TypeAlias = str | Callable[[], str]

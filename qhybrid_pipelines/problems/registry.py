@@ -7,7 +7,7 @@ from importlib import import_module
 
 from qhybrid_pipelines.core.discovery import exported_by_modules, module_names, public_members
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.spelling import remedy_for_unknown
+from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
 from qhybrid_pipelines.problems import families
 from qhybrid_pipelines.problems.family import Family
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.problems.baseline_runs import speed_rank
 from qhybrid_pipelines.problems.evaluation import objective_tolerance
 

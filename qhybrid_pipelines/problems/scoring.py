@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate_outcomes
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.instance import Instance

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8, assignment_text, high_bits, low_word
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.bits import U8, assignment_text, high_bits, low_word
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import (
     Evaluation,
     Problem,

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.names import PACKED, composed, find_file, name_without_ending
-from qhybrid_pipelines.core.specification import FileSource, GeneratorSource, ProblemSpec
-from qhybrid_pipelines.core.validation_messages import first_finding
+from qhybrid_pipelines.core.specifications.experiment_specification import FileSource, GeneratorSource, ProblemSpec
+from qhybrid_pipelines.core.specifications.validation_messages import first_finding
 from qhybrid_pipelines.problems.family import Family
 from qhybrid_pipelines.problems.formats.lines import MAX_BYTES, decode_text, file_too_large_error, unpack
 from qhybrid_pipelines.problems.graphs import networkx_graph

@@ -8,7 +8,7 @@ from typing import Any
 
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes, find_minimum, is_minimum
 from qhybrid_pipelines.classical.statistics import trials_to_target
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 
 

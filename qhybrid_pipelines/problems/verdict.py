@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.vocabulary.verdicts import Verdict
 
 #: A mean gain counts from this share of the reference.
 MARGIN_SHARE = 0.001

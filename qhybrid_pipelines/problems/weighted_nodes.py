@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.family_defaults import FamilyDefaults
 from qhybrid_pipelines.problems.graphs import WeightedGraph
 from qhybrid_pipelines.problems.instance import Instance

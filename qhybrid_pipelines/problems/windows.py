@@ -14,8 +14,8 @@ import numpy as np
 from qhybrid_pipelines.classical.exhaustive import find_minimum
 from qhybrid_pipelines.classical.reduction.subproblem import Surroundings
 from qhybrid_pipelines.classical.reduction.substitution import I32, VariableMap
-from qhybrid_pipelines.core.bits import U8, unpack
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8, unpack
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.problems.evaluation import Problem, SolutionValue, best_assignment, is_better, objective_sign
 from qhybrid_pipelines.problems.incumbents import Incumbent
 from qhybrid_pipelines.problems.post_processing import repair

@@ -22,9 +22,9 @@ from typing import Protocol
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Mixer, QaoaStructure
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Mixer, QaoaStructure
 from qhybrid_pipelines.quantum.exact_state import NARROW_OUTCOMES, QaoaState
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.low_discrepancy import spread_evenly

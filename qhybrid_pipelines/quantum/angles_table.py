@@ -1,7 +1,7 @@
 """Fixed QAOA angles for MaxCut on regular graphs; written by `benchmarks/fixed_angles.py`, not by hand.
 
 Degree, then depth: (expected cut fraction on large girth, gammas, betas). Radians, for the energy
-``sum s_i s_j / 2`` over edges and the convention of `core.jobs.QaoaStructure`.
+``sum s_i s_j / 2`` over edges and the convention of `core.jobs.circuit_jobs.QaoaStructure`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Template
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates, make_template
 
 if TYPE_CHECKING:

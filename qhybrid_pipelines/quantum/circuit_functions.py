@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.spelling import closest_match
+from qhybrid_pipelines.core.text.spelling import closest_match
 from qhybrid_pipelines.quantum.pennylane_recorder import inputs, queued_gates, written_gates
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.batches import Batch
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure, Template
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, QaoaStructure, Template
 from qhybrid_pipelines.core.seeds import derive_seed
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.quantum.annealing.anneal_batches import anneal_batch_from_row
 from qhybrid_pipelines.quantum.hardware_efficient import hardware_efficient_ansatz
 from qhybrid_pipelines.quantum.mixers import choose_mixer

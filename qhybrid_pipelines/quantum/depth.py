@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qhybrid_pipelines.core.jobs import Mixer
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Mixer
 from qhybrid_pipelines.quantum.angle_search import AngleOptimiser
 from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
 

@@ -12,9 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Mixer
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Mixer
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import can_compile
 from qhybrid_pipelines.quantum.simulation.qaoa_gradient import (
     Generator,

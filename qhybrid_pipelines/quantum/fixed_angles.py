@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.quantum.angles_table import FIXED_ANGLES
 
 #: Fields and differences of couplings below this part of a coupling come from summing weights, not from the problem.

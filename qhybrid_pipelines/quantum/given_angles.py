@@ -16,10 +16,10 @@ import re
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.spelling import closest_match
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.text.spelling import closest_match
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit
 
 #: Larger files are refused before they are parsed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 
 def spread_evenly(points: int, dimensions: int) -> F64:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import Mixer
-from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.jobs.circuit_jobs import Mixer
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 
 
 def choose_mixer(reduced_model: ReducedModel, spec: ExperimentSpec) -> Mixer:

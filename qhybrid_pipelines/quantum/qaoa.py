@@ -1,4 +1,4 @@
-r"""The QAOA template of an Ising model, in the convention of `core.jobs.QaoaStructure`.
+r"""The QAOA template of an Ising model, in the convention of `core.jobs.circuit_jobs.QaoaStructure`.
 
 Layer ``l`` is :math:`\exp(-i\gamma_l (E - c))`, written as one RZZ per coupling, one RZ per field and one RZ between rows of CX per
 product of more spins, then the mixer.
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.jobs import Mixer, ring_pairs
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Mixer, ring_pairs
 from qhybrid_pipelines.quantum.ansatz import Ansatz, make_ansatz
 from qhybrid_pipelines.quantum.dicke import DickePreparation
 from qhybrid_pipelines.quantum.qasm import empty_circuit

@@ -2,7 +2,7 @@
 
 The exporter prints floats rounded to about 1e-12, so a literal would lose digits; every angle is therefore an input and
 its value is in the bindings as float64. The same circuit gives the same bytes in every process, and text read back
-and written again is unchanged: its SHA-256 is the template's identity. Reading is `core.openqasm`.
+and written again is unchanged: its SHA-256 is the template's identity. Reading is `core.jobs.openqasm`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.quantum.drawing import draw_from_text
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 
 #: Slope of both ramps, measured best over 3-regular graphs; radians.
 SLOPE = 0.75

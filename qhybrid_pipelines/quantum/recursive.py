@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap, substitute
-from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum.angle_search import optimise_angles
 from qhybrid_pipelines.quantum.exact_state import QaoaState
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Mixer
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Mixer
 from qhybrid_pipelines.quantum.exact_state import QaoaState
 from qhybrid_pipelines.quantum.ramps import cost_scale
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Mixer
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Mixer
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.quantum.angle_search import MAX_QUBITS, AngleOptimiser, optimise_angles
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.hardware_efficient import count_angles

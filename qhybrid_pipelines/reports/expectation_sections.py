@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qhybrid_pipelines.core.loop_words import loop_sentence
+from qhybrid_pipelines.core.vocabulary.loop_words import loop_sentence
 from qhybrid_pipelines.reports.blocks import Section, records_table
 from qhybrid_pipelines.reports.content import OptimisationContent, Row
 from qhybrid_pipelines.reports.figures.loop import loop_trace

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from qhybrid_pipelines.core.verdicts import Verdict as VerdictWord
+from qhybrid_pipelines.core.vocabulary.verdicts import Verdict as VerdictWord
 from qhybrid_pipelines.reports.blocks import Chapter, CodeBlock, Section, Verdict, facts_table, records_table
 from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
 from qhybrid_pipelines.reports.content import LearningContent, Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from qhybrid_pipelines.core.verdicts import Verdict as VerdictWord
+from qhybrid_pipelines.core.vocabulary.verdicts import Verdict as VerdictWord
 from qhybrid_pipelines.reports.blocks import Chapter, Section, Verdict, records_table, transposed_table
 from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
 from qhybrid_pipelines.reports.content import (

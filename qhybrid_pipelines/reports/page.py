@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.reports.blocks import Chapter, Section
 from qhybrid_pipelines.reports.comparison_chapter import comparison_chapter
 from qhybrid_pipelines.reports.content import ExperimentContent, LearningContent, OptimisationContent, SamplingContent

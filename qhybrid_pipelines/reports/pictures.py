@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.spelling import closest_match
+from qhybrid_pipelines.core.system.files import write_bytes
+from qhybrid_pipelines.core.text.spelling import closest_match
 from qhybrid_pipelines.reports.blocks import Chapter
 from qhybrid_pipelines.reports.figures.style import Drawing, to_file_bytes
 from qhybrid_pipelines.reports.page import named_drawings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
+from qhybrid_pipelines.core.vocabulary.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.reports.blocks import CodeBlock, Section, facts_table, records_table, transposed_table
 from qhybrid_pipelines.reports.content import OptimisationContent, Row
 from qhybrid_pipelines.reports.words import count, show, show_seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from qhybrid_pipelines.core.verdicts import SamplingVerdict
+from qhybrid_pipelines.core.vocabulary.verdicts import SamplingVerdict
 from qhybrid_pipelines.reports.blocks import Chapter, CodeBlock, Section, Verdict, records_table
 from qhybrid_pipelines.reports.common_sections import build_chapter, how_to_reproduce, money_and_time
 from qhybrid_pipelines.reports.content import Row, SamplingContent

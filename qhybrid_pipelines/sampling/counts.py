@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.shot_means import design_effect
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.sampling.reference import Outcomes, Reference
 
 I64 = npt.NDArray[np.int64]

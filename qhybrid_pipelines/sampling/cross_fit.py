@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.sampling.counts import I64, Aligned
 from qhybrid_pipelines.sampling.intervals import Z

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.sampling.reference import Reference, reference_from_vector
 
 #: Widest circuit whose state is computed: 16 MiB, ancillas included.

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.observables import Observable, parse_observable
-from qhybrid_pipelines.core.openqasm import read_circuit
-from qhybrid_pipelines.core.sampling_specification import MAX_CIRCUITS, SamplingSpec
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
+from qhybrid_pipelines.core.specifications.observables import Observable, parse_observable
+from qhybrid_pipelines.core.specifications.sampling_specification import MAX_CIRCUITS, SamplingSpec
 from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates, empty_circuit
 from qhybrid_pipelines.sampling.built_circuit import template_and_binding
 from qhybrid_pipelines.sampling.exact import exact_state

@@ -8,13 +8,13 @@ from typing import Literal
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import CircuitBatch, Template
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, Template
 from qhybrid_pipelines.core.names import name_without_ending
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.seeds import derive_seed, generator
-from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.quantum.circuits import PlannedBatch
 from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates
 from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit

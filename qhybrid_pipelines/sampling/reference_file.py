@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.spelling import remedy_for_unknown
+from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
 from qhybrid_pipelines.sampling.reference import Reference, reference_from_pairs
 
 COLUMNS = ("outcome", "probability")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.sampling.counts import Aligned
 from qhybrid_pipelines.sampling.cross_fit import cross_fit
 from qhybrid_pipelines.sampling.intervals import Z, mean_interval, share_interval

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qhybrid_pipelines.core.verdicts import SamplingVerdict
+from qhybrid_pipelines.core.vocabulary.verdicts import SamplingVerdict
 from qhybrid_pipelines.sampling.scores import Score
 
 #: Heavy outputs of a square circuit come with more than this where the device has its quantum volume.

@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.errors import StaleJob
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, invalid, not_found
 from qhybrid_pipelines.steps.on_demand.cancelled_experiments import cancel_experiment
 

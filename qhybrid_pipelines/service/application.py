@@ -18,11 +18,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.validation_messages import explain_parameter
+from qhybrid_pipelines.core.specifications.validation_messages import explain_parameter
 from qhybrid_pipelines.service import response_models
-from qhybrid_pipelines.service.boundary.deprecations import DEPRECATIONS, Deprecation, announcements, mark
-from qhybrid_pipelines.service.boundary.request_boundary import RequestBoundary
 from qhybrid_pipelines.service.decisions import decision_models
+from qhybrid_pipelines.service.middleware.deprecations import DEPRECATIONS, Deprecation, announcements, mark
+from qhybrid_pipelines.service.middleware.request_boundary import RequestBoundary
 from qhybrid_pipelines.service.pages.rendering import page
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, problem_of
 from qhybrid_pipelines.service.routes import (
@@ -119,7 +119,7 @@ def application(
 
     Args:
         parts: of the service.
-        hosts: as for `service.boundary.request_boundary.RequestBoundary`.
+        hosts: as for `service.middleware.request_boundary.RequestBoundary`.
         deprecations: fields that will go.
     """
     routes = api(parts, deprecations=deprecations)

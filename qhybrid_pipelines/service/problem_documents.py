@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.errors import StaleJob
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import (
     CorruptFile,

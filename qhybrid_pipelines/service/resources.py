@@ -17,9 +17,9 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT, KEY_PATTERN
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT, KEY_PATTERN
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.service.intake.request_store import RequestStore
 from qhybrid_pipelines.service.problem_documents import not_found
 from qhybrid_pipelines.steps.learning.verdict_summary import learning_verdicts

@@ -14,12 +14,12 @@ from types import FrameType
 import uvicorn
 from filelock import FileLock, Timeout
 
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.stop_request import note_stop_signal, raise_if_stop_requested
+from qhybrid_pipelines.core.system.stop_request import note_stop_signal, raise_if_stop_requested
 from qhybrid_pipelines.service.access.callers import Authenticator
 from qhybrid_pipelines.service.application import application
-from qhybrid_pipelines.service.boundary.connection_limits import LimitedHttpProtocol
+from qhybrid_pipelines.service.middleware.connection_limits import LimitedHttpProtocol
 from qhybrid_pipelines.service.service_parts import ServiceParts
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home

@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.service.access.callers import Authenticator, Caller, Everybody, Scope
 from qhybrid_pipelines.service.access.rate_limits import RateLimits
 from qhybrid_pipelines.service.access.settings import read_settings
 from qhybrid_pipelines.service.action_threads import ActionThreads
-from qhybrid_pipelines.service.boundary.request_figures import RequestFigures
 from qhybrid_pipelines.service.decisions.decision_service import DecisionService
 from qhybrid_pipelines.service.event_feed import EventFeed
 from qhybrid_pipelines.service.intake.checkers import Checkers, Limits
@@ -23,6 +22,7 @@ from qhybrid_pipelines.service.intake.request_store import RequestStore
 from qhybrid_pipelines.service.intake.uploads import Uploads
 from qhybrid_pipelines.service.interactive import InteractiveTier, InteractiveWorkerLost
 from qhybrid_pipelines.service.ledger_watch import LedgerWatch
+from qhybrid_pipelines.service.middleware.request_figures import RequestFigures
 from qhybrid_pipelines.service.pages.page_parts import PageParts
 from qhybrid_pipelines.service.reports import Reports
 from qhybrid_pipelines.service.resources import MaySee, Resources

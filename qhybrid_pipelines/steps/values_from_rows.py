@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
+from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
 
 Row = dict[str, Any]
 #: (backend, experiment)

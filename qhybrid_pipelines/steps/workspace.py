@@ -61,13 +61,13 @@ class Workspace:
 
     def gate_error(self, backend: str) -> float | None:
         """Return the error of a backend's two-qubit gates, as it reports it now. Raises as `two_qubit_error`."""
-        from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error
+        from qhybrid_pipelines.control.backend_monitoring.gate_errors import two_qubit_error
 
         return two_qubit_error(self.control_plane.dispatcher, backend)
 
     def gate_error_if_known(self, backend: str) -> float | None:
         """Return the same, None where the provider is not set up or does not answer."""
-        from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error_if_known
+        from qhybrid_pipelines.control.backend_monitoring.gate_errors import two_qubit_error_if_known
 
         return two_qubit_error_if_known(self.control_plane.dispatcher, backend)
 

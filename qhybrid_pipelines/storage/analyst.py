@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.stop_request import raise_if_stop_requested, stop_requested
+from qhybrid_pipelines.core.system.stop_request import raise_if_stop_requested, stop_requested
 from qhybrid_pipelines.storage.shared_snapshot import fetch_snapshot
 from qhybrid_pipelines.storage.sql_text import text
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.system.files import write_bytes
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.storage.removals import Removal, RemovalStore
@@ -24,7 +24,7 @@ class RawStore:
     Attributes:
         folder: where they lie.
         tmp: for unfinished files; the default is the folder ``tmp`` beside ``folder``, which in a home is the one
-            that `core.files.remove_leftovers` keeps clean.
+            that `core.system.files.remove_leftovers` keeps clean.
         removals: say which files were removed because their time was over.
     """
 

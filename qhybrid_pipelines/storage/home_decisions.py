@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.core.files import append
+from qhybrid_pipelines.core.system.files import append
 from qhybrid_pipelines.storage.layout import Home
 
 

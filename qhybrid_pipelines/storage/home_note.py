@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 
 #: The form in which this release keeps a home. Format 1 had no note. A change of a stored form that an older release would

@@ -11,9 +11,9 @@ from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.core.experiment_key import check_key
-from qhybrid_pipelines.core.files import make_folder, write_bytes
-from qhybrid_pipelines.core.labels import Labels
+from qhybrid_pipelines.core.specifications.experiment_key import check_key
+from qhybrid_pipelines.core.specifications.labels import Labels
+from qhybrid_pipelines.core.system.files import make_folder, write_bytes
 from qhybrid_pipelines.storage.layout import Home
 
 

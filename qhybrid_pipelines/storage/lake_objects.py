@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.failpoints import failpoint
+from qhybrid_pipelines.core.system.failpoints import failpoint
 from qhybrid_pipelines.storage.lake_catalogue import Catalogue, Entry
 from qhybrid_pipelines.storage.lake_store import LAKE_VARIABLE, CollectedObjects, StoredPartition
 from qhybrid_pipelines.storage.layout import Home

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Every place under the home folder, named once.
 
 All state of an installation lives under one folder, the home. Nothing here creates or reads a file; who writes does
-so through `core.files`.
+so through `core.system.files`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from qhybrid_pipelines.core.files import make_folder
+from qhybrid_pipelines.core.system.files import make_folder
 
 #: Of the tables in the lake. Grows when a file of an older release needs more than a null in a new column to be read.
 SCHEMA_VERSION = 1

@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from qhybrid_pipelines.core.errors import EnvironmentFailure, InvalidInput
-from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
-from qhybrid_pipelines.core.redaction import register_secret
+from qhybrid_pipelines.core.system.files import make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.core.text.redaction import register_secret
 
 FIELD = "QHYBRID_LAKE"
 INSTALL = "pip install 'qhybrid-pipelines[objects]'"

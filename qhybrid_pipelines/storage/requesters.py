@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.core.experiment_key import check_key
-from qhybrid_pipelines.core.files import make_folder, write_once
+from qhybrid_pipelines.core.specifications.experiment_key import check_key
+from qhybrid_pipelines.core.system.files import make_folder, write_once
 from qhybrid_pipelines.storage.layout import Home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qhybrid_pipelines.core.sampling_specification import AnySpec
+    from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
 
 
 def write_requester(home: Home, key: str, principal: str) -> None:

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.core.files import make_folder, write_bytes
+from qhybrid_pipelines.core.system.files import make_folder, write_bytes
 from qhybrid_pipelines.storage.layout import Home
 
 ENDINGS = (".yaml", ".yml", ".json")

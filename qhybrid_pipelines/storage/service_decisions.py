@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.decision_words import CandidateOutcome, DecisionState
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome, DecisionState
 from qhybrid_pipelines.storage.schemas.descriptions import BOOL, F64, I32, TEXT, TIME, Column, Table, column
 from qhybrid_pipelines.storage.view import View
 

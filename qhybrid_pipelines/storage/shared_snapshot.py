@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.core.system.files import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage.checksum import checksum
 from qhybrid_pipelines.storage.lake_store import object_store
 from qhybrid_pipelines.storage.layout import Home

@@ -14,28 +14,34 @@ from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.experiment_key import check_key, experiment_key, experiment_text, key_fits, short_key
-from qhybrid_pipelines.core.files import make_folder, write_bytes
+from qhybrid_pipelines.core.specifications.experiment_key import (
+    check_key,
+    experiment_key,
+    experiment_text,
+    key_fits,
+    short_key,
+)
+from qhybrid_pipelines.core.system.files import make_folder, write_bytes
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
 
 if TYPE_CHECKING:  # who only lists keys builds none of these models, which takes 50 ms
-    from qhybrid_pipelines.core.sampling_specification import AnySpec
-    from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+    from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
+    from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
 
 
 def model_of(content: str | bytes) -> type[AnySpec]:
     """Return the kind of specification that a text says it is."""
     kind = json.loads(content).get("kind")
     if kind == "qml":
-        from qhybrid_pipelines.core.learning_specification import LearningSpec
+        from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 
         return LearningSpec
     if kind == "sampling":
-        from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+        from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 
         return SamplingSpec
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 
     return ExperimentSpec
 
@@ -90,8 +96,8 @@ class Specifications:
             InvalidInput: the file is missing or is not the one the specification names, or another specification
                 already has this key (their hashes begin alike).
         """
-        from qhybrid_pipelines.core.learning_specification import LearningSpec
-        from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+        from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+        from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 
         key, text = key or self.key_of(spec), experiment_text(spec)
         if isinstance(spec, LearningSpec):
@@ -117,7 +123,7 @@ class Specifications:
 
     def load(self, key: str) -> ExperimentSpec:
         """Return the optimisation registered under ``key``. Raises as :meth:`load_any`, and for one of another kind."""
-        from qhybrid_pipelines.core.specification import ExperimentSpec
+        from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 
         spec = self.load_any(key)
         if isinstance(spec, ExperimentSpec):
@@ -200,7 +206,7 @@ class Specifications:
         Raises:
             InvalidInput: it was never registered.
         """
-        from qhybrid_pipelines.core.specification import FileSource
+        from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
 
         if isinstance(source, FileSource) and source.sha256 not in self._blobs:
             raise InvalidInput(
@@ -230,7 +236,7 @@ class Specifications:
         return RawStore(self.home.blobs, self.home.tmp)
 
     def _store_source_file(self, source: object, blob: bytes | None, *, field: str) -> None:
-        from qhybrid_pipelines.core.specification import FileSource
+        from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
 
         if not isinstance(source, FileSource):
             if blob is not None:

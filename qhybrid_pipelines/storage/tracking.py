@@ -27,7 +27,7 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
-from qhybrid_pipelines.core.files import give_usual_permissions, make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.storage import mlflow_rows
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.mlflow_paths import follow_home
@@ -208,7 +208,7 @@ class Tracker:
     def _spool(self, record: TrackingRecord) -> TrackingResult:
         try:
             path = self._home.spool / record.file_name
-            write_bytes(path, record.to_json().encode(), tmp=self._home.tmp)
+            files.write_bytes(path, record.to_json().encode(), tmp=self._home.tmp)
         except Exception as error:  # noqa: BLE001  with no disk to write to, the run's own tables say what happened
             _log.error("the tracking record %s is lost: %s", record.key, _first_line(error))
             return TrackingResult(run_id=None, url=None, spooled=False)
@@ -217,7 +217,7 @@ class Tracker:
     @contextmanager
     def _hold_store(self) -> Iterator[None]:
         """Hold the store: one record at a time per home, which also makes the search for a key and the creation one step."""
-        make_folder(self._home.locks)
+        files.make_folder(self._home.locks)
         with FileLock(self._home.locks / "mlflow.lock", timeout=LOCK_SECONDS):
             if self._foreign_uri is None:
                 self._prepare_database()
@@ -233,12 +233,12 @@ class Tracker:
         for good. So they are made in a file beside, which is renamed when it is complete.
         """
         if not self._database.exists():
-            with scratch_folder(self._home.tmp) as folder:
+            with files.scratch_folder(self._home.tmp) as folder:
                 built = folder / self._database.name
                 if not mlflow_rows.make_store(built, self._artifacts("Default")):
                     self._migrate(f"sqlite:///{built}")
-                give_usual_permissions(built)
-                promote(built, self._database)
+                files.give_usual_permissions(built)
+                files.promote(built, self._database)
         with closing(sqlite3.connect(self._database, timeout=BUSY_SECONDS)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             follow_home(connection, self._artifacts_folder)
@@ -302,7 +302,7 @@ class Tracker:
                 client.log_batch(run_id, params=some_params, tags=some_tags, metrics=some_metrics)
             if record.dataset and not (run.inputs and run.inputs.dataset_inputs):
                 _log_dataset(client, run_id, record.dataset)
-            with scratch_folder(self._home.tmp) as folder:
+            with files.scratch_folder(self._home.tmp) as folder:
                 record.write_files(folder)
                 client.log_artifacts(run_id, str(folder))
             client.set_terminated(run_id)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.files import append
+from qhybrid_pipelines.core.system.files import append
 from qhybrid_pipelines.storage import warehouse_tables
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.schemas.descriptions import F64, I32, TEXT

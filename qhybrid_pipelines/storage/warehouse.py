@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.files import make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.core.system.files import make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.storage import ddl, schemas, sql_text, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.checksum import checksum
 from qhybrid_pipelines.storage.decision_database import warehouse_rows

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.files import promote, scratch_folder
+from qhybrid_pipelines.core.system.files import promote, scratch_folder
 from qhybrid_pipelines.storage import sql_text, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.analyst import connect
 from qhybrid_pipelines.storage.layout import Home

@@ -20,8 +20,8 @@ from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.steps.on_demand.home_backups import ask_providers, back_up, restore

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor
 from qhybrid_pipelines_tests.support.matrices import covered
 
@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.rules import parse_policy
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.storage.content_store import RawStore

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register

@@ -8,8 +8,8 @@ import pytest
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.ledger.lifecycle_tables import event_table, mermaid, state_table, stuck_table
-from qhybrid_pipelines.core.specification import RoundsSpec
-from qhybrid_pipelines.core.verdicts import decision_table, sampling_verdict_table, verdict_table
+from qhybrid_pipelines.core.specifications.experiment_specification import RoundsSpec
+from qhybrid_pipelines.core.vocabulary.verdicts import decision_table, sampling_verdict_table, verdict_table
 from qhybrid_pipelines.problems.experiment_page import commented_experiment, with_generated_parts
 from qhybrid_pipelines.problems.graph_sources import GRAPH_FORMATS
 from qhybrid_pipelines.problems.graphs import NETWORKX_GRAPHS

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines_tests.support.documented_commands import (
     commands,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes, naive_client

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.emulator_client import Client

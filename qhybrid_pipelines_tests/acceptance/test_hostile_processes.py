@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.hostile_places import SPEC, assert_one_sentence, qhybrid
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from qhybrid_pipelines.control.experiments.stops import Stops
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.acceptance.test_service_keys import make_key

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 from qhybrid_pipelines_tests.support.running_service import COMMAND, KARATE, RunningService, is_problem
 

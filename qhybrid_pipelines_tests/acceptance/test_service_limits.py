@@ -12,7 +12,7 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.acceptance.test_service_keys import make_key
 from qhybrid_pipelines_tests.support.ledger_plans import plan

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.acceptance.test_service_keys import Tenants, make_key
 from qhybrid_pipelines_tests.support.browser import open_page
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan

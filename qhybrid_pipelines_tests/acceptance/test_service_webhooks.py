@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.service.webhooks.messages import event_type
 from qhybrid_pipelines_tests.support.browser import wait_until
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.acceptance.test_service_keys import Tenants
 from qhybrid_pipelines_tests.support.browser import wait_until
 from qhybrid_pipelines_tests.support.ledger_plans import plan

@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.failpoints import VARIABLE
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.system.failpoints import VARIABLE
 from qhybrid_pipelines.dagster_home import instance_ref
 from qhybrid_pipelines.execution.results import read_head
 from qhybrid_pipelines.storage.layout import Home

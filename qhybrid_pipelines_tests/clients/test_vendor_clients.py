@@ -23,8 +23,8 @@ from qiskit import QuantumCircuit
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import Statevector
 
-from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.emulator.process import IBM_INSTANCE, start_emulator
 from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source
 from qhybrid_pipelines.execution.compile_cache import CompileCache

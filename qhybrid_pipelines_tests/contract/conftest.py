@@ -10,7 +10,7 @@ import pytest
 from qhybrid_pipelines.control.ledger.port import (
     Ledger,
 )
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
 

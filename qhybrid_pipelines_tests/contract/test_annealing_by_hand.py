@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.quantum.annealing.embedding import find_embedding
 from qhybrid_pipelines.quantum.annealing.programming import program, random_gauge

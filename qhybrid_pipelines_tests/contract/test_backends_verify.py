@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
-from qhybrid_pipelines.control.fleet.verification import verify_backend
+from qhybrid_pipelines.control.backend_monitoring.verification import verify_backend
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.emulator.response_bodies import PROJECT, SUBMITTER

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Throttled
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.braket import credentials
 from qhybrid_pipelines.execution.braket.client import BraketClient

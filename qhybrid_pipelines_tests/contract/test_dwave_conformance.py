@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, InvalidInput, ProviderError, Rejected, Throttled
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
 from qhybrid_pipelines.execution.dwave.client import SapiClient

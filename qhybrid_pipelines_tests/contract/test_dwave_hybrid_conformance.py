@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 import pytest
 
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected, Throttled
-from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
 from qhybrid_pipelines.execution.dwave import uploads

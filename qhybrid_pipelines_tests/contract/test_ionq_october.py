@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput, Refused, Rejected
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import split
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import split
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.circuit_checks import check_batch

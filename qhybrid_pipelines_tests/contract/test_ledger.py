@@ -22,8 +22,8 @@ from qhybrid_pipelines.control.ledger.port import (
     correlation_id_for,
 )
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, apply_events, plan
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from qhybrid_pipelines.control.ledger.event_chain import event_hash
+from qhybrid_pipelines.control.ledger.chain.event_chain import event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.queries import iter_event_rows
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.control.ledger.sql.queries import iter_event_rows
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 
 

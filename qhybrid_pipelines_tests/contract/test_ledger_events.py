@@ -7,14 +7,14 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, TRANSITIONS, Event
 from qhybrid_pipelines.control.ledger.port import (
     EventData,
     Ledger,
     Transition,
 )
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, SUBMIT_EVENTS, apply_events, plan
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.port import (
     Ledger,
 )

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.ledger import postgres, postgres_locks
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.databases import postgres, postgres_locks
+from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
-from qhybrid_pipelines.control.ledger.sql import SqlLedger, open_ledger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger, open_ledger
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan, run_in_processes
@@ -28,7 +28,7 @@ from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan, run
 #: Holds a lock until it is killed; with a second argument, beside a child that it forked.
 HOLDER = """
 import os, sys, time
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 
 with SqlLedger.open_postgres(sys.argv[1]).job_lock("j-a", timeout_seconds=0):
     child = os.fork() if sys.argv[2] else None

@@ -15,9 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.exc import DatabaseError
 
-from qhybrid_pipelines.control.ledger import schema, tables
+from qhybrid_pipelines.control.ledger.databases import schema
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql import tables
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan, run_in_processes
 
@@ -174,7 +175,7 @@ def test_processes_that_open_an_older_ledger_at_once_upgrade_it_once(
     url = first._engine.url.render_as_string(hide_password=False)
     is_file = first._engine.dialect.name == "sqlite"
     before = (
-        "from functools import partial; from qhybrid_pipelines.control.ledger import schema; "
+        "from functools import partial; from qhybrid_pipelines.control.ledger.databases import schema; "
         f"schema.prepare = partial(schema.prepare, revision='later1', versions=[Path({str(later_revisions)!r})])"
     )
     work = "SqlLedger.open_sqlite(home / 'ledger.db')" if is_file else "SqlLedger.open_postgres(url)"

@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, Ledger, Transition
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, apply_events, plan
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger

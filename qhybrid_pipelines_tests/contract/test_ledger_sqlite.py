@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.control.ledger.sqlite import open_database
+from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.databases.sqlite import open_database
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines_tests.support.ledger_plans import run_in_processes
 
@@ -85,7 +85,7 @@ def test_a_forked_child_opens_its_own_connections(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_holder_is_free_at_once(ledger: SqlLedger, tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from qhybrid_pipelines.control.ledger.sql import SqlLedger\n"
+        "import sys, time; from pathlib import Path; from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger\n"
         "with SqlLedger.open_sqlite(Path(sys.argv[1])).job_lock('j-a', timeout_seconds=0): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(

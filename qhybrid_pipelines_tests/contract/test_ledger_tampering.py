@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
 from qhybrid_pipelines_tests.contract.test_ledger_twins import actions, apply_history
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 from qhybrid_pipelines_tests.support.tampering import cells, drop_guards, fill, older_ledger, set_cell, tamper

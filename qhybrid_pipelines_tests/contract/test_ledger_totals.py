@@ -9,8 +9,8 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.job_histories import COMPLETE, NOON, noon_plus, write_job_history
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 

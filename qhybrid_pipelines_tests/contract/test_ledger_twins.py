@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.control.ledger.lifecycle import TRANSITIONS, Event
 from qhybrid_pipelines.control.ledger.port import Breaker, EventData, JobRecord, Ledger, StoredResult, Transition
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
 from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, plan
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger

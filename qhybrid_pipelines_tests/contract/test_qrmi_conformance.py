@@ -13,8 +13,8 @@ from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import IBM_INSTANCE, start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed

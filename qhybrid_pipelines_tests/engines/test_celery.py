@@ -15,7 +15,7 @@ import pytest
 import yaml
 from dagster._core.instance.ref import InstanceRef
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home

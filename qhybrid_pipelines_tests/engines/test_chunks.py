@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from qhybrid_pipelines.core.specification import ExperimentSpec, GeneratorSource, ProblemSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, GeneratorSource, ProblemSpec
 from qhybrid_pipelines.execution.chunks import map_chunks
 from qhybrid_pipelines.execution.engines.engine import all_engines
 from qhybrid_pipelines.parallel import dask_mapper

@@ -17,9 +17,9 @@ import httpx
 import pytest
 from dagster._core.instance.ref import InstanceRef
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.reporting.spans import job_spans
-from qhybrid_pipelines.slurm_jobs import SlurmResources, SlurmUnavailable, cancel_job, find_job, submit_job
+from qhybrid_pipelines.launchers.slurm_jobs import SlurmResources, SlurmUnavailable, cancel_job, find_job, submit_job
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
@@ -248,7 +248,7 @@ class TestJobsOfSlurm:
         wait_until(lambda: state("first") == "unknown", 120, "the controller to forget the first")
 
     def test_without_a_controller_nothing_is_known(self, cluster, tmp_path, monkeypatch):
-        monkeypatch.setattr("qhybrid_pipelines.slurm_jobs.COMMAND_SECONDS", 5.0)
+        monkeypatch.setattr("qhybrid_pipelines.launchers.slurm_jobs.COMMAND_SECONDS", 5.0)
         cluster.kill("slurmctld")
         with pytest.raises(SlurmUnavailable):
             find_job("any", since=datetime.now(UTC))

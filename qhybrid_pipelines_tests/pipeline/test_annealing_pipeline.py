@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance

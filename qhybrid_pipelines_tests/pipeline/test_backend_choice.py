@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.fleet.backend_matrix import backend_matrix
+from qhybrid_pipelines.control.backend_monitoring.backend_matrix import backend_matrix
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.on_demand.backend_choice import choose_backends

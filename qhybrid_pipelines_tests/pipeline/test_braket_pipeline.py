@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.execute.circuit_batches import circuit_batches
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_result_sets

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from sklearn.preprocessing import KernelCenterer
 
-from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.core.vocabulary.verdicts import Verdict
 from qhybrid_pipelines.learning.data.folds import fold_algorithm
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.reports.page import chapters

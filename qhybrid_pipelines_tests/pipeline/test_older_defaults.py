@@ -2,8 +2,8 @@
 
 import pytest
 
-from qhybrid_pipelines.core.experiment_key import experiment_key
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.lake import Lake

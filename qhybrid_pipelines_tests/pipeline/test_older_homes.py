@@ -13,10 +13,10 @@ import yaml
 from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
-from qhybrid_pipelines.control.ledger import schema
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.experiment_key import SHORT_DIGITS
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.control.ledger.databases import schema
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.experiment_key import SHORT_DIGITS
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
 from qhybrid_pipelines.steps.on_demand.estimates import estimates
 from qhybrid_pipelines.storage.home_note import FORMAT, read_note

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, rows
 from qhybrid_pipelines_tests.support.reduced_models import dense_qaoa

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.processes import process_has_ended, process_name
+from qhybrid_pipelines.core.system.files import write_bytes
+from qhybrid_pipelines.core.system.processes import process_has_ended, process_name
 from qhybrid_pipelines.dagster_home import instance_ref, make_dagster_storage
 from qhybrid_pipelines.defs.heartbeats import SILENCE_SECONDS, Heartbeat, Listener, beat_file
 from qhybrid_pipelines.defs.orphans import end_orphans, process_tags
@@ -17,7 +17,7 @@ from qhybrid_pipelines.defs.resources import WorkspaceResource
 from qhybrid_pipelines.defs.run_tags import PROCESS_TAG
 from qhybrid_pipelines.storage.layout import Home
 
-NAME = "from qhybrid_pipelines.core.processes import process_name; print(process_name(), flush=True)"
+NAME = "from qhybrid_pipelines.core.system.processes import process_name; print(process_name(), flush=True)"
 DIE_WHILE_MAKING = """
 import os, signal, sys
 from pathlib import Path

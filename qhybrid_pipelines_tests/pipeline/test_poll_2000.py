@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.defs.automation import POLL_LIMIT_SECONDS
 from qhybrid_pipelines.defs.jobs import STAGES
 from qhybrid_pipelines.emulator.process import running_emulator

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from sqlalchemy import NullPool, create_engine
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.dagster_home import instance_ref
 from qhybrid_pipelines.dagster_storage import sqlite_settings
 from qhybrid_pipelines_tests.support import experiment_homes, postgres_databases

@@ -9,8 +9,8 @@ import pytest
 
 from qhybrid_pipelines.control.jobs import status_poller
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.processes import process_name
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.processes import process_name
 from qhybrid_pipelines.defs import run_history
 from qhybrid_pipelines.defs.jobs import JOB_NAMES, STAGES
 from qhybrid_pipelines.defs.partitions import execution_key

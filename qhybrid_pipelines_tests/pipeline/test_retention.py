@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.retention import apply_retention, preview_retention
 from qhybrid_pipelines.steps.on_demand import summary

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.steps.on_demand.answers import named_answers
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register, run
 from qhybrid_pipelines_tests.support.running_service import RunningService, is_problem

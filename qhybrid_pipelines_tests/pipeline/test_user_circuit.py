@@ -11,8 +11,8 @@ import pytest
 
 from qhybrid_pipelines import cli
 from qhybrid_pipelines.control.inbox.scan import scan_inbox
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines_tests.support.experiment_homes import (
     RUNS_IN_PROCESS,
     make_launcher,

@@ -12,7 +12,7 @@ import json
 import dagster as dg
 import pytest
 
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.defs.jobs import JOB_NAMES
 from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines_tests.support import experiment_homes

@@ -5,7 +5,7 @@ import json
 import dagster as dg
 import pytest
 
-from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
+from qhybrid_pipelines.core.vocabulary.verdicts import DecisionKind, Verdict
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.steps.on_demand.answers import named_answers
 from qhybrid_pipelines.storage import schemas

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.emulator.ibm.devices import snapshot
 from qhybrid_pipelines.emulator.local_errors import BAD_FACTOR
 from qhybrid_pipelines.execution.ibm.compilation import compile_for, narrow_circuit, used_qubits

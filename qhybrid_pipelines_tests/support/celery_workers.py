@@ -87,7 +87,7 @@ class Workers:
         """Start a worker, as when a machine comes up; return when it takes tasks."""
         path = self.log(name)
         before = path.read_text(errors="replace").count(" ready.") if path.exists() else 0
-        command = [sys.executable, "-m", "qhybrid_pipelines.celery_launcher", "worker"]
+        command = [sys.executable, "-m", "qhybrid_pipelines.launchers.celery_launcher", "worker"]
         command += ["--concurrency", str(concurrency), "--loglevel", "INFO"]
         with path.open("ab") as log:
             self._workers[name] = subprocess.Popen(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.cli import main as qhybrid
-from qhybrid_pipelines.core.failpoints import VARIABLE
+from qhybrid_pipelines.core.system.failpoints import VARIABLE
 
 #: What a run imports late.
 LAZY_MODULES = (

@@ -23,12 +23,12 @@ from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.status_poller import PollResult
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
-from qhybrid_pipelines.core.failpoints import VARIABLE, failpoint
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import make_sub_batch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import make_sub_batch
+from qhybrid_pipelines.core.system.clock import Clock
+from qhybrid_pipelines.core.system.failpoints import VARIABLE, failpoint
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import DATABASE_VARIABLE, open_test_ledger

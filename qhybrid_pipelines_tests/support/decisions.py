@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines.problems.anytime.method_times import REMEMBERED, size_class
 from qhybrid_pipelines.problems.anytime.solution_methods import EXACT, GREEDY, METHODS, run_method
 from qhybrid_pipelines.problems.evaluation import Problem

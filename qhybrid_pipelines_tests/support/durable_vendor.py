@@ -20,9 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, Rejected, Throttled
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import (
+from qhybrid_pipelines.core.jobs.circuit_jobs import (
     BackendStatus,
     Calibration,
     CancelOutcome,
@@ -37,6 +35,8 @@ from qhybrid_pipelines.core.jobs import (
     Template,
     TokenListing,
 )
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.failpoints import failpoint
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import ledger_tables
 from qhybrid_pipelines.launch import Launcher
 from qhybrid_pipelines.settings import Settings

@@ -8,7 +8,7 @@ from fractions import Fraction
 import networkx as nx
 import numpy as np
 
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.problems.families import independent_set, maxcut, qubo, vertex_cover
 from qhybrid_pipelines.problems.graphs import from_networkx
 from qhybrid_pipelines.problems.instance import Instance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.core.system.clock import Clock
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

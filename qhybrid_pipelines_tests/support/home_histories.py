@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.specification import Lineage
+from qhybrid_pipelines.core.specifications.experiment_specification import Lineage
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from qhybrid_pipelines.core.jobs import JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef
 from qhybrid_pipelines_tests.support.scripted_server import reply
 
 BACKEND = "ionq:qpu.aria-1"

@@ -48,7 +48,7 @@ def apply_events(ledger: Ledger, job: JobRecord, *events: Event, **fields) -> Jo
 SCRIPT = """
 import json, os, sys, traceback
 from pathlib import Path
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines_tests.support import ledger_plans
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import NullPool, create_engine, make_url
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.canonical import sha256_hex
 
 #: Address of the database that holds the schemas; without it the ledgers are files.

@@ -7,7 +7,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.ledger.budget import to_micro_usd
 from qhybrid_pipelines.control.ledger.records import JobRecord, StoredResult
-from qhybrid_pipelines.control.ledger.stored_values import to_microseconds
+from qhybrid_pipelines.control.ledger.sql.stored_values import to_microseconds
 
 
 def changed_values(

@@ -13,7 +13,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.records import JobRecord
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 
 class JobTable(dict[str, JobRecord]):

@@ -18,11 +18,11 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from qhybrid_pipelines.control.ledger import event_chain
 from qhybrid_pipelines.control.ledger.budget import Account
+from qhybrid_pipelines.control.ledger.chain import event_chain
+from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead, ChainReport
+from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.errors import StaleBreaker, StaleJob
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
@@ -34,13 +34,13 @@ from qhybrid_pipelines.control.ledger.records import (
     StoredResult,
     Transition,
 )
-from qhybrid_pipelines.control.ledger.row_audit import rebuild
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
-from qhybrid_pipelines.control.ledger.stored_values import from_microseconds, stored_json, to_microseconds
+from qhybrid_pipelines.control.ledger.sql.row_audit import rebuild
+from qhybrid_pipelines.control.ledger.sql.stored_values import from_microseconds, stored_json, to_microseconds
 from qhybrid_pipelines.control.ledger.totals import BudgetTotals, JobTotals
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage import home_note
 from qhybrid_pipelines_tests.support.memory_facts import job_values
 from qhybrid_pipelines_tests.support.memory_tables import MemoryTables

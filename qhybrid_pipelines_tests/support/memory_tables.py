@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from qhybrid_pipelines.control.ledger import event_chain
 from qhybrid_pipelines.control.ledger.budget import Account, charge_usd, reserve, round_stored_usd, settle
+from qhybrid_pipelines.control.ledger.chain import event_chain
 from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, next_state
 from qhybrid_pipelines.control.ledger.records import (
@@ -27,9 +27,9 @@ from qhybrid_pipelines.control.ledger.records import (
     Transition,
 )
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
-from qhybrid_pipelines.control.ledger.stored_values import stored_json, stored_text, to_microseconds
+from qhybrid_pipelines.control.ledger.sql.stored_values import stored_json, stored_text, to_microseconds
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.memory_facts import changed_values
 from qhybrid_pipelines_tests.support.memory_indexes import EventTable, JobTable
 

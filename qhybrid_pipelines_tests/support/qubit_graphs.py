@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.quantum.annealing.qubit_graph import QubitGraph
 
 

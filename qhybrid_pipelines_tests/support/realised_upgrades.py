@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.decision_words import CandidateOutcome
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome
 from qhybrid_pipelines.problems.anytime.error_gate import Gate, note_outcome
 from qhybrid_pipelines.problems.anytime.solution_methods import EXACT, GREEDY, run_method
 from qhybrid_pipelines.problems.anytime.upgrade_rule import TAIL, Uncertainty, judge, realised_objectives

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.specifications.experiment_specification import (
+    AnsatzSpec,
+    ExperimentSpec,
+    ProblemSpec,
+    SweepSpec,
+)
 from qhybrid_pipelines.quantum.simulation.warm_start import warm_start_turns
 
 X = np.array([[0, 1], [1, 0]], dtype=complex)
@@ -80,7 +85,7 @@ def exponential(hermitian: np.ndarray, angle: float) -> np.ndarray:
 
 
 def dense_qaoa(model: IsingModel, angles, mixer: str, ones: int | None) -> np.ndarray:
-    """Probabilities by dense matrices, straight from the words of `core.jobs.QaoaStructure`."""
+    """Probabilities by dense matrices, straight from the words of `core.jobs.circuit_jobs.QaoaStructure`."""
     n, layers = model.size, len(angles) // 2
     words = np.arange(1 << n)
     spins = 1 - 2 * ((words[:, None] >> np.arange(n)) & 1)
@@ -116,7 +121,7 @@ def circuit_probabilities(template, bindings) -> np.ndarray:
     """Probabilities of one binding by qiskit's own state vector, from the template's text."""
     from qiskit.quantum_info import Statevector
 
-    from qhybrid_pipelines.core.openqasm import read_circuit
+    from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 
     circuit = read_circuit(template.text).remove_final_measurements(inplace=False)
     values = dict(zip(template.parameters, bindings, strict=True))

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.experiment_key import experiment_key
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines_tests.support.sample_experiments import (
     NOON,
     POINTS,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import bitstring
+from qhybrid_pipelines.core.binary_models.bits import bitstring
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.sampling.baselines import baselines
 from qhybrid_pipelines.sampling.counts import align_counts

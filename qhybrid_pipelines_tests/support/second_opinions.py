@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.quantum.user_circuits.canonical import to_canonical
 from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit
 from qhybrid_pipelines_tests.support.openqasm3_reference import Program

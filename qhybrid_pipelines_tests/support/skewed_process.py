@@ -19,11 +19,11 @@ from typing import Any
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.control.jobs.ledger_clock import LedgerTime
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import Ambiguous, QHybridError
-from qhybrid_pipelines.core.failpoints import VARIABLE
+from qhybrid_pipelines.core.system.clock import Clock
+from qhybrid_pipelines.core.system.failpoints import VARIABLE
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider

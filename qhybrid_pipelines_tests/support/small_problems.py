@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.specification import ProblemSpec
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.specifications.experiment_specification import ProblemSpec
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.sources import load_instance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.engines.engine import EngineRun
 from qhybrid_pipelines.execution.results import encode
 from qhybrid_pipelines.quantum.circuits import build_batch

@@ -8,7 +8,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import Ledger, StoredResult
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 
 #: Tables of which every cell follows from the events, and what names a row of each.

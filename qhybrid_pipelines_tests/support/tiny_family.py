@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.bits import unpack
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.binary_models.bits import unpack
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.problems.family import FamilyReduction, PenalisedModel, SolverResult, Substitution
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.proofs import ObjectiveRounding

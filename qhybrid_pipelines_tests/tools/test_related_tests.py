@@ -11,20 +11,20 @@ from related_tests import QUICK_MARKS, ROOT, TESTS, TestMap, changed_files, mirr
 
 UNIT = f"{TESTS}/unit"
 FILES = {
-    "qhybrid_pipelines/core/jobs.py": "",
-    "qhybrid_pipelines/core/bits.py": "",
-    "qhybrid_pipelines/control/submitter.py": "from qhybrid_pipelines.core import jobs\n",
+    "qhybrid_pipelines/core/jobs/circuit_jobs.py": "",
+    "qhybrid_pipelines/core/binary_models/bits.py": "",
+    "qhybrid_pipelines/control/submitter.py": "from qhybrid_pipelines.core.jobs import circuit_jobs\n",
     "qhybrid_pipelines/cli.py": "from qhybrid_pipelines.control.submitter import submit\n",
-    f"{TESTS}/support/samples.py": "from qhybrid_pipelines.core.bits import pack\n",
-    f"{UNIT}/core/test_jobs.py": "from qhybrid_pipelines.core.jobs import Job\n",
-    f"{UNIT}/core/test_bits.py": "from qhybrid_pipelines.core.bits import pack\n",
+    f"{TESTS}/support/samples.py": "from qhybrid_pipelines.core.binary_models.bits import pack\n",
+    f"{UNIT}/core/jobs/test_circuit_jobs.py": "from qhybrid_pipelines.core.jobs.circuit_jobs import Job\n",
+    f"{UNIT}/core/binary_models/test_bits.py": "from qhybrid_pipelines.core.binary_models.bits import pack\n",
     f"{UNIT}/control/test_submitter_races.py": "def test():\n    from qhybrid_pipelines.control import submitter\n",
     f"{UNIT}/control/conftest.py": f"from {TESTS}.support import samples\n",
     f"{UNIT}/test_cli.py": "from qhybrid_pipelines.cli import main\n",
     "docs/index.md": "",
 }
 IMPORTERS = {
-    "qhybrid_pipelines.core.jobs": {"qhybrid_pipelines.control.submitter"},
+    "qhybrid_pipelines.core.jobs.circuit_jobs": {"qhybrid_pipelines.control.submitter"},
     "qhybrid_pipelines.control.submitter": {"qhybrid_pipelines.cli"},
 }
 
@@ -47,9 +47,9 @@ def git(folder, *arguments):
 
 
 def test_the_nearest_tests_come_first(repository):
-    related = TestMap(repository, IMPORTERS).related_tests(["qhybrid_pipelines/core/jobs.py"])
+    related = TestMap(repository, IMPORTERS).related_tests(["qhybrid_pipelines/core/jobs/circuit_jobs.py"])
     assert related.by_distance == {
-        0: (f"{UNIT}/core/test_jobs.py",),
+        0: (f"{UNIT}/core/jobs/test_circuit_jobs.py",),
         1: (f"{UNIT}/control/test_submitter_races.py",),
         2: (f"{UNIT}/test_cli.py",),
     }
@@ -61,8 +61,8 @@ def test_helpers_and_conftest_lead_to_the_tests_that_use_them(repository):
     submitter = (f"{UNIT}/control/test_submitter_races.py",)
     for path in (f"{TESTS}/support/samples.py", f"{UNIT}/control/conftest.py"):
         assert test_map.related_tests([path]).by_distance == {1: submitter}
-    bits = test_map.related_tests(["qhybrid_pipelines/core/bits.py"]).by_distance
-    assert bits == {0: (f"{UNIT}/core/test_bits.py",), 1: submitter}
+    bits = test_map.related_tests(["qhybrid_pipelines/core/binary_models/bits.py"]).by_distance
+    assert bits == {0: (f"{UNIT}/core/binary_models/test_bits.py",), 1: submitter}
 
 
 def test_what_no_test_is_chosen_by_is_named(repository):
@@ -79,11 +79,11 @@ def test_changes_count_from_the_merge_base_or_from_the_last_commit_but_one(repos
     git(repository, "commit", "-aqm", "on main")
     assert changed_files(repository) == ["docs/index.md"]
     git(repository, "checkout", "-qb", "topic")
-    git(repository, "rm", "-q", "qhybrid_pipelines/core/bits.py")
+    git(repository, "rm", "-q", "qhybrid_pipelines/core/binary_models/bits.py")
     git(repository, "commit", "-qm", "a deleted file")
     git(repository, "commit", "-qm", "nothing", "--allow-empty")
     (repository / "new.py").write_text("")
-    assert changed_files(repository) == ["new.py", "qhybrid_pipelines/core/bits.py"]
+    assert changed_files(repository) == ["new.py", "qhybrid_pipelines/core/binary_models/bits.py"]
 
 
 def test_a_test_belongs_to_the_module_of_the_longest_name():

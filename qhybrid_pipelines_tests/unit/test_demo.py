@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.specification_text import read_experiment
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.specification_text import read_experiment
 from qhybrid_pipelines.demo import DEMO
 from qhybrid_pipelines.problems.registry import all_families
 

@@ -7,8 +7,8 @@ import numpy as np
 from qhybrid_pipelines.classical.exact import exact_minimum
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES
 from qhybrid_pipelines.classical.reduction.substitution import I32
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.spin_products import SpinProducts
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.spin_products import SpinProducts
 
 
 def components(model: IsingModel) -> list[I32]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from qhybrid_pipelines.classical.exact import IntegerQubo
 from qhybrid_pipelines.classical.reduction.components import components
 from qhybrid_pipelines.classical.reduction.implication_network import ImplicationNetwork
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 
 
 def persistent_values(model: IsingModel) -> dict[int, int]:

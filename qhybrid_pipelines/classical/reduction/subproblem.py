@@ -8,8 +8,8 @@ import heapq
 import numpy as np
 
 from qhybrid_pipelines.classical.reduction.substitution import I32, VariableMap, substitute
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 
 _Order = np.ndarray[tuple[int], np.dtype[np.int64]]
 

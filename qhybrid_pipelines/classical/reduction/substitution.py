@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.product_search import all_terms
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 
 I32 = npt.NDArray[np.int32]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from qhybrid_pipelines.classical.bqm import has_constant_energy, to_bqm
 from qhybrid_pipelines.classical.product_search import anneal_products, product_schedule
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 
 #: A read of a large instance may visit this many couplings and fields in all; about a second on one thread.
 _VISITS = 2_000_000_000

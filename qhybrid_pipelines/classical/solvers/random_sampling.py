@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes
-from qhybrid_pipelines.core.bits import U8, U64, pack
+from qhybrid_pipelines.core.binary_models.bits import U8, U64, pack
 
 
 def random_counts(

@@ -13,8 +13,8 @@ import numpy as np
 
 from qhybrid_pipelines.classical.bqm import has_constant_energy, to_bqm
 from qhybrid_pipelines.classical.product_search import tabu_products, tabu_steps
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 
 #: A search looks at every variable for a flip this many times; fewer times where all searches together would look at
 #: more than `_UPDATES` variables, which takes about half a second on one thread.

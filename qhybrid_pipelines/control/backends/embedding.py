@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qhybrid_pipelines.core.embedding import Embedding
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.jobs.embedding import Embedding
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import Provider, calling
 

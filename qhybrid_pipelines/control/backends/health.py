@@ -13,8 +13,8 @@ from qhybrid_pipelines.control.backends.circuit_breaker import (
 )
 from qhybrid_pipelines.control.ledger.port import Breaker, Ledger, StaleBreaker
 from qhybrid_pipelines.control.policy.rules import BreakerRules
-from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import ProviderError, Throttled
+from qhybrid_pipelines.core.system.clock import Clock
 
 #: How often a change is made again on a breaker that somebody else changed meanwhile; then theirs is good enough.
 _MAX_ATTEMPTS = 5

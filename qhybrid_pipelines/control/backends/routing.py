@@ -15,7 +15,7 @@ from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy.rules import CalibrationRules, Routing
 from qhybrid_pipelines.control.policy.tiers import Tier
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import BackendStatus, Calibration
 
 #: Two clocks may differ by this much before one of them is wrong.
 CLOCK_TOLERANCE = timedelta(hours=1)

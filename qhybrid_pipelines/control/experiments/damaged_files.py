@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.ledger.port import LedgerUnreachable
 from qhybrid_pipelines.core.errors import CorruptFile, QHybridError
-from qhybrid_pipelines.core.printable import one_line
+from qhybrid_pipelines.core.text.printable import one_line
 
 if TYPE_CHECKING:  # who has learning experiments or circuits only meets their models when one is read
-    from qhybrid_pipelines.core.sampling_specification import AnySpec
+    from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
     from qhybrid_pipelines.storage.specifications import Specifications
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from qhybrid_pipelines.control.jobs.successors import Successors
+from qhybrid_pipelines.control.jobs.replacement_jobs import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 if TYPE_CHECKING:  # where nothing is due, none of these models is built
@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # where nothing is due, none of these models is built
 
     from qhybrid_pipelines.control.experiments.damaged_files import Damage
     from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
-    from qhybrid_pipelines.core.learning_specification import LearningSpec
-    from qhybrid_pipelines.core.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
+    from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+    from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
 
 #: Assets of each stage in the order of the data's way; the last ones are written last.
 PREPARE = ("experiments", "problem_instances", "features", "reduced_models", "parameter_sweeps", "baselines")

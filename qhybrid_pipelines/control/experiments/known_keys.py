@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from qhybrid_pipelines.core.experiment_key import experiment_key, short_key
-from qhybrid_pipelines.core.sampling_specification import AnySpec
-from qhybrid_pipelines.core.specification import WINDOW_QUBITS, ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key, short_key
+from qhybrid_pipelines.core.specifications.experiment_specification import WINDOW_QUBITS, ExperimentSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
 from qhybrid_pipelines.storage.specifications import Specifications
 
 #: Returns the key of a specification.

@@ -15,14 +15,14 @@ from typing import Any
 from qhybrid_pipelines.control.experiments.allowed_files import GivenFiles, ReadableFolders
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf, keep_registered_default
 from qhybrid_pipelines.control.experiments.named_files import angle_files, circuit_files, dataset_files, series_files
-from qhybrid_pipelines.core import schedules, variations
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.experiment_key import experiment_key
-from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.names import composed, find_file, name_in_allowed_letters, name_without_ending
-from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec, Lineage
-from qhybrid_pipelines.core.specification_text import (
+from qhybrid_pipelines.core.specifications import schedules, variations
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, Lineage
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec, SamplingSpec
+from qhybrid_pipelines.core.specifications.specification_text import (
     MAX_BYTES,
     Lines,
     WrittenExperiment,
@@ -31,7 +31,7 @@ from qhybrid_pipelines.core.specification_text import (
     read_mapping,
     validate_experiments,
 )
-from qhybrid_pipelines.core.variations import MAX_COMBINATIONS
+from qhybrid_pipelines.core.specifications.variations import MAX_COMBINATIONS
 from qhybrid_pipelines.problems import baseline_runs, registry, sources
 from qhybrid_pipelines.storage.label_store import LabelStore
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
@@ -63,7 +63,7 @@ class CheckedExperiment:
         circuit: the same of its circuit.
         angles: the same of its file of angles.
         series: contents of the files of a sampling experiment, by their hashes.
-        labels: that it gives, as fields of `core.labels.Labels`.
+        labels: that it gives, as fields of `core.specifications.labels.Labels`.
     """
 
     key: str

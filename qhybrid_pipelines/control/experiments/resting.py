@@ -16,7 +16,7 @@ from qhybrid_pipelines.control.experiments.due_stages import TO_COLLECT, TO_SUBM
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import Breaker, JobRecord, Ledger
 from qhybrid_pipelines.control.policy.rules import Policy
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 SENDS = frozenset({"submit", "execute", "infer", "fit"})
 FETCHES = frozenset({"collect", "measure"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
-from qhybrid_pipelines.core.schedules import dated_slug
+from qhybrid_pipelines.core.specifications.schedules import dated_slug
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 
 

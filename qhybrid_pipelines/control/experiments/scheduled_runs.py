@@ -16,13 +16,13 @@ from qhybrid_pipelines.control.experiments.schedule_limits import scheduled_limi
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.core.experiment_key import experiment_key
-from qhybrid_pipelines.core.schedules import FIELD, Schedule, dated_slug
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
+from qhybrid_pipelines.core.specifications.schedules import FIELD, Schedule, dated_slug
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 
 if TYPE_CHECKING:  # `qhybrid status` asks what comes next, mostly of a home without such pages
     from qhybrid_pipelines.control.experiments.registration import Registration
-    from qhybrid_pipelines.core.specification_text import WrittenExperiment
+    from qhybrid_pipelines.core.specifications.specification_text import WrittenExperiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def coming_runs(store: ScheduleStore, *, now: datetime) -> list[ComingRun]:
 def _scheduled(page: Path) -> list[WrittenExperiment]:
     """Return the experiments of a page, each with its schedule."""
     from qhybrid_pipelines.control.experiments.registration import read_text
-    from qhybrid_pipelines.core.specification_text import read_experiments
+    from qhybrid_pipelines.core.specifications.specification_text import read_experiments
 
     written = read_experiments(read_text(page), file=page.name)
     if written[0].schedule is None:

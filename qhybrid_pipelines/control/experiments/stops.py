@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from qhybrid_pipelines.core.experiment_key import check_key
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.specifications.experiment_key import check_key
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.storage.layout import Home
 
 

@@ -23,13 +23,13 @@ from qhybrid_pipelines.control.experiments.registration import RegisteredExperim
 from qhybrid_pipelines.control.inbox.notes import InboxNotes
 from qhybrid_pipelines.control.inbox.scan import QuarantinedFile, scan_inbox
 from qhybrid_pipelines.control.policy.deployment import Deployment
-from qhybrid_pipelines.core.address_space import limit_address_space
 from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.system.address_space import limit_address_space
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.control.ledger.sql import SqlLedger
+    from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ class _Jobs:
 
     @cached_property
     def _ledger(self) -> SqlLedger | None:
-        from qhybrid_pipelines.control.ledger.sql import open_ledger
+        from qhybrid_pipelines.control.ledger.sql_ledger import open_ledger
 
         url = Deployment.from_environment(self._home.path).ledger_url
         return open_ledger(self._home, url) if url or self._home.ledger.is_file() else None

@@ -26,7 +26,7 @@ from qhybrid_pipelines.control.experiments.registration import (
 )
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.names import composed
-from qhybrid_pipelines.core.specification_text import read_mapping
+from qhybrid_pipelines.core.specifications.specification_text import read_mapping
 
 SETTLE_SECONDS = 3.0
 

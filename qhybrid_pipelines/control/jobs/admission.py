@@ -18,10 +18,10 @@ from qhybrid_pipelines.control.jobs.limits import check_limits
 from qhybrid_pipelines.control.ledger.port import RequestTerms
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Decision, Policy, PolicyRequest, decide
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused, Rejected
-from qhybrid_pipelines.core.jobs import Calibration, Capabilities, CircuitBatch, Compiled, Estimate
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration, Capabilities, CircuitBatch, Compiled, Estimate
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED
 from qhybrid_pipelines.execution.port import calling
 

@@ -16,19 +16,19 @@ from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls, pol
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
 from qhybrid_pipelines.control.jobs.job_ids import next_job_id
-from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement
+from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement
 from qhybrid_pipelines.control.jobs.status_changes import cancel_reason, open_cancel_request, reroute_detail
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, UNCANCELLED, Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, StaleJob, Transition
 from qhybrid_pipelines.control.policy.tiers import Tier, Tiers
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, QHybridError
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.failpoints import failpoint
 from qhybrid_pipelines.execution.port import Provider, calling
 
 #: States of a job that was not sent to any provider, or perhaps not.

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.control.home_identity import HomeGuard
-from qhybrid_pipelines.control.jobs.ledger_time import ClockDisagreement, LedgerTime
-from qhybrid_pipelines.control.ledger import chain_anchor
+from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerTime
+from qhybrid_pipelines.control.ledger.chain import chain_anchor
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Refused
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities, Estimate
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import BackendStatus, Calibration, Capabilities, Estimate
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines.execution.port import Provider, calling
 
 #: Events that change nothing about what a provider may hold.

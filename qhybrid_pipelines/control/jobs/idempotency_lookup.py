@@ -13,7 +13,7 @@ from typing import Any
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, Transition
-from qhybrid_pipelines.core.jobs import JobRef, TokenListing
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, TokenListing
 from qhybrid_pipelines.execution.port import calling
 from qhybrid_pipelines.execution.token_listing import list_tokens
 

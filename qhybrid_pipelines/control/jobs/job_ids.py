@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
 
 
 def job_id_for(batch: Batch, run_number: int = 1) -> str:

@@ -9,10 +9,10 @@ from qhybrid_pipelines.control.jobs.spending import check_quotes
 from qhybrid_pipelines.control.ledger.budget import replace_reservation
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import Capabilities, CircuitBatch
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import Capabilities, CircuitBatch
 
 
 def check_limits(batch: Batch, capabilities: Capabilities) -> None:

@@ -22,7 +22,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 #: Jobs in one request to a provider; between two requests the time limit is checked.
 PAGE = 250

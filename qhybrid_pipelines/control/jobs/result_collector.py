@@ -21,14 +21,14 @@ from qhybrid_pipelines.control.jobs.submission_events import error_detail
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, StoredResult
 from qhybrid_pipelines.control.policy.tiers import Tiers
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.batches import Batch
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput, JobFailed, QHybridError, Rejected, Unavailable
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
-from qhybrid_pipelines.core.redaction import redact_content, vendor_text
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, RawResult
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.failpoints import failpoint
+from qhybrid_pipelines.core.text.redaction import redact_content, vendor_text
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.port import calling
 

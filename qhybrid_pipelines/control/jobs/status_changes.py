@@ -14,8 +14,8 @@ from typing import Any
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, OPEN, Event
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord
 from qhybrid_pipelines.core.errors import UnknownProviderStatus
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Snapshot
+from qhybrid_pipelines.core.jobs.circuit_jobs import Snapshot
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 #: The way of a job through a provider: each state, and the event that leads into it.
 _PROGRESS = (

@@ -15,9 +15,9 @@ from qhybrid_pipelines.control.jobs.status_changes import cancel_reason, events_
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Rejected, UnknownProviderStatus
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Snapshot
+from qhybrid_pipelines.core.jobs.circuit_jobs import Snapshot
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.failpoints import failpoint
 from qhybrid_pipelines.execution.port import Provider, calling
 
 #: Requests that are spent on finding the one odd job of a poll among the others.

@@ -39,12 +39,12 @@ from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
 from qhybrid_pipelines.control.jobs.submission_events import SENT_AT, doubted_refusal, error_detail, sent_at
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Outcome, StaleJob, Transition
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef
-from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.failpoints import failpoint
+from qhybrid_pipelines.core.system.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
 
 

@@ -24,11 +24,11 @@ from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Plan, St
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Throttled
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import SubBatch, split, split_by_size
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch, split, split_by_size
+from qhybrid_pipelines.core.system.failpoints import failpoint
 from qhybrid_pipelines.execution.port import name_call
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from qhybrid_pipelines.control.jobs.successors import Successors
+from qhybrid_pipelines.control.jobs.replacement_jobs import Successors
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 #: A result is fetched within moments where something runs the stages; later, nobody does.
 COLLECTING_LIMIT = timedelta(hours=1)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from qhybrid_pipelines.core.errors import IllegalTransition
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 
 class Event(StrEnum):

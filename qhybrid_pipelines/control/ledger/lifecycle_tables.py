@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, TERMINAL, TRANSITIONS, Event
-from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.vocabulary.enum_docs import MEANING, markdown_table
 
 
 def mermaid() -> str:

@@ -1,6 +1,6 @@
 """The ledger port: the durable record of every job. Its values are `control.ledger.records`, and importable from here.
 
-The ledger is the truth about jobs; Dagster schedules and shows. `control.ledger.sql` keeps it in a database. Nothing
+The ledger is the truth about jobs; Dagster schedules and shows. `control.ledger.sql_ledger` keeps it in a database. Nothing
 here talks to a provider, and no method waits for one: a transaction is open for milliseconds.
 
 There are no leases. A lease in a table has to outlive the slowest provider call, needs a clock that all machines agree
@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Protocol
 
 from qhybrid_pipelines.control.ledger.budget import Account
+from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.errors import (
     DuplicateJob,
     DuplicateProviderJob,
@@ -24,7 +25,6 @@ from qhybrid_pipelines.control.ledger.errors import (
     StaleBreaker,
     StaleJob,
 )
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.records import (
     AttemptRecord,
     Breaker,
@@ -44,8 +44,8 @@ from qhybrid_pipelines.control.ledger.records import (
 )
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.control.ledger.totals import BudgetTotals, JobTotals
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 __all__ = [
     "AttemptRecord",

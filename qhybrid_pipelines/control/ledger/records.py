@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Calibration, JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration, JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage import home_note
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.specification import DataClass
+    from qhybrid_pipelines.core.specifications.experiment_specification import DataClass
 
 #: Whose clock a timestamp comes from: the provider's, or ours when we saw the thing.
 ClockSource = Literal["vendor", "observed"]

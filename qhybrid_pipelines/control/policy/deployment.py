@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.jobs import Capabilities
+    from qhybrid_pipelines.core.jobs.circuit_jobs import Capabilities
 
 Environment = Literal["dev", "test", "prod"]
 

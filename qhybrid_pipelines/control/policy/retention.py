@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
 
 _Days = Annotated[int, Field(ge=1, le=36_500)]
 

@@ -19,12 +19,12 @@ from qhybrid_pipelines.control.ledger.spending import Period, SpendingLimit
 from qhybrid_pipelines.control.policy.deployment import Environment
 from qhybrid_pipelines.control.policy.retention import Retention
 from qhybrid_pipelines.control.policy.tiers import Tiers, as_tuple
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import BACKEND_PATTERN, DataClass, StrictModel
-from qhybrid_pipelines.core.specification_text import find_line, read_mapping
-from qhybrid_pipelines.core.validation_messages import first_finding
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.core.specifications.experiment_specification import BACKEND_PATTERN, DataClass, StrictModel
+from qhybrid_pipelines.core.specifications.specification_text import find_line, read_mapping
+from qhybrid_pipelines.core.specifications.validation_messages import first_finding
 
 Mode = Literal["hardware", "simulator", "local-testing", "emulator"]
 Verdict = Literal["allow", "deny", "approve"]

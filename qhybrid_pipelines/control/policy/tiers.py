@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
 
 DAY_SECONDS = 86_400.0
 

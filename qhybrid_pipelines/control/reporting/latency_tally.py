@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead
 from qhybrid_pipelines.control.reporting.ledger_tables import EVENTS_PER_PAGE, latency
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.system.files import write_bytes
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.storage.ledger_delta import LedgerCursor, LedgerDelta
 
 if TYPE_CHECKING:

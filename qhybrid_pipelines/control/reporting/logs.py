@@ -18,15 +18,15 @@ from qhybrid_pipelines.control.jobs.spending import WARNING
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT
 from qhybrid_pipelines.control.reporting.observed_events import ObservedEvent, observed_events
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.redaction import redact
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.text.redaction import redact
 
 if TYPE_CHECKING:
     from typing import TextIO
 
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-    from qhybrid_pipelines.control.ledger.sql import SqlLedger
+    from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 
 LOG_VARIABLE, FILE_VARIABLE = "QHYBRID_LOG", "QHYBRID_LOG_FILE"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
 from qhybrid_pipelines.control.reporting.latency_tally import BUCKETS, LatencyTally, read_latency_tally
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 if TYPE_CHECKING:
     from pathlib import Path

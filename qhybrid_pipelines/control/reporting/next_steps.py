@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.time_limits import says_time_limit
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from qhybrid_pipelines.control.ledger.records import Plan
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.records import EventData, JobRecord, Transition
-    from qhybrid_pipelines.core.job_states import JobState
+    from qhybrid_pipelines.core.jobs.job_states import JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,8 @@ from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, Ledger
 from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.files import write_bytes
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.redaction import register_secret
+from qhybrid_pipelines.core.text.redaction import register_secret
 from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
 
 INSTALL = "pip install 'qhybrid-pipelines[braket]'"

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, RawResult
 from qhybrid_pipelines.execution.braket.payload import CIRCUIT_TAG, circuit_digest
 from qhybrid_pipelines.execution.counts import counts_of_one_circuit, verify_counts
 

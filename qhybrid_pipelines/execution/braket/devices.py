@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected, Unavailable
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.core.jobs.circuit_jobs import BackendStatus, Calibration, Capabilities
 from qhybrid_pipelines.execution.braket import NAME
 from qhybrid_pipelines.execution.braket.calibration import quality_payload
 from qhybrid_pipelines.execution.braket.client import BraketClient

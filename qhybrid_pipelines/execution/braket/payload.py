@@ -14,7 +14,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 
 BUCKET_VARIABLE, PREFIX_VARIABLE = "AMZN_BRAKET_OUT_S3_BUCKET", "AMZN_BRAKET_OUT_S3_PREFIX"
 USUAL_PREFIX = "qhybrid"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, Estimate
 from qhybrid_pipelines.execution.braket.devices import Device
 
 TASK_VARIABLE, USUAL_TASK_USD = "BRAKET_USD_PER_TASK", 0.30

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Compiled, Template
+from qhybrid_pipelines.core.jobs.circuit_jobs import Compiled, Template
 from qhybrid_pipelines.execution.circuit_checks import check_template
 from qhybrid_pipelines.execution.compile_cache import CompileCache, FreshlyCompiled, with_circuit_figures
 
@@ -112,7 +112,7 @@ def _compile(text: str, gates: tuple[str, ...], *, level: int, seed: int) -> Fre
     from qiskit.exceptions import QiskitError
     from qiskit.transpiler import generate_preset_pass_manager
 
-    from qhybrid_pipelines.core.openqasm import read_circuit
+    from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 
     manager = generate_preset_pass_manager(level, basis_gates=sorted(gates), seed_transpiler=seed)
     try:

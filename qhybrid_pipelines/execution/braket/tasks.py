@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qhybrid_pipelines.core.errors import ProviderError, Throttled, UnknownProviderStatus
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef, Snapshot
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, Snapshot
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.braket import NAME
 from qhybrid_pipelines.execution.braket.devices import Devices, device_arn, read_time, region_of
 from qhybrid_pipelines.execution.braket.payload import TOKEN_TAG

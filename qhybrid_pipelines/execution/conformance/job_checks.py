@@ -7,9 +7,9 @@ from dataclasses import replace
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, UnknownProviderStatus
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
-from qhybrid_pipelines.core.sub_batches import split
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import split
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.conformance.provider_under_test import (
     OPEN_STATES,

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.backend_declaration import Plane
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef, RawResult, Snapshot
-from qhybrid_pipelines.core.sub_batches import make_sub_batch, split
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.backend_declaration import Plane
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, RawResult, Snapshot
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import make_sub_batch, split
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.canary_anneals import (
     canary_anneal,

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.compute as pc
 
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability, with_ability
 from qhybrid_pipelines.execution.conformance.provider_under_test import (
     ProviderUnderTest,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from qhybrid_pipelines.core.backend_declaration import Declaration
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.backend_declaration import Declaration
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 ANNEALERS = Declaration(
     backends="dwave:Advantage*",

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.jobs import RawResult
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import RawResult
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
 from qhybrid_pipelines.execution.counts import counts_of_one_circuit, verify_counts
 from qhybrid_pipelines.execution.dwave.payload import PROBLEM_TYPE, read_label
 from qhybrid_pipelines.quantum.annealing.programming import random_gauge

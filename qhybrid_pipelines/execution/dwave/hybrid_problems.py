@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.jobs import RawResult
+from qhybrid_pipelines.core.jobs.circuit_jobs import RawResult
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
 from qhybrid_pipelines.execution.counts import counts_of_one_circuit, verify_counts
 from qhybrid_pipelines.execution.dwave.decoding import check_equal, open_result, read_micros
 from qhybrid_pipelines.execution.dwave.hybrid_solvers import HybridSolver

@@ -10,10 +10,10 @@ import json
 
 import numpy as np
 
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
 from qhybrid_pipelines.execution.dwave.solvers import Annealer
 from qhybrid_pipelines.quantum.annealing.programming import ProgrammedModel, program, random_gauge
 from qhybrid_pipelines.quantum.annealing.qubit_graph import QubitGraph

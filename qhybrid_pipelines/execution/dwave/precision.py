@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
 from qhybrid_pipelines.quantum.annealing.programming import program
 from qhybrid_pipelines.quantum.annealing.qubit_graph import QubitGraph
 

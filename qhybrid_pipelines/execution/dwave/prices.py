@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.jobs import Estimate
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import Estimate
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
 from qhybrid_pipelines.execution.dwave.decoding import read_micros
 from qhybrid_pipelines.execution.dwave.hybrid_solvers import HybridSolver
 from qhybrid_pipelines.execution.dwave.precision import precision_note

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from qhybrid_pipelines.core.errors import ProviderError, Throttled, Unavailable, UnknownProviderStatus
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef, ListedJob, Snapshot, TokenListing
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, ListedJob, Snapshot, TokenListing
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.dwave import NAME
 from qhybrid_pipelines.execution.dwave.client import SapiClient
 from qhybrid_pipelines.execution.dwave.payload import read_label

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Rejected, Unavailable
-from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.core.jobs.circuit_jobs import BackendStatus, Calibration, Capabilities
+from qhybrid_pipelines.core.system.files import remove_leftovers, write_bytes
 from qhybrid_pipelines.execution.dwave import NAME
 from qhybrid_pipelines.execution.dwave.client import SapiClient
 from qhybrid_pipelines.execution.dwave.declarations import ANNEALERS, HYBRID_SOLVERS

@@ -12,8 +12,8 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import Unavailable
-from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.execution.dwave.client import SapiClient
 
 #: Bytes of a part, as the vendor's own client cuts them.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Compiled, Template
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.circuit_jobs import Compiled, Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

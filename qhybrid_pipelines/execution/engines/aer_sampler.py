@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_from_points
 from qhybrid_pipelines.execution.engines.aer import aer_version, prepare_circuit, text_problem
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
 from qhybrid_pipelines.execution.engines.threads import map_in_order

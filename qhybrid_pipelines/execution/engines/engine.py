@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from qhybrid_pipelines.core.discovery import exported_by_modules, public_members
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution import engines
 
 

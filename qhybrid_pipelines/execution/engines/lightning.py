@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.engines.aer import (
     PreparedCircuit,

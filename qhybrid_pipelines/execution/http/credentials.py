@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.redaction import HIDDEN, register_secret
+from qhybrid_pipelines.core.text.redaction import HIDDEN, register_secret
 
 
 class Secret:

@@ -30,7 +30,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.redaction import vendor_text
+from qhybrid_pipelines.core.text.redaction import vendor_text
 from qhybrid_pipelines.execution.http.credentials import CredentialSource
 from qhybrid_pipelines.execution.http.transport import ConnectionBroken, HttpResponse, NotSent
 

@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from qhybrid_pipelines.core.clock import boot_seconds
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.provider_time import note_answer
-from qhybrid_pipelines.core.redaction import redact_content, vendor_text
+from qhybrid_pipelines.core.jobs.provider_time import note_answer
+from qhybrid_pipelines.core.system.clock import boot_seconds
+from qhybrid_pipelines.core.text.redaction import redact_content, vendor_text
 
 if TYPE_CHECKING:
     import httpx

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import U8, U64, WORD
+from qhybrid_pipelines.core.binary_models.bits import U8, U64, WORD
 from qhybrid_pipelines.execution.counts import counts_from_shots, counts_table
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from qhybrid_pipelines.core.canonical import content_hash
-from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
 
 #: Figures that decide a circuit's quality; the rest of the vendor's list (pulse frequencies, crosstalk) stays out.
 QUBIT_FIGURES = ("T1", "T2", "readout_error", "prob_meas0_prep1", "prob_meas1_prep0")

@@ -20,8 +20,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.execution.http.authorised_client import AuthorisedClient, Params
 from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
 from qhybrid_pipelines.execution.http.http_errors import UNAUTHORIZED, error_text, parse_json

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import Compiled, Template
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.circuit_jobs import Compiled, Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.execution.compile_cache import (
     CompileCache,
     FreshlyCompiled,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.canonical import content_hash
-from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
 from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.ising import F64
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.mitigation_specification import DECOUPLING, TWIRLING
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
+from qhybrid_pipelines.core.specifications.mitigation_specification import DECOUPLING, TWIRLING
 from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device
 from qhybrid_pipelines.execution.ibm.executor import SAMPLER, executor_params, wanted_program

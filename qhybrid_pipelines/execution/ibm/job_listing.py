@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qhybrid_pipelines.core.errors import Unavailable
-from qhybrid_pipelines.core.jobs import JobRef, ListedJob, TokenListing
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, ListedJob, TokenListing
 from qhybrid_pipelines.execution.http.authorised_client import Params
 from qhybrid_pipelines.execution.ibm.client import NAME
 

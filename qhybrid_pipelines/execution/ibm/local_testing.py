@@ -18,10 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -65,10 +65,10 @@ class LocalTesting(StoredJobs):
         """Return the full names of the backends; loads nothing."""
         return tuple(f"{NAME}:{name}" for name in FAKES)
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return the limits that the device's configuration states, the width narrowed to what can be simulated."""
         device = fake_limits(_known(backend))
-        return jobs.Capabilities(
+        return circuit_jobs.Capabilities(
             backend=backend,
             max_qubits=min(device.n_qubits, MAX_SIMULATED_QUBITS),
             max_shots=device.max_shots,
@@ -86,16 +86,16 @@ class LocalTesting(StoredJobs):
             **FAKE_DEVICES.capability_fields(),
         )
 
-    def calibration(self, backend: str) -> jobs.Calibration:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration:
         """Return the calibration that the snapshot carries, dated as the vendor dated it."""
         return replace(_device(backend).calibration, fetched_at=datetime.now(UTC))
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return that it is here and has no queue."""
         _known(backend)
-        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        return circuit_jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Return a template compiled for the device, from the cache where it was compiled before."""
         device = _device(backend)
         return compile_template(
@@ -108,7 +108,7 @@ class LocalTesting(StoredJobs):
             seed=seed,
         )
 
-    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
+    def estimate(self, batch: circuit_jobs.CircuitBatch) -> circuit_jobs.Estimate:
         """Return a price of nothing, and how long it takes; that is left out for a batch that is refused when it is submitted.
 
         The time needs the compiled circuit, so it is left out too once `MOST_TIMED` circuits were compiled for it.
@@ -118,7 +118,9 @@ class LocalTesting(StoredJobs):
         asked = (batch.backend, batch.template.template_id)
         if asked not in self._timed and len(self._timed) >= MOST_TIMED:
             assumptions += f", its time is said of the first {MOST_TIMED} circuits only"
-            return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions=assumptions, source="local testing mode")
+            return circuit_jobs.Estimate(
+                low_usd=0.0, high_usd=0.0, assumptions=assumptions, source="local testing mode"
+            )
         self._timed.add(asked)
         try:
             circuit, used, _ = self.placed(batch)
@@ -131,9 +133,9 @@ class LocalTesting(StoredJobs):
                 bound, batch.shots * batch.repetitions, target=_device(batch.backend).target, used=used
             )
             assumptions += f", {in_words(seconds)}"
-        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions=assumptions, source="local testing mode")
+        return circuit_jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions=assumptions, source="local testing mode")
 
-    def readout_errors(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> ReadoutErrors | None:
+    def readout_errors(self, raw: circuit_jobs.RawResult, batch: circuit_jobs.CircuitBatch) -> ReadoutErrors | None:
         """Return the readout errors of the qubits that were behind a result's bits; None where it was compiled otherwise then."""
         head, device = self.details(raw), _device(batch.backend)
         circuit, used, compiled = self.placed(batch)
@@ -147,7 +149,7 @@ class LocalTesting(StoredJobs):
             measured_at=device.calibration.measured_at,
         )
 
-    def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
+    def _simulate(self, batch: circuit_jobs.CircuitBatch) -> SimulationResult:
         device = _device(batch.backend)
         check_well_formed(batch)
         if batch.shots > device.max_shots or batch.seeds.size > device.max_circuits:
@@ -189,7 +191,7 @@ class LocalTesting(StoredJobs):
         }
         return SimulationResult(counts=counts, started_at=started_at, details=details)
 
-    def placed(self, batch: jobs.CircuitBatch) -> tuple[QuantumCircuit, tuple[int, ...], jobs.Compiled]:
+    def placed(self, batch: circuit_jobs.CircuitBatch) -> tuple[QuantumCircuit, tuple[int, ...], circuit_jobs.Compiled]:
         """Return a batch's circuit on the few qubits that it uses, their indices, and what it was compiled to."""
         compiled = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED)
         used = used_qubits(compiled.native)

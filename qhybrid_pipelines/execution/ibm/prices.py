@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, Estimate
 
 PRICE_VARIABLE = "QISKIT_IBM_USD_PER_SECOND"
 

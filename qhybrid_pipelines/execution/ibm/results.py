@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import verify_counts
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes
 from qhybrid_pipelines.execution.ibm.codecs import decoder

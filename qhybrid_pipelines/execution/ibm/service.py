@@ -18,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.mitigation_specification import DECOUPLING, TWIRLING
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.mitigation_specification import DECOUPLING, TWIRLING
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -80,10 +80,10 @@ class Service:
         """Return the full names of the backends, without asking; none without a key."""
         return _configured_backends() if CREDENTIALS.is_configured() else ()
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return limits as the device's configuration states them."""
         device = self._device(backend)
-        return jobs.Capabilities(
+        return circuit_jobs.Capabilities(
             backend=backend,
             max_qubits=device.n_qubits,
             max_shots=device.max_shots,
@@ -102,7 +102,7 @@ class Service:
             **SERVICE.capability_fields(),
         )
 
-    def calibration(self, backend: str) -> jobs.Calibration:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration:
         """Return the device's calibration as it is now."""
         name = self._name(backend)
         _, properties = self._get("backends", name, "properties")
@@ -111,25 +111,25 @@ class Service:
         except Exception as error:  # noqa: BLE001  the vendor's code, whose own exceptions are many
             raise _unreadable_error(backend, error) from None
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether the device takes jobs, and how many wait."""
         _, reported = self._get("backends", self._name(backend), "status")
         online = bool(reported.get("state")) and reported.get("status", "active") == "active"
         queued = reported.get("length_queue")
-        return jobs.BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
+        return circuit_jobs.BackendStatus(online=online, queued_jobs=queued if isinstance(queued, int) else None)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Return a template compiled for the device as it is calibrated now."""
         device = self._device(backend)
         return compile_template(
             self.cache, template, device, backend=backend, max_qubits=device.n_qubits, level=level, seed=seed
         )
 
-    def estimate(self, batch: jobs.CircuitBatch) -> jobs.Estimate:
+    def estimate(self, batch: circuit_jobs.CircuitBatch) -> circuit_jobs.Estimate:
         """Return the price of the seconds that the device will be held, see `prices.estimate`."""
         return estimate(batch, self._device(batch.backend).seconds_per_shot)
 
-    def submit(self, batch: jobs.CircuitBatch, token: str) -> jobs.JobRef:
+    def submit(self, batch: circuit_jobs.CircuitBatch, token: str) -> circuit_jobs.JobRef:
         """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
         with before_sending():
             check_well_formed(batch)
@@ -137,23 +137,27 @@ class Service:
                 body = self._make_body(batch, token)
             except Unavailable as error:  # the device could not be described, and no job was sent yet
                 raise Throttled(error.message) from None
-        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self.client.submit_request(body))
+        return circuit_jobs.JobRef(
+            provider=NAME, backend=batch.backend, provider_job_id=self.client.submit_request(body)
+        )
 
-    def _make_body(self, batch: jobs.CircuitBatch, token: str) -> bytes:
+    def _make_body(self, batch: circuit_jobs.CircuitBatch, token: str) -> bytes:
         device = self._device(batch.backend)
         check_size(batch, device)
         circuit = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED).native
         tags = [token, OWN_TAG, *([f"{HOME_TAG}{self.home_id}"] if self.home_id else [])]
         return job_body(batch, circuit, name=self._name(batch.backend), tags=tags)
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:
         """Return the job that carries a token, the oldest if there are several, or None.
 
         None is certain only for jobs older than the listing's lag.
         """
         return job_listing.find(self._ask_list, backend, token)
 
-    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+    def list_tokens(
+        self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()
+    ) -> circuit_jobs.TokenListing:
         """Return the listed jobs that carry some tokens: one request per 200 of our jobs on the backend, for all tokens together.
 
         Raises:
@@ -164,7 +168,7 @@ class Service:
     def _ask_list(self, params: Params) -> dict[str, Any]:
         return self._get("jobs", params=params)[1]
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Poll some jobs once, with one request, and one more for times and use once a job has ended.
 
         Raises:
@@ -172,13 +176,13 @@ class Service:
         """
         return poll_each(refs, self._poll_job)
 
-    def _poll_job(self, ref: jobs.JobRef) -> jobs.Snapshot:
+    def _poll_job(self, ref: circuit_jobs.JobRef) -> circuit_jobs.Snapshot:
         job = self._job(ref)
         state, raw_status, reason = _state(job, ref)
         metrics = self._metrics(ref) if state in ENDED else {}
         times, usage = (_object(metrics.get(name)) for name in ("timestamps", "usage"))
         used_seconds = _amount(usage.get("quantum_seconds"))
-        return jobs.Snapshot(
+        return circuit_jobs.Snapshot(
             ref=ref,
             state=state,
             raw_status=raw_status,
@@ -189,7 +193,7 @@ class Service:
             message=reason,
         )
 
-    def _metrics(self, ref: jobs.JobRef) -> dict[str, Any]:
+    def _metrics(self, ref: circuit_jobs.JobRef) -> dict[str, Any]:
         """Return times and use of a job; they are worth knowing, and that it ended counts without them too."""
         try:
             return self._get("jobs", ref.provider_job_id, "metrics")[1]
@@ -198,23 +202,23 @@ class Service:
         except ProviderError:
             return {}
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Return a finished job's result as it was sent."""
         state, raw_status, _ = _state(self._job(ref), ref)
         if state is not JobState.COMPLETED:
             raise Unavailable(f"job {ref.provider_job_id} is {raw_status}")
         content, _ = self.client.get("jobs", ref.provider_job_id, "results")
-        return jobs.RawResult(ref=ref, content=content, content_type="application/json")
+        return circuit_jobs.RawResult(ref=ref, content=content, content_type="application/json")
 
-    def decode(self, raw: jobs.RawResult, batch: jobs.CircuitBatch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: circuit_jobs.CircuitBatch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
         return decode_result(raw.content, batch)
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return which device it was: the result says no more about its making."""
         return {"engine": raw.ref.backend.removeprefix(f"{NAME}:")}
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Ask for a job to be cancelled, then look what came of it."""
         try:
             in_time = self.client.cancel(ref.provider_job_id)
@@ -222,10 +226,14 @@ class Service:
             raise _unknown_job_error(ref) from None
         state, _, _ = _state(self._job(ref), ref)
         if state is JobState.CANCELLED:
-            return jobs.CancelOutcome.CANCELLED
-        return jobs.CancelOutcome.REQUESTED if in_time and state not in ENDED else jobs.CancelOutcome.TOO_LATE
+            return circuit_jobs.CancelOutcome.CANCELLED
+        return (
+            circuit_jobs.CancelOutcome.REQUESTED
+            if in_time and state not in ENDED
+            else circuit_jobs.CancelOutcome.TOO_LATE
+        )
 
-    def _job(self, ref: jobs.JobRef) -> dict[str, Any]:
+    def _job(self, ref: circuit_jobs.JobRef) -> dict[str, Any]:
         try:
             _, job = self._get("jobs", ref.provider_job_id, params=[("exclude_params", "true")])
         except ResourceNotFound:
@@ -262,7 +270,7 @@ class Service:
         return device
 
 
-def _state(job: dict[str, Any], ref: jobs.JobRef) -> tuple[JobState, str, str | None]:
+def _state(job: dict[str, Any], ref: circuit_jobs.JobRef) -> tuple[JobState, str, str | None]:
     """Return our state, the vendor's word and the vendor's reason."""
     reported = _object(job.get("state"))
     word = reported.get("status") or job.get("status")
@@ -288,7 +296,7 @@ def _object(reported: Any) -> dict[str, Any]:
     return reported if isinstance(reported, dict) else {}
 
 
-def _unknown_job_error(ref: jobs.JobRef) -> Rejected:
+def _unknown_job_error(ref: circuit_jobs.JobRef) -> Rejected:
     return Rejected(f"no job {ref.provider_job_id}")
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.parallel.cores import usable_cores
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.counts import counts_from_shots, counts_table
 from qhybrid_pipelines.execution.engines.threads import map_in_order
 from qhybrid_pipelines.execution.ibm.device_errors import noisy_circuit

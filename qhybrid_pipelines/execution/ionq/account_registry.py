@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
-from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
+from qhybrid_pipelines.core.system.files import remove_leftovers, write_bytes
 
 USUAL_PORTS = {"http": 80, "https": 443}
 THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})

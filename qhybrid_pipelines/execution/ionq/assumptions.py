@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from qhybrid_pipelines.core.errors import CorruptResult, ProviderError
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, JobRef, RawResult
 from qhybrid_pipelines.execution.adapter_assumptions import Fact, compare, require, unknown
 from qhybrid_pipelines.execution.http.authorised_client import Params
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, Rejected, Unavailable
-from qhybrid_pipelines.core.files import remove_leftovers, write_bytes
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration, Capabilities
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.core.jobs.circuit_jobs import BackendStatus, Calibration, Capabilities
+from qhybrid_pipelines.core.system.files import remove_leftovers, write_bytes
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME
 from qhybrid_pipelines.execution.ionq.client import IonQClient

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import U64
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import CircuitBatch, RawResult
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, RawResult
 from qhybrid_pipelines.execution.counts import counts_table, verify_counts
 from qhybrid_pipelines.execution.ionq.payload import JOB_TYPE, SIMULATOR, circuit_names
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA

@@ -18,8 +18,8 @@ from qhybrid_pipelines.core.errors import (
     Unavailable,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef, ListedJob, Snapshot, TokenListing
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, ListedJob, Snapshot, TokenListing
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.http.authorised_client import Params
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ionq import NAME

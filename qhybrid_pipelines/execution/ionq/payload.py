@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.ionq.gates import Gate
 from qhybrid_pipelines.quantum.simulation.sampling import shot_seed
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.core.errors import InvalidInput, Unavailable
-from qhybrid_pipelines.core.jobs import CircuitBatch, Estimate
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, Estimate
 from qhybrid_pipelines.execution.ionq.client import IonQClient
 from qhybrid_pipelines.execution.ionq.payload import JOB_TYPE
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.jobs import Calibration
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
 
 
 def readout_errors(calibration: Calibration | None, width: int) -> ReadoutErrors | None:

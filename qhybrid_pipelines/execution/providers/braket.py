@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.batches import Batch, only_circuits
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_circuits
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.braket import NAME, decoding, prices, programs, tasks
 from qhybrid_pipelines.execution.braket.client import StorageClient
@@ -71,7 +71,7 @@ class BraketProvider:
             return f"it is not configured. {error}"
         return None
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return limits and abilities as the device states them; remembered for some minutes."""
         return self._devices.capabilities(
             backend,
@@ -79,26 +79,26 @@ class BraketProvider:
             acceptance_seconds=seconds_setting(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
         )
 
-    def calibration(self, backend: str) -> jobs.Calibration | None:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration | None:
         """Return what the device says about its qubits and gates; None where it gives no date."""
         return self._devices.calibration(backend)
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether a device takes tasks now, how many wait, and why it pauses."""
         return self._devices.status(backend)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Compile a template to the gates that the device takes; inputs stay free."""
         gates = self._devices.device(backend).gates
         return programs.compile_template(self._cache, template, backend, gates, level=level, seed=seed)
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return the cost of a batch: a fee per task, and the price of a shot that the device states."""
         device = self._devices.device(batch.backend)
         source = f"{self._devices.client(region_of(device.arn)).url}, deviceCost"
         return prices.estimate(device, only_circuits(batch), source=source)
 
-    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:
         """Submit a batch of one circuit with one request. The service merges equal tokens, and refuses one that comes with another circuit."""
         with before_sending():
             batch = only_circuits(batch)
@@ -114,13 +114,13 @@ class BraketProvider:
             except InvalidInput as error:
                 raise Throttled(f"nothing was sent: {error}", request_sent=False) from None
         task = self._devices.client(region_of(arn)).submit_request(body)
-        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=task)
+        return circuit_jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=task)
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:
         """Return the task that carries a token in its tags, or None where none is listed."""
         return tasks.find(self._devices, backend, token)
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Poll many jobs, ten per request, and one request more for each that has failed: why.
 
         Raises:
@@ -128,7 +128,7 @@ class BraketProvider:
         """
         return tasks.poll_tasks(self._devices, refs)
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Return what the service says of a task, and the result that the device left in the bucket, as they came.
 
         Raises:
@@ -143,17 +143,17 @@ class BraketProvider:
         region = region_of(ref.provider_job_id)
         storage = self._storage.setdefault(region, StorageClient(region))
         content = decoding.envelope(said, storage.get(bucket, f"{folder}/results.json"))
-        return jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
+        return circuit_jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
 
-    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not this batch's."""
         return decoding.decode(raw, only_circuits(batch))
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return which device it was."""
         return decoding.details(raw)
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Ask for a task to be cancelled, then read its state: the service decides later, and the task may complete.
 
         Raises:
@@ -165,5 +165,5 @@ class BraketProvider:
         client.cancel(ref.provider_job_id, f"cancel-{ref.provider_job_id.rpartition('/')[2]}")
         state = tasks.snapshot(tasks.task_status(self._devices, ref)[1], ref).state
         if state is JobState.CANCELLED:
-            return jobs.CancelOutcome.CANCELLED
-        return jobs.CancelOutcome.TOO_LATE if state in tasks.ENDED else jobs.CancelOutcome.REQUESTED
+            return circuit_jobs.CancelOutcome.CANCELLED
+        return circuit_jobs.CancelOutcome.TOO_LATE if state in tasks.ENDED else circuit_jobs.CancelOutcome.REQUESTED

@@ -14,11 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.chaos_plan import Fault, FaultPlan, PortMethod, is_hit, read_plan
 from qhybrid_pipelines.execution.port import Provider
@@ -52,33 +52,33 @@ class ChaosProvider:
         """Return the names of the wrapped backends."""
         return tuple(self._inner)
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return what the backend behind can do."""
         provider, inner = self._resolve_backend(backend)
         return replace(provider.capabilities(inner), backend=backend, readout_calibrated=False, suppression=())
 
-    def calibration(self, backend: str) -> jobs.Calibration | None:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration | None:
         """Return the calibration of the backend behind."""
         provider, inner = self._resolve_backend(backend)
         return provider.calibration(inner)
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return the status of the backend behind."""
         provider, inner = self._resolve_backend(backend)
         return provider.status(inner)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Compile for the backend behind."""
         provider, inner = self._resolve_backend(backend)
         return provider.prepare(template, inner, level=level, seed=seed)
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return the price at the backend behind, or fail as planned."""
         provider, inner = self._resolve_backend(batch.backend)
         self._apply_faults("estimate", batch.payload_sha256)
         return provider.estimate(replace(batch, backend=inner))
 
-    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:
         """Submit to the backend behind, or fail before or after it has accepted, as planned."""
         provider, inner = self._resolve_backend(batch.backend)
         effects = self._apply_faults("submit", token)
@@ -89,14 +89,16 @@ class ChaosProvider:
             raise Ambiguous("planned: the connection broke")
         return _outer_ref(ref, batch.backend)
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:
         """Look up at the backend behind, or fail as planned."""
         provider, inner = self._resolve_backend(backend)
         self._apply_faults("find", token)
         ref = provider.find(inner, token)
         return None if ref is None else _outer_ref(ref, backend)
 
-    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+    def list_tokens(
+        self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()
+    ) -> circuit_jobs.TokenListing:
         """Look tokens up at the backend behind, or fail as planned."""
         provider, inner = self._resolve_backend(backend)
         for token in tokens:
@@ -108,15 +110,15 @@ class ChaosProvider:
             jobs=_outer_jobs(listing.jobs, backend),
         )
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Poll jobs behind, one request per provider, or fail or lose some as planned."""
-        found: dict[jobs.JobRef, jobs.Snapshot] = {}
-        refs_by_provider: dict[str, list[jobs.JobRef]] = {}
+        found: dict[circuit_jobs.JobRef, circuit_jobs.Snapshot] = {}
+        refs_by_provider: dict[str, list[circuit_jobs.JobRef]] = {}
         for ref in refs:
             provider, _ = self._resolve_backend(ref.backend)
             if "lost" in self._apply_faults("poll", ref.provider_job_id):
                 message = "planned: the provider does not know this job any more"
-                found[ref] = jobs.Snapshot(ref=ref, state=JobState.FAILED, raw_status="lost", message=message)
+                found[ref] = circuit_jobs.Snapshot(ref=ref, state=JobState.FAILED, raw_status="lost", message=message)
             else:
                 refs_by_provider.setdefault(provider.name, []).append(ref)
         for group in refs_by_provider.values():
@@ -133,7 +135,7 @@ class ChaosProvider:
             found |= {ref: replace(shot, ref=ref) for ref, shot in zip(group, seen, strict=True)}
         return [found[ref] for ref in refs]
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Fetch from the backend behind; fail or change a byte as planned."""
         provider, _ = self._resolve_backend(ref.backend)
         effects = self._apply_faults("fetch", ref.provider_job_id)
@@ -144,17 +146,17 @@ class ChaosProvider:
             raw = replace(raw, content=raw.content[:middle] + changed + raw.content[middle + 1 :])
         return raw
 
-    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Decode as the backend behind does."""
         provider, inner = self._resolve_backend(batch.backend)
         return provider.decode(replace(raw, ref=self._inner_ref(raw.ref)), replace(batch, backend=inner))
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return what the backend behind says about the run."""
         provider, _ = self._resolve_backend(raw.ref.backend)
         return provider.details(replace(raw, ref=self._inner_ref(raw.ref)))
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Cancel at the backend behind, or fail as planned."""
         provider, _ = self._resolve_backend(ref.backend)
         self._apply_faults("cancel", ref.provider_job_id)
@@ -167,7 +169,7 @@ class ChaosProvider:
             known = ", ".join(self._inner)
             raise Rejected(f"no backend {backend!r}; there are {known}") from None
 
-    def _inner_ref(self, ref: jobs.JobRef) -> jobs.JobRef:
+    def _inner_ref(self, ref: circuit_jobs.JobRef) -> circuit_jobs.JobRef:
         provider, inner = self._resolve_backend(ref.backend)
         return replace(ref, provider=provider.name, backend=inner)
 
@@ -193,11 +195,13 @@ class ChaosProvider:
             raise Unavailable("planned: no answer")
 
 
-def _outer_ref(ref: jobs.JobRef, backend: str) -> jobs.JobRef:
+def _outer_ref(ref: circuit_jobs.JobRef, backend: str) -> circuit_jobs.JobRef:
     return replace(ref, provider=NAME, backend=backend)
 
 
-def _outer_jobs(found: Mapping[str, tuple[jobs.ListedJob, ...]], backend: str) -> dict[str, tuple[jobs.ListedJob, ...]]:
+def _outer_jobs(
+    found: Mapping[str, tuple[circuit_jobs.ListedJob, ...]], backend: str
+) -> dict[str, tuple[circuit_jobs.ListedJob, ...]]:
     return {
         token: tuple(replace(job, ref=_outer_ref(job.ref, backend)) for job in listed)
         for token, listed in found.items()

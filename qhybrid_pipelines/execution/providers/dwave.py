@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.batches import Batch, only_anneals, only_hybrids
-from qhybrid_pipelines.core.embedding import Embedding
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_anneals, only_hybrids
+from qhybrid_pipelines.core.jobs.embedding import Embedding
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.dwave import NAME, decoding, hybrid_problems, prices, problems
 from qhybrid_pipelines.execution.dwave.client import CREDENTIALS, SapiClient
@@ -82,7 +82,7 @@ class DWaveProvider:
         """Return which setting is missing; None where there is a token."""
         return None if CREDENTIALS.is_configured() else f"it is not configured. {CREDENTIALS.remedy}"
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return limits and abilities as the service states them; remembered for some minutes."""
         return self._solvers.capabilities(
             backend,
@@ -90,7 +90,7 @@ class DWaveProvider:
             acceptance_seconds=seconds_setting(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
         )
 
-    def calibration(self, backend: str) -> jobs.Calibration | None:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration | None:
         """Return how many qubits and couplers work now, under the graph_id and without a date: the service tells none.
 
         None for hybrid solvers, and for an annealer that this account does not have.
@@ -103,11 +103,11 @@ class DWaveProvider:
         except Rejected:
             return None
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether a solver takes problems now."""
         return self._solvers.status(backend)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:  # noqa: ARG002
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:  # noqa: ARG002
         """Raise `Rejected`: no solver runs circuits."""
         raise Rejected(f"{backend} takes models, and this is a circuit", request_sent=False)
 
@@ -115,14 +115,14 @@ class DWaveProvider:
         """Return an embedding of a model on the qubit graph as it is now, found before or found now."""
         return self._embeddings.embedding(model, self._solvers.annealer(backend, afresh=True).graph, seed=seed)
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return the cost of a batch by the published timing model, or the time limit, and the operator's price."""
         if is_hybrid(batch.backend):
             return prices.hybrid_estimate(self._solvers.hybrid(batch.backend), only_hybrids(batch))
         annealed = only_anneals(batch)
         return prices.estimate(self._solvers.annealer(batch.backend), annealed)
 
-    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:
         """Submit one problem with one request. The service does not merge labels: look a token up before sending again.
 
         The qubit graph is asked for right before, so that an embedding on a former one is not sent. The model of a hybrid solver is
@@ -138,14 +138,18 @@ class DWaveProvider:
                     body = problem_body(annealed, annealer, token, home_id=self._home_id)
             except Unavailable as error:
                 raise Throttled(error.message, request_sent=False) from None
-        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=self._client.submit_request(body))
+        return circuit_jobs.JobRef(
+            provider=NAME, backend=batch.backend, provider_job_id=self._client.submit_request(body)
+        )
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:
         """Return the job that carries a token, or None where the listing can be believed."""
         found = self.list_tokens(backend, [token]).jobs.get(token)
         return found[0].ref if found else None
 
-    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+    def list_tokens(
+        self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()
+    ) -> circuit_jobs.TokenListing:
         """Return the listed jobs that carry some tokens: one request for all of them, and one for each behind the newest 1000."""
         return problems.list_tokens(self._client, backend, tokens, known_jobs=known_jobs)
 
@@ -153,7 +157,7 @@ class DWaveProvider:
         """Name a home in the label of every job that is submitted from now on."""
         self._home_id = home_id
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Poll many jobs, 100 per request, and one request more for each that is completed: what it cost.
 
         Raises:
@@ -165,7 +169,7 @@ class DWaveProvider:
             error.seen = tuple(self._with_costs(list(error.seen)))
             raise
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Return what the service says was asked, and its answer, as they came.
 
         Raises:
@@ -178,26 +182,26 @@ class DWaveProvider:
         answer, _ = self._client.get("problem-answer", "problems", ref.provider_job_id, "answer")
         info, _ = self._client.get("problem-data", "problems", ref.provider_job_id, "info")
         content = decoding.envelope(info, answer)
-        return jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
+        return circuit_jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
 
-    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not this batch's."""
         if is_hybrid(batch.backend):
             return hybrid_problems.decode(raw, only_hybrids(batch))
         return decoding.decode(raw, only_anneals(batch))
 
-    def chain_breaks(self, raw: jobs.RawResult, batch: Batch) -> npt.NDArray[np.float64]:
+    def chain_breaks(self, raw: circuit_jobs.RawResult, batch: Batch) -> npt.NDArray[np.float64]:
         """Return the share of the reads in which each variable's chain was broken. Pure, like `decode`, and raises as it does."""
         return decoding.broken_by_variable(raw, only_anneals(batch))
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return annealer, qubit graph, QPU access time and how chains became variables; of a hybrid solver its name and times."""
         if is_hybrid(raw.ref.backend):
             _, answer = decoding.open_envelope(raw.content)
             return {"engine": solver_name(raw.ref.backend), **hybrid_problems.times(answer)}
         return decoding.details(raw)
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Ask for a job to be cancelled, then read its state: one that runs is cancelled if there is time, else it completes.
 
         Raises:
@@ -206,8 +210,8 @@ class DWaveProvider:
         self._client.cancel(ref.provider_job_id)
         state = problems.snapshot(problems.problem_status(self._client, ref), ref).state
         if state is JobState.CANCELLED:
-            return jobs.CancelOutcome.CANCELLED
-        return jobs.CancelOutcome.TOO_LATE if state in problems.ENDED else jobs.CancelOutcome.REQUESTED
+            return circuit_jobs.CancelOutcome.CANCELLED
+        return circuit_jobs.CancelOutcome.TOO_LATE if state in problems.ENDED else circuit_jobs.CancelOutcome.REQUESTED
 
     def _hybrid_body(self, batch: HybridBatch, token: str) -> bytes:
         """Upload a model, and return the body that submits it.
@@ -226,7 +230,7 @@ class DWaveProvider:
             raise Rejected(f"the model could not be uploaded: {error.message}") from None
         return hybrid_problems.problem_body(batch, solver, token, upload_id=upload_id, home_id=self._home_id)
 
-    def _with_costs(self, seen: list[jobs.Snapshot]) -> list[jobs.Snapshot]:
+    def _with_costs(self, seen: list[circuit_jobs.Snapshot]) -> list[circuit_jobs.Snapshot]:
         """Return snapshots with what the jobs cost, where that is told: by the answer of a completed one, once each."""
         known: dict[str, float | None] = {}
         for one in seen:
@@ -234,7 +238,7 @@ class DWaveProvider:
                 known[one.ref.provider_job_id] = self._cost_usd(one)
         return [replace(one, cost_usd=known[one.ref.provider_job_id]) for one in seen]
 
-    def _cost_usd(self, seen: jobs.Snapshot) -> float | None:
+    def _cost_usd(self, seen: circuit_jobs.Snapshot) -> float | None:
         """Return what a job cost, None where the provider does not say; then the quote stands."""
         if seen.state is JobState.CANCELLED:
             return 0.0  # what is billed is access time, and a cancelled problem has none

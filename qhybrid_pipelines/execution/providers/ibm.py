@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.batches import Batch, only_circuits
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_circuits
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.ibm.client import NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.declarations import FAKE_DEVICES, SERVICE
@@ -41,48 +41,50 @@ class IbmProvider:
         """Return the full names of the backends it offers, without asking the service."""
         return self.local.backends() + self.service.backends()
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
         return self._owner(backend).capabilities(backend)
 
-    def calibration(self, backend: str) -> jobs.Calibration | None:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration | None:
         """Return the newest calibration. Raises `Rejected` for a backend it does not have."""
         return self._owner(backend).calibration(backend)
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether the backend takes jobs now. Raises `Rejected` for a backend it does not have."""
         return self._owner(backend).status(backend)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Compile a template; parameters stay free. Raises `Rejected` for a faulty text or one too wide."""
         return self._owner(backend).prepare(template, backend, level=level, seed=seed)
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return the cost range of a batch."""
         return self._owner(batch.backend).estimate(only_circuits(batch))
 
-    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:
         """Submit a batch. Raises `Rejected`, `Throttled` or `Ambiguous`.
 
         On fake devices the same token gives the same job; for the service, look a token up before sending again.
         """
         return self._owner(batch.backend).submit(only_circuits(batch), token)
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:
         """Return the job that carries ``token``, or None."""
         return self._owner(backend).find(backend, token)
 
-    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+    def list_tokens(
+        self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()
+    ) -> circuit_jobs.TokenListing:
         """Return the listed jobs that carry some tokens; fake devices merge equal tokens, and list none."""
         if self._owner(backend) is self.local:
-            return jobs.TokenListing(jobs={})
+            return circuit_jobs.TokenListing(jobs={})
         return self.service.list_tokens(backend, tokens, known_jobs=known_jobs)
 
     def label_jobs(self, home_id: str) -> None:
         """Name a home in the tags of every job that the service is sent from now on."""
         self.service.home_id = home_id
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Poll many jobs once; the service is asked once or twice per job.
 
         Raises:
@@ -90,29 +92,29 @@ class IbmProvider:
         """
         return poll_each(refs, lambda ref: self._owner(ref.backend).poll([ref])[0])
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Return the result's bytes as received."""
         return self._owner(ref.backend).fetch(ref)
 
-    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
         return self._owner(raw.ref.backend).decode(raw, only_circuits(batch))
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return what a result says about its making: the service's says no more than which device it was."""
         return self._owner(raw.ref.backend).details(raw)
 
     def readout_errors(
         self,
-        raw: jobs.RawResult,
-        batch: jobs.CircuitBatch,
-        calibration: jobs.Calibration | None,  # noqa: ARG002 - a fake device has one
+        raw: circuit_jobs.RawResult,
+        batch: circuit_jobs.CircuitBatch,
+        calibration: circuit_jobs.Calibration | None,  # noqa: ARG002 - a fake device has one
     ) -> ReadoutErrors | None:
         """Return the readout errors behind a fake device's result; the service does not say which qubits a job ran on."""
         owner = self._owner(raw.ref.backend)
         return owner.readout_errors(raw, batch) if isinstance(owner, LocalTesting) else None
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Ask for a job to be cancelled; on fake devices it is always too late."""
         return self._owner(ref.backend).cancel(ref)
 

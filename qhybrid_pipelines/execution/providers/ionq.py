@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.batches import Batch, only_circuits
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.errors import ProviderError, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_circuits
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.adapter_assumptions import Fact
 from qhybrid_pipelines.execution.circuit_checks import check_batch
@@ -81,7 +81,7 @@ class IonQProvider:
         """
         self._client.project()
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return limits and abilities as the service states them; remembered for some minutes."""
         return replace(
             self._backends.capabilities(backend),
@@ -89,25 +89,25 @@ class IonQProvider:
             acceptance_seconds=seconds_setting(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
         )
 
-    def calibration(self, backend: str) -> jobs.Calibration | None:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration | None:
         """Return the newest characterization of a machine, None for the simulator."""
         return self._backends.calibration(backend)
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether a backend takes jobs now, and how long they wait."""
         return self._backends.status(backend)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Compile a template to the vendor's gates; inputs stay free."""
         device_name(backend)
         compiled = gates.compile_template(self._cache, template, backend, level=level, seed=seed)
         return replace(compiled, gates=sum(gates.gate_counts(compiled.native)))
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return the cost range of a batch by the service's own estimate."""
         return prices.estimate(self._client, only_circuits(batch), gates.gate_counts(self._circuit(batch)))
 
-    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:
         """Submit a batch with one request. The service does not merge tokens: look a token up before sending again."""
         with before_sending():
             batch = only_circuits(batch)
@@ -122,14 +122,16 @@ class IonQProvider:
         self._account_registry.record_accepted(url, batch.backend, job_id)
         if project is not None:
             self._account_registry.record_project(url, job_id, project)
-        return jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=job_id)
+        return circuit_jobs.JobRef(provider=NAME, backend=batch.backend, provider_job_id=job_id)
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:
         """Return the job that carries a token, or None where the listing can be believed."""
         found = self.list_tokens(backend, [token]).jobs.get(token)
         return found[0].ref if found else None
 
-    def list_tokens(self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()) -> jobs.TokenListing:
+    def list_tokens(
+        self, backend: str, tokens: Sequence[str], *, known_jobs: Sequence[str] = ()
+    ) -> circuit_jobs.TokenListing:
         """Return the listed jobs that carry some tokens: one request per 25 jobs of the backend, for all tokens together."""
         device_name(backend)
         return job_queries.list_tokens(self._client, backend, tokens, self._account_registry, known_jobs=known_jobs)
@@ -138,11 +140,11 @@ class IonQProvider:
         """Name a home in the metadata of every job that is submitted from now on."""
         self._home_id = home_id
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Poll many jobs, a page per request. A job that the service has forgotten has failed."""
         return job_queries.poll_jobs(self._client, refs, self._account_registry)
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Return the service's answers about a finished job as they came.
 
         Raises:
@@ -158,26 +160,26 @@ class IonQProvider:
         pages = job_queries.list_child_pages(self._client, ref, len(job.get("child_job_ids") or ()))
         results = job_queries.get_results(self._client, ref, job)
         content = decoding.envelope(job_bytes, [page for page, _ in pages], results)
-        return jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
+        return circuit_jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
 
-    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not this batch's."""
         return decoding.decode(raw, only_circuits(batch))
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return engine, and calibration and device time where the service states them."""
         return decoding.details(raw)
 
     def readout_errors(
         self,
-        raw: jobs.RawResult,  # noqa: ARG002 - a machine's qubits are those of the circuit
-        batch: jobs.CircuitBatch,
-        calibration: jobs.Calibration | None,
+        raw: circuit_jobs.RawResult,  # noqa: ARG002 - a machine's qubits are those of the circuit
+        batch: circuit_jobs.CircuitBatch,
+        calibration: circuit_jobs.Calibration | None,
     ) -> ReadoutErrors | None:
         """Return the readout errors that the machine's characterization states."""
         return readout_errors(calibration, batch.width)
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Ask for a job to be cancelled, then read its state: a request can come too late and still be answered.
 
         Raises:
@@ -191,10 +193,12 @@ class IonQProvider:
             raise job_queries.absent_job_error(self._client, ref, self._account_registry) from None
         state = job_queries.job_state(job, ref)
         if state is JobState.CANCELLED:
-            return jobs.CancelOutcome.CANCELLED
-        return jobs.CancelOutcome.TOO_LATE if state in job_queries.ENDED else jobs.CancelOutcome.REQUESTED
+            return circuit_jobs.CancelOutcome.CANCELLED
+        return (
+            circuit_jobs.CancelOutcome.TOO_LATE if state in job_queries.ENDED else circuit_jobs.CancelOutcome.REQUESTED
+        )
 
-    def verify_facts(self, backend: str, job: tuple[jobs.JobRef, Batch, str] | None = None) -> tuple[Fact, ...]:
+    def verify_facts(self, backend: str, job: tuple[circuit_jobs.JobRef, Batch, str] | None = None) -> tuple[Fact, ...]:
         """Return what of the service is as this adapter was written for, and what is not; no key or account is in it."""
         found = (
             assumptions.free_facts(self._client, device_name(backend))

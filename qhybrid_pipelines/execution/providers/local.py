@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE, Declaration
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Rejected, Throttled
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE, Declaration
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.chunks import map_chunks
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
@@ -65,10 +65,10 @@ class LocalProvider(StoredJobs):
         """Return the full names of the backends it offers."""
         return tuple(self._engines)
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return the backend's limits and abilities. Raises `Rejected` for a backend it does not have."""
         engines = self._engine_for(backend)
-        return jobs.Capabilities(
+        return circuit_jobs.Capabilities(
             backend=backend,
             max_qubits=max(engine.max_qubits for engine in engines),
             max_shots=1_000_000,
@@ -86,27 +86,29 @@ class LocalProvider(StoredJobs):
             engines=tuple(engine.name for engine in engines),
         )
 
-    def calibration(self, backend: str) -> jobs.Calibration | None:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration | None:
         """Return None: an ideal simulator has nothing to calibrate. Raises `Rejected` for a backend it does not have."""
         self._engine_for(backend)
         return None
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return that it is here and has no queue. Raises `Rejected` for a backend it does not have."""
         self._engine_for(backend)
-        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        return circuit_jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Compile a template for Aer; parameters stay free. Raises `Rejected` for a faulty text or unknown backend."""
         self._engine_for(backend)
         return compile_template(template, level=level, seed=seed)
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return a price of nothing."""
         self._engine_for(batch.backend)
-        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator")
+        return circuit_jobs.Estimate(
+            low_usd=0.0, high_usd=0.0, assumptions="runs on this machine", source="local simulator"
+        )
 
-    def _simulate(self, batch: jobs.CircuitBatch) -> SimulationResult:
+    def _simulate(self, batch: circuit_jobs.CircuitBatch) -> SimulationResult:
         engine = choose_engine(self._engine_for(batch.backend), batch)
         started_at = datetime.now(UTC)
         mapper = chosen_mapper()

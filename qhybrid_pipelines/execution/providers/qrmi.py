@@ -17,8 +17,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.batches import Batch, only_circuits
 from qhybrid_pipelines.core.errors import (
     Ambiguous,
     ProviderError,
@@ -27,8 +25,10 @@ from qhybrid_pipelines.core.errors import (
     Unavailable,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.mitigation_specification import DECOUPLING, TWIRLING
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_circuits
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.mitigation_specification import DECOUPLING, TWIRLING
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -87,11 +87,11 @@ class QrmiProvider:
         """Return the full names of the backends it offers, without asking anybody."""
         return configured_backends()
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return limits as the device's configuration states them. Raises `Rejected` for a backend it does not have."""
         resource = resource_of(backend)
         device = self._device(resource)
-        return jobs.Capabilities(
+        return circuit_jobs.Capabilities(
             backend=backend,
             max_qubits=device.n_qubits,
             max_shots=device.max_shots,
@@ -109,7 +109,7 @@ class QrmiProvider:
             **DEVICES.capability_fields(),
         )
 
-    def calibration(self, backend: str) -> jobs.Calibration:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration:
         """Return the device's calibration as it is now. Raises `Rejected` for a backend it does not have."""
         resource = resource_of(backend)
         _, properties = _description(resource)
@@ -120,31 +120,31 @@ class QrmiProvider:
         except Exception as error:  # noqa: BLE001  a description of any form
             raise _unreadable_error(backend, error) from None
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether the device takes jobs now, and how many wait. Raises `Rejected` for a backend it does not have."""
         [said] = _answers(ask(resource_of(backend), [["status"]]))
         if not isinstance(said, dict):
             raise Unavailable("QRMI tells the state of a device in a form that this adapter does not know")
         queued, reason = said.get("pending_job_count"), said.get("status_reason")
-        return jobs.BackendStatus(
+        return circuit_jobs.BackendStatus(
             online=said.get("status") == "online",
             queued_jobs=queued if isinstance(queued, int) and not isinstance(queued, bool) else None,
             reason=reason if isinstance(reason, str) and reason else None,
         )
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Return a template compiled for the device as it is calibrated now. Raises `Rejected` for a faulty text or one too wide."""
         device = self._device(resource_of(backend))
         return compile_template(
             self._cache, template, device, backend=backend, max_qubits=device.n_qubits, level=level, seed=seed
         )
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return the price of the seconds that the device will be held."""
         circuits = only_circuits(batch)
         return estimate(circuits, self._device(resource_of(circuits.backend)).seconds_per_shot)
 
-    def submit(self, batch: Batch, token: str) -> jobs.JobRef:  # noqa: ARG002 - a task has no label to put it in
+    def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:  # noqa: ARG002 - a task has no label to put it in
         """Submit a batch by one call, without the token. Raises `Rejected`, `Throttled` or `Ambiguous`.
 
         Only what is refused before the call is a refusal; everything that the call itself raises is `Ambiguous`.
@@ -165,22 +165,22 @@ class QrmiProvider:
             raise Throttled(error.message, request_sent=False) from None
         if not isinstance(said, str) or not _JOB_ID.fullmatch(said):
             raise Ambiguous("QRMI names no job. One may have been accepted, and QRMI can look no job up")
-        return jobs.JobRef(provider=NAME, backend=circuits.backend, provider_job_id=said)
+        return circuit_jobs.JobRef(provider=NAME, backend=circuits.backend, provider_job_id=said)
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:  # noqa: ARG002 - whatever it is
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:  # noqa: ARG002 - whatever it is
         """Refuse to answer: None would mean that the job is not there. Raises `Unavailable`."""
         raise Unavailable(
             f"QRMI keeps no token and lists no jobs, so it cannot say whether '{backend}' has one: look at the vendor's page"
         )
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Poll jobs, those of one device in one process.
 
         Raises:
             UnknownProviderStatus: a job has a status that no table contains.
             ProviderError: a poll failed. The ``seen`` of both holds the snapshots of the others.
         """
-        seen: dict[jobs.JobRef, jobs.Snapshot] = {}
+        seen: dict[circuit_jobs.JobRef, circuit_jobs.Snapshot] = {}
         first: ProviderError | None = None
         for backend in dict.fromkeys(ref.backend for ref in refs):
             asked = list(dict.fromkeys(ref for ref in refs if ref.backend == backend))
@@ -199,22 +199,22 @@ class QrmiProvider:
             raise first
         return [seen[ref] for ref in refs]
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Return a finished job's result as QRMI gives it."""
         [content] = _answers(ask(resource_of(ref.backend), [["task_result", ref.provider_job_id]]))
         if not isinstance(content, str):
             raise Unavailable("QRMI gives a result in a form that this adapter does not know")
-        return jobs.RawResult(ref=ref, content=content.encode(), content_type="application/json")
+        return circuit_jobs.RawResult(ref=ref, content=content.encode(), content_type="application/json")
 
-    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Raises `CorruptResult` for a result that is not the batch's."""
         return decode_result(raw.content, only_circuits(batch))
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return which device it was: the result says no more about its making."""
         return {"engine": raw.ref.backend.removeprefix(f"{NAME}:")}
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Ask for a job to be cancelled, then see what came of it."""
         calls = [["task_stop", ref.provider_job_id], ["task_status", ref.provider_job_id]]
         stopped, status = ask(resource_of(ref.backend), calls)
@@ -223,11 +223,11 @@ class QrmiProvider:
         except ResourceNotFound:
             raise Rejected(f"no job {ref.provider_job_id}") from None
         if snapshot.state is JobState.CANCELLED:
-            return jobs.CancelOutcome.CANCELLED
+            return circuit_jobs.CancelOutcome.CANCELLED
         if snapshot.state in (JobState.COMPLETED, JobState.FAILED):
-            return jobs.CancelOutcome.TOO_LATE
+            return circuit_jobs.CancelOutcome.TOO_LATE
         _answers([stopped])
-        return jobs.CancelOutcome.REQUESTED
+        return circuit_jobs.CancelOutcome.REQUESTED
 
     def _device(self, resource: Resource) -> Device:
         described_at, known = self._devices.get(resource, (0.0, None))
@@ -264,13 +264,13 @@ def _answers(answers: Sequence[Any | CallError]) -> list[Any]:
     return list(answers)
 
 
-def _snapshot(ref: jobs.JobRef, answer: Any | CallError) -> jobs.Snapshot:
+def _snapshot(ref: circuit_jobs.JobRef, answer: Any | CallError) -> circuit_jobs.Snapshot:
     [word] = _answers([answer])
     state = STATES.get(str(word))
     if state is None:
         raise UnknownProviderStatus(f"job {ref.provider_job_id} has status {word!r}, which no table contains")
     message = "QRMI does not tell why; the vendor's page may" if state is JobState.FAILED else None
-    return jobs.Snapshot(ref=ref, state=state, raw_status=str(word), message=message)
+    return circuit_jobs.Snapshot(ref=ref, state=state, raw_status=str(word), message=message)
 
 
 def _unreadable_error(name: str, error: Exception) -> Unavailable:

@@ -15,12 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core import jobs
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE, Declaration
-from qhybrid_pipelines.core.batches import Batch, only_circuits
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptResult, Rejected
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE, Declaration
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_circuits
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.engines.aer import NATIVE_GATES, compile_template
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
@@ -77,10 +77,10 @@ class ReplayProvider:
         """Return one name for each backend that was recorded."""
         return tuple(f"{NAME}:{name}" for name in recorded_backends(self._recordings))
 
-    def capabilities(self, backend: str) -> jobs.Capabilities:
+    def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return that anything goes that was recorded."""
         self._recording_folder(backend)
-        return jobs.Capabilities(
+        return circuit_jobs.Capabilities(
             backend=backend,
             max_qubits=1_000,
             max_shots=100_000_000,
@@ -96,28 +96,28 @@ class ReplayProvider:
             **_DECLARATION.capability_fields(),
         )
 
-    def calibration(self, backend: str) -> jobs.Calibration | None:
+    def calibration(self, backend: str) -> circuit_jobs.Calibration | None:
         """Return None: what was true when the result was recorded is stored with it."""
         self._recording_folder(backend)
         return None
 
-    def status(self, backend: str) -> jobs.BackendStatus:
+    def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return that it is here and has no queue."""
         self._recording_folder(backend)
-        return jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
+        return circuit_jobs.BackendStatus(online=True, queued_jobs=0, queue_seconds=0.0)
 
-    def prepare(self, template: jobs.Template, backend: str, *, level: int, seed: int) -> jobs.Compiled:
+    def prepare(self, template: circuit_jobs.Template, backend: str, *, level: int, seed: int) -> circuit_jobs.Compiled:
         """Compile for a simulator, for the circuit's figures only."""
         self._recording_folder(backend)
         return compile_template(template, level=level, seed=seed)
 
-    def estimate(self, batch: Batch) -> jobs.Estimate:
+    def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
         """Return a price of nothing: nothing is run."""
         self._recording_folder(batch.backend)
-        return jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
+        return circuit_jobs.Estimate(low_usd=0.0, high_usd=0.0, assumptions="nothing is run", source="recordings")
 
     @before_sending()  # nothing leaves this machine
-    def submit(self, batch: Batch, token: str) -> jobs.JobRef:
+    def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:
         """Return the job of a token; its result is the recording of the same template, bindings, shots and seeds.
 
         Raises:
@@ -133,41 +133,41 @@ class ReplayProvider:
             raise Rejected("this token belongs to another batch")
         return ref
 
-    def find(self, backend: str, token: str) -> jobs.JobRef | None:
+    def find(self, backend: str, token: str) -> circuit_jobs.JobRef | None:
         """Return the job of a token, or None."""
         ref = token_ref(NAME, backend, token)
         note = self._jobs.read(ref.provider_job_id)
         return ref if note is not None and json.loads(note)["backend"] == backend else None
 
-    def poll(self, refs: Sequence[jobs.JobRef]) -> list[jobs.Snapshot]:
+    def poll(self, refs: Sequence[circuit_jobs.JobRef]) -> list[circuit_jobs.Snapshot]:
         """Return that every job is completed. Raises `Rejected` for one that is not there, with those before in ``seen``."""
         return poll_each(refs, self._snapshot)
 
-    def fetch(self, ref: jobs.JobRef) -> jobs.RawResult:
+    def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
         """Return the recording. Raises `Rejected` for a job that is not there, or whose recording is gone."""
         key = self._job_note(ref)["batch"]
         try:
             content = (self._recording_folder(ref.backend) / f"{key}{SUFFIX}").read_bytes()
         except FileNotFoundError:
             raise Rejected("the recording is gone") from None
-        return jobs.RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
+        return circuit_jobs.RawResult(ref=ref, content=content, content_type=CONTENT_TYPE)
 
-    def decode(self, raw: jobs.RawResult, batch: Batch) -> pa.Table:
+    def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Decode with the decoder of the provider that ran it. Raises `CorruptResult` as that does."""
         recorded = unpack_recording(raw.content)
         return self._recorder(recorded).decode(recorded, replace(batch, backend=recorded.ref.backend))
 
-    def details(self, raw: jobs.RawResult) -> dict[str, Any]:
+    def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
         """Return what the result says about its making, and which backend made it."""
         recorded = unpack_recording(raw.content)
         return {**self._recorder(recorded).details(recorded), "recorded_on": recorded.ref.backend}
 
-    def cancel(self, ref: jobs.JobRef) -> jobs.CancelOutcome:
+    def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
         """Return that it is too late: a job is done when it is submitted."""
         self._job_note(ref)
-        return jobs.CancelOutcome.TOO_LATE
+        return circuit_jobs.CancelOutcome.TOO_LATE
 
-    def _recorder(self, recorded: jobs.RawResult) -> Provider:
+    def _recorder(self, recorded: circuit_jobs.RawResult) -> Provider:
         try:
             return self._providers[recorded.ref.provider]
         except KeyError:
@@ -179,16 +179,16 @@ class ReplayProvider:
             raise Rejected(f"no backend {backend!r}; there are {known}")
         return self._recordings / backend.partition(":")[2]
 
-    def _job_note(self, ref: jobs.JobRef) -> dict[str, Any]:
+    def _job_note(self, ref: circuit_jobs.JobRef) -> dict[str, Any]:
         note = self._jobs.read(ref.provider_job_id)
         if note is None:
             raise Rejected(f"no job {ref.provider_job_id}")
         found: dict[str, Any] = json.loads(note)
         return found
 
-    def _snapshot(self, ref: jobs.JobRef) -> jobs.Snapshot:
+    def _snapshot(self, ref: circuit_jobs.JobRef) -> circuit_jobs.Snapshot:
         at = datetime.fromisoformat(self._job_note(ref)["submitted_at"])
-        return jobs.Snapshot(
+        return circuit_jobs.Snapshot(
             ref=ref,
             state=JobState.COMPLETED,
             raw_status="recorded",

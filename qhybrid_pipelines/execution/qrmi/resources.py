@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, ProviderError, Rejected, Unavailable
-from qhybrid_pipelines.core.redaction import vendor_text
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.core.text.redaction import vendor_text
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.http.transport import check_url, is_loopback
 from qhybrid_pipelines.execution.qrmi import NAME

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape, apply_layers
 from qhybrid_pipelines.quantum.qasm import empty_circuit, make_template
 

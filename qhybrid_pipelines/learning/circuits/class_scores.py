@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 
 I64 = npt.NDArray[np.int64]

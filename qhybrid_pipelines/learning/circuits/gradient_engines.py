@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
 from qhybrid_pipelines.learning.circuits.class_scores import I64
 from qhybrid_pipelines.learning.circuits.pennylane_engine import BackpropEngine, require_jax

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.circuits.class_scores import I64, mean_loss, split_parameters
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape, apply_layers
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.data.deceptive_rows import suspicions
 
 I64 = npt.NDArray[np.int64]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 #: Fewer rows than this are separated by some column by chance.
 LEAST_ROWS = 20

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qhybrid_pipelines.core.dataset_specification import DatasetSpec
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.core.specifications.dataset_specification import DatasetSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
 from qhybrid_pipelines.learning.data.bundled_datasets import read_bundled
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.row_selection import build_dataset, unknown_column_error

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.table_cells import DIGIT_FOR_BOOLEAN
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qhybrid_pipelines.core.dataset_specification import DatasetSpec
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.specifications.dataset_specification import DatasetSpec
 from qhybrid_pipelines.learning.data.row_selection import normalise_label, unknown_column_error
 
 #: More names than this in one column are texts or numbers, not categories.

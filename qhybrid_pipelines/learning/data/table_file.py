@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.names import composed
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.data.row_selection import RawDataset, normalise_label

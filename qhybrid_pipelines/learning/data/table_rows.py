@@ -125,7 +125,7 @@ class ScoreRow(FitRow):
     backend: str | None  # provider:backend for measured circuits; None for exact expectations and classical models
     shots: int | None  # per test row; None for exact expectations and classical models
     test_rows: int
-    metric: str  # one of `core.learning_specification.Metric`
+    metric: str  # one of `core.specifications.learning_specification.Metric`
     value: float | None  # None where the model gives no such score
 
 

@@ -13,7 +13,7 @@ from typing import get_args
 import numpy as np
 
 from qhybrid_pipelines.classical.statistics import holm_adjusted
-from qhybrid_pipelines.core.learning_metrics import Metric
+from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 from qhybrid_pipelines.learning.data.dataset import LARGE_MAJORITY
 from qhybrid_pipelines.learning.data.table_rows import ScoreRow, SummaryRow, VerdictRow
 from qhybrid_pipelines.learning.evaluation.classical_opponent import (

@@ -23,7 +23,7 @@ import math
 import numpy as np
 
 from qhybrid_pipelines.classical.statistics import LEVEL
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 
 def standard_error(differences: F64, test_train_ratio: float, *, rows: int) -> float:

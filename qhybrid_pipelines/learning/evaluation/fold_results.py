@@ -10,7 +10,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import Dataset, describe_dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import check_features
 from qhybrid_pipelines.learning.data.folds import INNER_FOLDS, Split, check_folds, make_splits

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.learning_metrics import Metric
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 from qhybrid_pipelines.learning.data.table_rows import ScoreRow
 from qhybrid_pipelines.learning.evaluation.metrics import to_higher_is_better
 

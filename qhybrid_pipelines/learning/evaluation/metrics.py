@@ -8,8 +8,8 @@ from typing import get_args
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.learning_metrics import Metric
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.models.learner import Estimator
 

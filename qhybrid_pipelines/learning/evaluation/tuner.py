@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.learning_metrics import Metric
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
+from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline, fit_feature_pipeline
 from qhybrid_pipelines.learning.data.folds import Split, training_subset

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from qhybrid_pipelines.classical.statistics import LEVEL
-from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.core.vocabulary.verdicts import Verdict
 
 MIN_FOLDS = 10
 

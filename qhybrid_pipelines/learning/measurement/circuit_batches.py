@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import U64, unpack
+from qhybrid_pipelines.core.binary_models.bits import U64, unpack
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.learning.circuits.circuit_templates import circuit_template, make_bindings
 from qhybrid_pipelines.learning.circuits.class_scores import (

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.learning.circuits.class_scores import I64, circuit_from_parameters
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.measurement.circuit_batches import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from qhybrid_pipelines.core.learning_specification import BaselineName
+from qhybrid_pipelines.core.specifications.learning_specification import BaselineName
 from qhybrid_pipelines.learning.data.feature_pipeline import Inputs
 from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settings
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
 from qhybrid_pipelines.learning.circuits.class_scores import I64, TrainedCircuit

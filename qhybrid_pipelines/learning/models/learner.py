@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from qhybrid_pipelines.learning.data.table_rows import Side
 
 if TYPE_CHECKING:  # every process that reads a specification loads the models
-    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.core.binary_models.ising import F64
     from qhybrid_pipelines.learning.data.dataset import I64
     from qhybrid_pipelines.learning.data.feature_pipeline import Inputs
 

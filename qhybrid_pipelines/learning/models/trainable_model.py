@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from qhybrid_pipelines.core.learning_specification import TrainingSpec
+from qhybrid_pipelines.core.specifications.learning_specification import TrainingSpec
 from qhybrid_pipelines.learning.data.table_rows import Side
 from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settings
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.core.binary_models.ising import F64
     from qhybrid_pipelines.learning.data.dataset import I64
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from qhybrid_pipelines.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.core.binary_models.ising import F64
 
 #: Training has run away when the mean loss of the last DIVERGENCE_WINDOW iterations exceeds GROWTH times the loss at its start,
 #: or of guessing all classes alike, whichever is larger.

@@ -13,8 +13,8 @@ from math import log
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.learning.circuits.class_scores import I64, TrainedCircuit, circuit_from_parameters, output_count
 from qhybrid_pipelines.learning.circuits.gradient_engines import GradientEngine

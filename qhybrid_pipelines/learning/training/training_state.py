@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.training.checksummed_json import add_checksum, verify_checksum
 
 #: Version of the checkpoint's format.

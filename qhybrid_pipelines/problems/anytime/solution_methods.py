@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.problems.evaluation import (
     Problem,

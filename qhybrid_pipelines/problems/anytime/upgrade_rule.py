@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from qhybrid_pipelines.classical.statistics import wilson_interval
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.decision_words import CandidateOutcome
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.core.seeds import generator
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome
 from qhybrid_pipelines.problems.anytime.objective_terms import ObjectiveTerms, objective_terms
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate, is_better
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.classical.energy_resolution import energy_resolution
 from qhybrid_pipelines.classical.product_search import ProductRows, count_memberships
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.baseline_interface import Baseline, BaselineAnswer
 from qhybrid_pipelines.problems.evaluation import Problem

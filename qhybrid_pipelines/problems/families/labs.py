@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, Field
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, PenalisedModel, SolverResult, Substitution
 from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
 from qhybrid_pipelines.problems.instance import Instance, Sense

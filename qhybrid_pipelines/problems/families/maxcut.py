@@ -18,9 +18,9 @@ from pydantic import BaseModel, Field
 
 from qhybrid_pipelines.classical.local_search import one_flip_descent
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.problems import random_graphs
 from qhybrid_pipelines.problems.family import Family, FamilyReduction, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily

@@ -18,12 +18,12 @@ from pydantic import BaseModel, Field
 from qhybrid_pipelines.classical.local_search import one_flip_descent
 from qhybrid_pipelines.classical.reduction.roof_duality import persistent_values
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64, IsingModel
 from qhybrid_pipelines.core.names import name_without_ending
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specification import StrictModel
+from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
 from qhybrid_pipelines.problems.family import BinaryParser, Family, Parser, PenalisedModel, SolverResult
 from qhybrid_pipelines.problems.family_defaults import UnconstrainedFamily
 from qhybrid_pipelines.problems.formats import biqmac_sparse, csv_matrix, lp, qubo_files

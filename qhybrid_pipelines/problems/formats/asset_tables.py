@@ -13,8 +13,8 @@ import csv
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES, Row, is_plain_number
 from qhybrid_pipelines.problems.formats.orlib_port import Assets
 

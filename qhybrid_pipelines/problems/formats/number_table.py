@@ -10,8 +10,8 @@ import csv
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.formats.lines import Row
 from qhybrid_pipelines.problems.graphs import WeightedGraph, make_weighted_graph
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.formats.lines import Row, check_count, size_field, split_rows
 
 #: Correlations are printed with 6 decimals; each may be off by half of the last one.

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.formats import number_table
 from qhybrid_pipelines.problems.formats.lines import MAX_VARIABLES, check_count, size_field, split_rows
 from qhybrid_pipelines.problems.formats.network_files import read_matrix_market

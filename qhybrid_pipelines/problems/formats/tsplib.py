@@ -15,8 +15,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.formats.lines import Row, split_rows
 
 #: More nodes than anything here could work with.

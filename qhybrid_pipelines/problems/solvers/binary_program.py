@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.exact import EXACT_FLOAT_TOTAL, integers_as_written
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.problems.quadratic import QuadraticForm, pair_sums, sum_of_products
 from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 I64 = npt.NDArray[np.int64]
 

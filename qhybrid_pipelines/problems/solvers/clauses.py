@@ -19,8 +19,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.problems.family import FamilyReduction, SolverResult, Substitution
 from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver

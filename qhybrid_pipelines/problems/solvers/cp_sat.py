@@ -15,8 +15,8 @@ from itertools import islice, pairwise
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver
 from qhybrid_pipelines.problems.solvers.granularity import energy_step, round_bound_to_step

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.classical.exact import integers_as_written
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.problems.family import Substitution
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from qhybrid_pipelines.classical.exact import is_exact_in_floats
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 
 #: Sums of coefficients above this many steps are not told apart by 64-bit integers and floats.
 _MAX_STEPS = 2**50

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.classical.exact import IntegerWeights, integers_as_written
 from qhybrid_pipelines.classical.reduction.implication_network import ImplicationNetwork
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit, generator
 from qhybrid_pipelines.problems.family import FamilyReduction, SolverResult, Substitution
 from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver

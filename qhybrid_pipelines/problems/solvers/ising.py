@@ -11,8 +11,8 @@ from qhybrid_pipelines.classical import exhaustive
 from qhybrid_pipelines.classical.energy_resolution import energy_resolution
 from qhybrid_pipelines.classical.exact import exact_minimum
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap, substitute
-from qhybrid_pipelines.core.bits import U8, unpack
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8, unpack
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.seeds import derive_seed
 from qhybrid_pipelines.problems.solvers import cp_sat, semidefinite
 from qhybrid_pipelines.problems.solvers.granularity import energy_step, round_bound_to_step

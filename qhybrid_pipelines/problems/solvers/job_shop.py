@@ -17,8 +17,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.problems.formats.jsplib import Jobs
 from qhybrid_pipelines.problems.solvers.cp_sat_solver import repeatable_solver

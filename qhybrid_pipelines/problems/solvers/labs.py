@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from qhybrid_pipelines.core.bits import U8, unpack
+from qhybrid_pipelines.core.binary_models.bits import U8, unpack
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.family import SolverResult
 

@@ -25,9 +25,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.problems.linear_constraints import LinearConstraint
 from qhybrid_pipelines.problems.quadratic import sum_of_products
 from qhybrid_pipelines.problems.solvers.row_blocks import apply_in_blocks

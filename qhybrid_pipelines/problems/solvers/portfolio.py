@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8
+from qhybrid_pipelines.core.binary_models.bits import U8
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.family import SolverResult
 from qhybrid_pipelines.problems.solvers.choice import CardinalityProblem, fix_by_bound, lower_bound, relax

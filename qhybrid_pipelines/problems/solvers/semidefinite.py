@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.bits import U8
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.solvers.spins import adjacency
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.embedding import Embedding
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.embedding import Embedding
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
 from qhybrid_pipelines.core.seeds import derive_seed
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 
 #: What the columns ``ansatz`` and ``strategy`` say where there are no circuits.
 ANNEALING, HYBRID = "annealing", "hybrid"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.embedding import Embedding
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.jobs.embedding import Embedding
 from qhybrid_pipelines.core.seeds import derive_seed_31bit
 from qhybrid_pipelines.quantum.annealing.qubit_graph import I64, QubitGraph
 

@@ -6,11 +6,11 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash
-from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.files import make_folder, write_bytes
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.jobs.embedding import Embedding
+from qhybrid_pipelines.core.system.files import make_folder, write_bytes
 from qhybrid_pipelines.quantum.annealing.embedding import (
     CLIQUE_DENSITY,
     MAX_NO_IMPROVEMENT,

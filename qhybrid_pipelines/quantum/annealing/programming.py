@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.embedding import Embedding
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.jobs.embedding import Embedding
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.quantum.annealing.embedding import check_embedding, coupler_groups
 from qhybrid_pipelines.quantum.annealing.qubit_graph import I64, QubitGraph

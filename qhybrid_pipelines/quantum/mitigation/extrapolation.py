@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from qhybrid_pipelines.classical.shot_means import ShotMean
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 Extrapolation = Literal["linear", "richardson"]
 

@@ -22,9 +22,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U8, U64, unpack
-from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.binary_models.bits import U8, U64, unpack
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
 
 #: Outcomes whose corrected spins are in memory at a time.
 _CHUNK = 1 << 15

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.quantum.optimisers.search import MeasuredStep, Search
 
 #: First and last radius of the trust region, in units of the angles.

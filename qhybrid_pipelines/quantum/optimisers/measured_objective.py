@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 
 def tail_mean(energies: F64, counts: F64, fraction: float) -> tuple[float, float]:

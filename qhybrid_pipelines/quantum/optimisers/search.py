@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

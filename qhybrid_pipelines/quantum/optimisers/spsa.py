@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.quantum.optimisers.search import MeasuredStep, Search
 

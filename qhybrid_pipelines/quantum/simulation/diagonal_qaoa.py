@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import QaoaStructure
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.jobs.circuit_jobs import QaoaStructure
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
 from qhybrid_pipelines.quantum.simulation.ring_mixer import RingMixer, outcomes_with_ones
 from qhybrid_pipelines.quantum.simulation.sampling import OutcomesFromUniforms, outcomes_from_uniforms

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 C128 = npt.NDArray[np.complex128]
 

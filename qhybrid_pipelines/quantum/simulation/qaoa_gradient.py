@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import C128
 from qhybrid_pipelines.quantum.simulation.ring_mixer import pair_partners
 from qhybrid_pipelines.quantum.simulation.x_mixer import (

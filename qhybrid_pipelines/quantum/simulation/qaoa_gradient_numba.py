@@ -17,7 +17,7 @@ from math import cos, sin, sqrt
 import numpy as np
 from numba import njit
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.quantum.simulation.qaoa_gradient import Objective
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases
 from qhybrid_pipelines.quantum.simulation.x_mixer_numba import (

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 #: Amplitudes that are worked on together, 2 MiB: a core's second cache holds them. Smaller blocks are as quick for one thread,
 #: but two of them hand Python's lock to each other at every call of NumPy, which then costs more than the second core gives.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import C128
 
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.jobs import ring_pairs
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.jobs.circuit_jobs import ring_pairs
 
 Index = npt.NDArray[np.intp]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.binary_models.ising import F64
 
 Index = npt.NDArray[np.intp]
 OutcomesFromUniforms = Callable[[F64, F64], Index]

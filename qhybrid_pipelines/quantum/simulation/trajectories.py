@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qhybrid_pipelines.core.bits import U64
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.bits import U64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.quantum.simulation.gate_fusion import FusedCircuit, Group, bit_order, fuse
 from qhybrid_pipelines.quantum.simulation.noisy_circuit import (
     C128,

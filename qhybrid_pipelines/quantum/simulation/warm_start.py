@@ -18,7 +18,7 @@ from functools import reduce
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import C128
 from qhybrid_pipelines.quantum.simulation.x_mixer import (
     group_qubits,

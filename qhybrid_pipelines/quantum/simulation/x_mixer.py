@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import (
     BLOCK_AMPLITUDES,
     C128,

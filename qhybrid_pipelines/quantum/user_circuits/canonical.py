@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates, write_circuit
 from qhybrid_pipelines.quantum.user_circuits.angles import Angle, Value, to_angle
 from qhybrid_pipelines.quantum.user_circuits.gates import Step

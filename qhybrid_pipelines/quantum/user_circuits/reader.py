@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.quantum.ansatz import Ansatz
 from qhybrid_pipelines.quantum.user_circuits.limits import MAX_BYTES, MAX_GATES
 from qhybrid_pipelines.quantum.user_circuits.precheck import check_circuit

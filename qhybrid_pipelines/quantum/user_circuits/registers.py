@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import HARD_MAX_QUBITS
+from qhybrid_pipelines.core.specifications.experiment_specification import HARD_MAX_QUBITS
 from qhybrid_pipelines.quantum.user_circuits.expressions import Expression
 from qhybrid_pipelines.quantum.user_circuits.limits import MAX_BITS, SHOTS
 from qhybrid_pipelines.quantum.user_circuits.statements import Operand

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from qhybrid_pipelines.core.address_space import limit_address_space
+from qhybrid_pipelines.core.system.address_space import limit_address_space
 
 #: Address space; reading the largest circuit that passes the first check takes 0.4 GB.
 MAX_MEMORY_BYTES = 2 << 30

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit
 
 #: Names and pairs that a message lists.

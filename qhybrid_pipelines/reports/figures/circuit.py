@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.reports.figures.style import Drawing, with_report_style
 
 

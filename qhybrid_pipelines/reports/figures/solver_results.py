@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qhybrid_pipelines.classical.statistics import paired_bootstrap
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.reports.content import SolverSeries
 from qhybrid_pipelines.reports.figures.style import CLASSICAL, OPTIMUM, QUANTUM, Drawing, new_axes, with_report_style
 from qhybrid_pipelines.reports.words import count, shorten

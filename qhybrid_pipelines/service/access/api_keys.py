@@ -24,7 +24,7 @@ from typing import Any
 from filelock import FileLock
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.files import make_folder, write_bytes
+from qhybrid_pipelines.core.system.files import make_folder, write_bytes
 from qhybrid_pipelines.service.access.callers import SCOPES, Caller
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError
 from qhybrid_pipelines.storage.layout import Home

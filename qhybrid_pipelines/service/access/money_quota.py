@@ -1,6 +1,6 @@
 """What a caller may still spend: the budgets of the policy that are its own, as the ledger counts them.
 
-The ledger holds them, in the transaction that writes a job down, whoever runs the experiment (`control.ledger.budget_rows`). Here
+The ledger holds them, in the transaction that writes a job down, whoever runs the experiment (`control.ledger.sql.budget_rows`). Here
 they are shown, and a request that has money to spend is refused before it is accepted on a day on which nothing is left.
 """
 

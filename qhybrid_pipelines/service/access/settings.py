@@ -8,9 +8,9 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from qhybrid_pipelines.control.policy.tiers import as_tuple
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import StrictModel
-from qhybrid_pipelines.core.specification_text import find_line, read_mapping
-from qhybrid_pipelines.core.validation_messages import first_finding
+from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
+from qhybrid_pipelines.core.specifications.specification_text import find_line, read_mapping
+from qhybrid_pipelines.core.specifications.validation_messages import first_finding
 from qhybrid_pipelines.service.access.rate_limits import RateLimit
 from qhybrid_pipelines.storage.layout import Home
 

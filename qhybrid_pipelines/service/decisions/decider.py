@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
-from qhybrid_pipelines.core.decision_words import CandidateOutcome, NotTried
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome, NotTried
 from qhybrid_pipelines.problems.anytime.solution_methods import METHODS
 from qhybrid_pipelines.problems.evaluation import is_better
 from qhybrid_pipelines.problems.registry import family_named

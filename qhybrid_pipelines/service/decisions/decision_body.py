@@ -8,7 +8,7 @@ from typing import Any
 
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification_text import validate_experiments
+from qhybrid_pipelines.core.specifications.specification_text import validate_experiments
 from qhybrid_pipelines.service.decisions.decision_models import DecisionRequest, OutcomeReport, UsedVersion
 from qhybrid_pipelines.service.intake.json_bodies import read_object, validated
 from qhybrid_pipelines.service.intake.network_request import FILES, SPECIFICATION, NetworkRequest, read_request

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qhybrid_pipelines.core.decision_words import CandidateOutcome, DecisionState
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome, DecisionState
 from qhybrid_pipelines.problems.anytime.upgrade_rule import FEWEST_SCENARIOS
 from qhybrid_pipelines.service.response_models import ResponseModel
 

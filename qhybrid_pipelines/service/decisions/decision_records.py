@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qhybrid_pipelines.core.decision_words import CandidateOutcome
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome
 from qhybrid_pipelines.service.decisions.decision_states import DecisionStatus
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
-from qhybrid_pipelines.core.decision_words import CandidateOutcome, DecisionState
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome, DecisionState
 from qhybrid_pipelines.problems.anytime.error_gate import Gate, note_outcome
 from qhybrid_pipelines.problems.anytime.upgrade_rule import TAIL
 from qhybrid_pipelines.problems.evaluation import objective_sign

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from qhybrid_pipelines.core.decision_words import NO_CANDIDATE, SUPERSEDED, CandidateOutcome, DecisionState
+from qhybrid_pipelines.core.vocabulary.decision_words import NO_CANDIDATE, SUPERSEDED, CandidateOutcome, DecisionState
 
 
 @dataclass(frozen=True, slots=True)

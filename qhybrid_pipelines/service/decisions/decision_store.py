@@ -15,7 +15,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.decision_words import CandidateOutcome, DecisionState
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome, DecisionState
 from qhybrid_pipelines.problems.anytime.error_gate import Gate
 from qhybrid_pipelines.problems.anytime.method_times import MethodKey
 from qhybrid_pipelines.service.decisions import decision_states

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines.problems.anytime.method_times import MethodKey, MethodTimes
 from qhybrid_pipelines.problems.anytime.solution_methods import METHODS
 from qhybrid_pipelines.problems.registry import all_families

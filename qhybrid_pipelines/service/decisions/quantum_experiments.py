@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.core.decision_words import NotTried
 from qhybrid_pipelines.core.errors import QHybridError
+from qhybrid_pipelines.core.vocabulary.decision_words import NotTried
 from qhybrid_pipelines.problems.final_answer import best_quantum_answer
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.service.access.callers import Caller

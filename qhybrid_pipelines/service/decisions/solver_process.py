@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from qhybrid_pipelines.core.address_space import address_space, limit_address_space
-from qhybrid_pipelines.core.bits import U8, assignment_array, assignment_text
-from qhybrid_pipelines.core.decision_words import CandidateOutcome
+from qhybrid_pipelines.core.binary_models.bits import U8, assignment_array, assignment_text
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.process_priority import run_when_idle
-from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
-from qhybrid_pipelines.core.specification_text import validate_experiments
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, ProblemSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.specification_text import validate_experiments
+from qhybrid_pipelines.core.system.address_space import address_space, limit_address_space
+from qhybrid_pipelines.core.system.process_priority import run_when_idle
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome
 from qhybrid_pipelines.problems.anytime.method_times import size_class
 from qhybrid_pipelines.problems.anytime.solution_methods import (
     ANNEALING,

@@ -11,7 +11,7 @@ import sqlite3
 from datetime import datetime, timedelta
 from typing import Any
 
-from qhybrid_pipelines.core.decision_words import DECISION_UPGRADED
+from qhybrid_pipelines.core.vocabulary.decision_words import DECISION_UPGRADED
 from qhybrid_pipelines.service.decisions.decision_records import AnswerRecord, DecisionRecord
 from qhybrid_pipelines.service.decisions.decision_states import Moment
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.control.experiments.registration import CheckedExperiment, Registration
-from qhybrid_pipelines.core import files
-from qhybrid_pipelines.core.address_space import address_space, limit_address_space
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.system import files
+from qhybrid_pipelines.core.system.address_space import address_space, limit_address_space
 from qhybrid_pipelines.service.intake.network_request import SPECIFICATION
 from qhybrid_pipelines.service.problem_documents import Problem, problem_of
 from qhybrid_pipelines.steps.workspace import Workspace

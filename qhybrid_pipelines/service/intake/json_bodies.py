@@ -8,8 +8,8 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from qhybrid_pipelines.core.specification_text import MAX_DEPTH
-from qhybrid_pipelines.core.validation_messages import first_finding
+from qhybrid_pipelines.core.specifications.specification_text import MAX_DEPTH
+from qhybrid_pipelines.core.specifications.validation_messages import first_finding
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, invalid
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -63,7 +63,7 @@ def validated(model: type[Body], fields: dict[str, Any], *, strict: bool = False
         strict: take no text for a number and the like.
 
     Raises:
-        ProblemError: 422, a field is missing, unknown or wrong; in the words of `core.validation_messages`.
+        ProblemError: 422, a field is missing, unknown or wrong; in the words of `core.specifications.validation_messages`.
     """
     try:
         return model.model_validate(fields, strict=strict)

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qhybrid_pipelines.core import variations
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.names import composed
+from qhybrid_pipelines.core.specifications import variations
 from qhybrid_pipelines.service.intake.json_bodies import read_object
 from qhybrid_pipelines.service.intake.uploads import SHA256
 from qhybrid_pipelines.service.problem_documents import ProblemError, invalid

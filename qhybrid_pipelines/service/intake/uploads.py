@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.files import write_bytes
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, not_found
 from qhybrid_pipelines.storage.layout import Home
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import latency
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines.service.pages.job_index import JobIndex
 
 #: Fewer jobs than this say nothing about the next one.

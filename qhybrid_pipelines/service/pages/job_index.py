@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 
 TOGETHER = 5_000
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.service.pages.expected_times import ExpectedTimes
 from qhybrid_pipelines.service.pages.job_index import JobIndex
 from qhybrid_pipelines.service.pages.sessions import Sessions

@@ -14,7 +14,7 @@ from typing import Any, Final
 from fastapi import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.service.problem_documents import as_sentence
 
 _HTML: Final = "text/html; charset=utf-8"

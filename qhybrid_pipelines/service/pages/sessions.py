@@ -12,7 +12,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock
 
 IDLE_SECONDS, LONGEST_SECONDS = 3600.0, 12 * 3600.0
 #: Sessions at a time; the one that was idle longest makes room.

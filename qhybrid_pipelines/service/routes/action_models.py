@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from qhybrid_pipelines.core.specification import BACKEND_PATTERN
+from qhybrid_pipelines.core.specifications.experiment_specification import BACKEND_PATTERN
 from qhybrid_pipelines.service.response_models import ResponseModel
 
 

@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Request
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES
 from qhybrid_pipelines.service.access.callers import Caller, Scope
-from qhybrid_pipelines.service.boundary.request_boundary import ANSWER_HEADERS, ON_END
+from qhybrid_pipelines.service.middleware.request_boundary import ANSWER_HEADERS, ON_END
 from qhybrid_pipelines.service.problem_documents import MEDIA_TYPE, Problem, ProblemError, bad_request, not_found
 from qhybrid_pipelines.service.resources import MaySee
 from qhybrid_pipelines.service.response_models import ProblemDocument

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK
 from qhybrid_pipelines.service.access.callers import Caller
 from qhybrid_pipelines.service.decisions import decision_body, decision_models
 from qhybrid_pipelines.service.decisions.decider import moment

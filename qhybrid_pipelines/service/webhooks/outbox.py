@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from qhybrid_pipelines.control.ledger.port import EventRecord, Ledger
 from qhybrid_pipelines.control.policy.tiers import Tiers
-from qhybrid_pipelines.core.decision_words import DECISION_UPGRADED
+from qhybrid_pipelines.core.vocabulary.decision_words import DECISION_UPGRADED
 from qhybrid_pipelines.service.resources import event_fields
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint
 from qhybrid_pipelines.service.webhooks.messages import Message, event_message, upgrade_message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.service.webhooks.messages import DISABLED, PING, UPGRADED
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES
-from qhybrid_pipelines.core.decision_words import DECISION_UPGRADED
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.vocabulary.decision_words import DECISION_UPGRADED
 from qhybrid_pipelines.service.access.api_keys import KeyFile
 from qhybrid_pipelines.service.webhooks.endpoint_store import EndpointStore
 from qhybrid_pipelines.service.webhooks.endpoints import Endpoint, Kind

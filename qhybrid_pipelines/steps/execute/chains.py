@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.quantum.annealing.programming import torque_compensation
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.execute.qpu_result_sets import get_current_jobs, sub_batch_for

@@ -8,11 +8,11 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.embedding import Embedding
-from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.jobs import Capabilities
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Capabilities
+from qhybrid_pipelines.core.jobs.embedding import Embedding
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.annealing.anneal_batches import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
-from qhybrid_pipelines.core.embedding import Embedding
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.embedding import Embedding
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.execute.circuit_batches import Embed
 from qhybrid_pipelines.storage import schemas

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.steps.execute.qpu_submissions import planned_steps
 
 

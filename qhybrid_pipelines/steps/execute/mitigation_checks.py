@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import Capabilities
-from qhybrid_pipelines.core.sampling_specification import CircuitsSpec
+from qhybrid_pipelines.core.jobs.circuit_jobs import Capabilities
+from qhybrid_pipelines.core.specifications.sampling_specification import CircuitsSpec
 
 
 def check_mitigation(spec: CircuitsSpec, backend: str, capabilities: Callable[[str], Capabilities]) -> None:

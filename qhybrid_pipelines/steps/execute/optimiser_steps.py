@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.system.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.measured_counts import sum_out_ancillas
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.angle_search import MAX_QUBITS
 from qhybrid_pipelines.quantum.circuits import batch_from_row

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.successors import Successors
+from qhybrid_pipelines.control.jobs.replacement_jobs import Successors
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, OPEN, is_settled
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import JobFailed, QHybridError
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import SubBatch, make_sub_batch
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch, make_sub_batch
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.values_from_rows import Row, select_rows
 from qhybrid_pipelines.storage import schemas

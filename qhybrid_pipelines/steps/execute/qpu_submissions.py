@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.sampling_specification import AnySpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.values_from_rows import Row, check_backend_is_named, get_circuits_specification
 from qhybrid_pipelines.storage import schemas

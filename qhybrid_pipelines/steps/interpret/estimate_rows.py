@@ -8,8 +8,8 @@ from operator import itemgetter
 
 from qhybrid_pipelines.classical.shot_means import ShotMean
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.execute.qpu_result_sets import get_current_jobs, sub_batch_for
 from qhybrid_pipelines.steps.values_from_rows import Row

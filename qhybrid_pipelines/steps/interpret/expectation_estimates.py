@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.classical.shot_means import ShotMean, mean_over_shots
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.core.bits import WORD
-from qhybrid_pipelines.core.ising import F64, IsingModel
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.binary_models.bits import WORD
+from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.measured_counts import I64, Labels, MeasuredCounts, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.mitigation.readout_inverse import (

@@ -11,8 +11,8 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.experiments.registration import RegisteredExperiment, Registration
-    from qhybrid_pipelines.core.sampling_specification import AnySpec
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+    from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
 
 DECISIONS = "decisions"
 
@@ -54,7 +54,7 @@ def find_next_rounds(key: str, spec: AnySpec, lake: Lake) -> Iterator[Experiment
     Raises:
         CorruptFile: a decision cannot be read.
     """
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 
     for backend in spec.backends if isinstance(spec, ExperimentSpec) else ():
         partition = PartitionKey(experiment=key, backend=backend)

@@ -12,7 +12,7 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import execution_times, job_details
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.provenance import environment
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.steps.execute.qpu_result_sets import get_current_jobs
 from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_circuits_specification, get_row, select_rows
 from qhybrid_pipelines.storage import schemas

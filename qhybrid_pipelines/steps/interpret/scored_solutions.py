@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import WORD, assignment_array
+from qhybrid_pipelines.core.binary_models.bits import WORD, assignment_array
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.measured_counts import sum_out_ancillas
 from qhybrid_pipelines.problems.reduction import is_proved, reduced_model_from_row

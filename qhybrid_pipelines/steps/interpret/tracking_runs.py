@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import WORD, bitstring
-from qhybrid_pipelines.core.kinds import SAMPLING_FAMILY
-from qhybrid_pipelines.core.labels import Labels
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.core.verdicts import count_verdicts
+from qhybrid_pipelines.core.binary_models.bits import WORD, bitstring
+from qhybrid_pipelines.core.specifications.labels import Labels
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.vocabulary.kinds import SAMPLING_FAMILY
+from qhybrid_pipelines.core.vocabulary.verdicts import count_verdicts
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,

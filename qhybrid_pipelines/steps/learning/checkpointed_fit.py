@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.system.failpoints import failpoint
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.evaluation.tuner import FitContext
 from qhybrid_pipelines.learning.models.learner import Estimator

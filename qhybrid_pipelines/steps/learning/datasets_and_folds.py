@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from qhybrid_pipelines.core.errors import CorruptFile
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.folds import Split, algorithm_for, fold_rows, make_splits, splits_from_rows
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.feature_pipeline import fit_angle_encoder
 from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset, make_folds

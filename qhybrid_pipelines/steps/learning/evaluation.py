@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.table_rows import FitRow, ScoreRow
 from qhybrid_pipelines.learning.evaluation.baseline_comparison import summary_rows, verdict_rows
 from qhybrid_pipelines.learning.evaluation.classical_opponent import validation_scores

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
 from qhybrid_pipelines.learning.data.folds import Split

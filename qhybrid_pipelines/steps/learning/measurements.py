@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.core.ising import F64
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.table_rows import MeasurementRow
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_counts

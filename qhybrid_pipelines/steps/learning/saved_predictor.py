@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.ising import F64
 from qhybrid_pipelines.learning.data.dataset import I64
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
 from qhybrid_pipelines.storage import schemas

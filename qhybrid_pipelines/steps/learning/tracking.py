@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.kinds import LEARNING_FAMILY
-from qhybrid_pipelines.core.learning_specification import LearningSpec
 from qhybrid_pipelines.core.provenance import environment
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY
 from qhybrid_pipelines.steps.learning.fold_trainings import measured_iterations
 from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
 from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.folds import Split
 from qhybrid_pipelines.learning.data.table_rows import IterationRow, PredictionRow, Purpose, RunRow

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.steps.learning.estimates import planned_inferences
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.specifications import Specifications

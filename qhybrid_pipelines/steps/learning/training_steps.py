@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.stop_request import raise_if_stop_requested
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.system.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.steps.execute.optimiser_steps import LATE, Caller
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_series, get_current_jobs, may_be_collected
 from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batches

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 

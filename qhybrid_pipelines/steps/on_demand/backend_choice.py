@@ -14,11 +14,11 @@ from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.registration import Registration
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.limits import limit_problems
-from qhybrid_pipelines.core import files
-from qhybrid_pipelines.core.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Refused
-from qhybrid_pipelines.core.jobs import Capabilities
-from qhybrid_pipelines.core.sampling_specification import AnySpec
+from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import Capabilities
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
+from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.steps.on_demand.estimates import PlannedBatch, estimate_rows, plan_batches
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage.lake import Lake
@@ -50,7 +50,7 @@ def choose_backends(
 
     Args:
         path: a specification of any kind, or a problem file.
-        matrix: rows of `control.fleet.backend_matrix`.
+        matrix: rows of `control.backend_monitoring.backend_matrix`.
         dispatcher: is asked for prices, limits and policy.
         lake: may have some of the experiments trained already.
         tmp: folder for what is registered aside, and removed.

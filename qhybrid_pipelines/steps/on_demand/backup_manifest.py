@@ -19,7 +19,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.storage.home_note import FORMAT
 from qhybrid_pipelines.storage.layout import Home

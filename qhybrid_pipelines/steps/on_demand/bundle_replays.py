@@ -14,12 +14,12 @@ from typing import Any
 import pyarrow as pa
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.core import files
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.embedding import Embedding
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.jobs import JobRef, RawResult
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, RawResult
+from qhybrid_pipelines.core.jobs.embedding import Embedding
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named

@@ -10,9 +10,9 @@ from typing import Any
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.experiment_key import experiment_text
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_text
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.steps.execute.embeddings import planned_embedding
 from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
 from qhybrid_pipelines.steps.values_from_rows import Row

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.user_circuits.variables import assignment_rows, find_warnings

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
-from qhybrid_pipelines.core.named_files import with_absolute_paths
-from qhybrid_pipelines.core.variations import TooManyCombinations
+from qhybrid_pipelines.core.specifications.named_files import with_absolute_paths
+from qhybrid_pipelines.core.specifications.variations import TooManyCombinations
+from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.steps.on_demand.estimate_preview import Preview
 
 

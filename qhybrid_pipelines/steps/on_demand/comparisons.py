@@ -11,9 +11,9 @@ import numpy as np
 
 from qhybrid_pipelines.classical.count_comparison import PointCounts, compare_counts
 from qhybrid_pipelines.classical.statistics import wilson_interval
-from qhybrid_pipelines.core.bits import WORD
+from qhybrid_pipelines.core.binary_models.bits import WORD
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.execution_differences import changed_facts
 from qhybrid_pipelines.problems.measured_counts import I64, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.point_scores import best_point
@@ -25,9 +25,9 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.bits import U64
-    from qhybrid_pipelines.core.ising import F64
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.core.binary_models.bits import U64
+    from qhybrid_pipelines.core.binary_models.ising import F64
+    from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
     from qhybrid_pipelines.storage.specifications import Specifications
 
 #: Figures of the comparison with the baselines, in the order in which they are shown.

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.home_identity import REMEDY
-from qhybrid_pipelines.control.jobs.ledger_time import TOLERANCE_SECONDS
+from qhybrid_pipelines.control.jobs.ledger_clock import TOLERANCE_SECONDS
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.jobs.uncollected_results import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, TERMINAL
@@ -29,8 +29,8 @@ from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
 from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, next_steps
 from qhybrid_pipelines.control.reporting.spans import exporter_from_environment
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.files import foreign_leftovers
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.files import foreign_leftovers
 from qhybrid_pipelines.steps.on_demand.experiment_check import check_experiments
 from qhybrid_pipelines.steps.on_demand.job_problems import explain_requests
 from qhybrid_pipelines.steps.on_demand.schedule_check import check_schedules

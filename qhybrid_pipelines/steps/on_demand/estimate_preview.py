@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.steps.learning.training_budget import cheaper_training
 from qhybrid_pipelines.steps.on_demand.circuit_variables import CircuitVariables
 from qhybrid_pipelines.steps.values_from_rows import Row

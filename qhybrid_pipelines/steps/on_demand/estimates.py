@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from qhybrid_pipelines.control.backend_monitoring.gate_errors import two_qubit_error, two_qubit_error_if_known
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
 from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.control.fleet.gate_errors import two_qubit_error, two_qubit_error_if_known
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core import files
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import QHybridError, Refused
-from qhybrid_pipelines.core.jobs import Estimate
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
-from qhybrid_pipelines.core.sensitivity_words import sensitivity_sentence
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import Estimate
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec, SamplingSpec
+from qhybrid_pipelines.core.system import files
+from qhybrid_pipelines.core.vocabulary.sensitivity_words import sensitivity_sentence
 from qhybrid_pipelines.quantum.annealing.anneal_batches import ANNEALING, HYBRID
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.sampling.observables import basis_circuits

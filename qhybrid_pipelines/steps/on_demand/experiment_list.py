@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
-from qhybrid_pipelines.core.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
-from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.verdicts import count_verdicts
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
+from qhybrid_pipelines.core.vocabulary.verdicts import count_verdicts
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_columns import read_columns
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.sampling_specification import AnySpec
+    from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
     from qhybrid_pipelines.steps.values_from_rows import Row
     from qhybrid_pipelines.storage.specifications import Specifications
 

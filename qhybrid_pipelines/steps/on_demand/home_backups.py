@@ -22,11 +22,11 @@ from typing import BinaryIO
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.home_identity import read_question
-from qhybrid_pipelines.control.ledger import chain_anchor
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.chain import chain_anchor
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.files import is_unfinished, make_folder, promote, scratch_folder, write_bytes
+from qhybrid_pipelines.core.system.files import is_unfinished, make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.steps.on_demand.backup_manifest import (
     ANOTHER,
     Manifest,

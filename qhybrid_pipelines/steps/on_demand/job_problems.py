@@ -10,8 +10,8 @@ from qhybrid_pipelines.control.experiments.due_stages import due_stages
 from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, Event
 from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, waiting_request
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.control_plane import ControlPlane

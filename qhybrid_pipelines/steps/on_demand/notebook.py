@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core import files
-from qhybrid_pipelines.core.specification_text import validate_specification
+from qhybrid_pipelines.core.specifications.specification_text import validate_specification
+from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.quantum.pennylane_recorder import record_circuit
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
-from qhybrid_pipelines.core.files import promote, scratch_folder
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.system.files import promote, scratch_folder
 from qhybrid_pipelines.problems import qoblib
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.steps.values_from_rows import Row

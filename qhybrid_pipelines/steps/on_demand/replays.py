@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
 from qhybrid_pipelines.steps.on_demand.stored_batches import find_sub_batch
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas

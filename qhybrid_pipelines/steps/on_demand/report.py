@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from qhybrid_pipelines.control.experiments.due_stages import ControlPlaneView
-from qhybrid_pipelines.core.bits import WORD
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.binary_models.bits import WORD
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.baseline_runs import RANDOM
 from qhybrid_pipelines.problems.evaluation import Problem
 from qhybrid_pipelines.problems.instance import Instance

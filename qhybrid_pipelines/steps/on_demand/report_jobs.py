@@ -13,8 +13,8 @@ from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import cost_row, job_row
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
 from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sampling_specification import AnySpec
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
 from qhybrid_pipelines.reports.content import JobContent, Progress
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from qhybrid_pipelines.core.kinds import LEARNING_FAMILY
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.loop_words import training_sentence
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY
+from qhybrid_pipelines.core.vocabulary.loop_words import training_sentence
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.reports.content import LearningContent
 from qhybrid_pipelines.reports.words import first_lines

@@ -13,9 +13,9 @@ from qhybrid_pipelines.classical.better_than_random import random_energy
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes, is_minimum
 from qhybrid_pipelines.classical.solvers.random_sampling import random_rows
 from qhybrid_pipelines.classical.statistics import LEVEL, paired_bootstrap, trials_to_target, wilson_interval
-from qhybrid_pipelines.core.bits import U64, WORD, ones, pack, unpack
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.bits import U64, WORD, ones, pack, unpack
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate_outcomes, objective_sign, objective_tolerance
 from qhybrid_pipelines.problems.measured_counts import MeasuredCounts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from qhybrid_pipelines.core.kinds import SAMPLING_FAMILY
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.vocabulary.kinds import SAMPLING_FAMILY
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.reports.content import SamplingContent
 from qhybrid_pipelines.reports.words import first_lines

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.control.ledger.port import JobRecord
-    from qhybrid_pipelines.core.specification import ExperimentSpec
+    from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
     from qhybrid_pipelines.steps.values_from_rows import Row
     from qhybrid_pipelines.storage.specifications import Specifications
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from qhybrid_pipelines.classical.count_comparison import PointCounts, compare_counts
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.execution_differences import changed_facts
 from qhybrid_pipelines.sampling.reference import Outcomes, Reference
 from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison, conclude, pair_by_backend

@@ -14,8 +14,8 @@ from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.jobs.spending import spending
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, TERMINAL
 from qhybrid_pipelines.control.reporting.metrics import has_missed_deadline
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.steps.operate.due_work import open_experiments, settled_marks
 from qhybrid_pipelines.storage.schedule_store import ScheduleStore
 

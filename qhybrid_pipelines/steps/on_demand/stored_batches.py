@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.core.batches import Batch
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.quantum.circuits import batch_from_row
 from qhybrid_pipelines.steps.execute.qpu_result_sets import sub_batch_for
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds

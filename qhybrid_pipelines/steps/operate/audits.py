@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.control.backend_monitoring.calibrations import stale_calibrations
+from qhybrid_pipelines.control.backend_monitoring.canary_jobs import BitOrderCheck, check_bit_orders
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.fleet.calibrations import stale_calibrations
-from qhybrid_pipelines.control.fleet.canary_jobs import BitOrderCheck, check_bit_orders
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.uncollected_results import describe, uncollected_jobs
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
-from qhybrid_pipelines.core.bits import assignment_array
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.printable import printable
+from qhybrid_pipelines.core.binary_models.bits import assignment_array
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.text.printable import printable
 from qhybrid_pipelines.problems.baseline_runs import EXHAUSTIVE, always_on_baselines
 from qhybrid_pipelines.problems.canonical_values import canonical_values
 from qhybrid_pipelines.problems.instance import Instance

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from qhybrid_pipelines.control.backend_monitoring.calibrations import calibration_row, store_calibrations
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.fleet.calibrations import calibration_row, store_calibrations
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from qhybrid_pipelines.control.backend_monitoring.backend_matrix import backend_matrix
 from qhybrid_pipelines.control.control_plane import ControlPlane
-from qhybrid_pipelines.control.fleet.backend_matrix import backend_matrix
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.control.control_plane import ControlPlane
     from qhybrid_pipelines.control.experiments.registration import Registration
     from qhybrid_pipelines.control.ledger.port import Ledger
-    from qhybrid_pipelines.core.sampling_specification import AnySpec
+    from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
     from qhybrid_pipelines.storage.layout import Home
     from qhybrid_pipelines.storage.specifications import Specifications
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from qhybrid_pipelines.control.ledger import chain_anchor
-from qhybrid_pipelines.control.ledger.event_chain import ChainHead
+from qhybrid_pipelines.control.ledger.chain import chain_anchor
+from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
 from qhybrid_pipelines.steps.operate.lake_audit import compare_lake, compare_raw_results

@@ -6,7 +6,12 @@ from datetime import date
 from pathlib import Path
 
 from qhybrid_pipelines.control.experiments.registration import Registration
-from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, ProblemSpec, SweepSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import (
+    AnsatzSpec,
+    ExperimentSpec,
+    ProblemSpec,
+    SweepSpec,
+)
 
 GRAPHS = ("petersen", "heawood", "moebius_kantor")
 

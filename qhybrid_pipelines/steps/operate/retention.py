@@ -22,10 +22,10 @@ from qhybrid_pipelines.control.ledger.lifecycle import TERMINAL
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.policy.retention import Retention
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.failpoints import failpoint
-from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sampling_specification import AnySpec
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
+from qhybrid_pipelines.core.system.failpoints import failpoint
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.lake_store import FolderStore, PartitionStore, open_store
 from qhybrid_pipelines.storage.layout import Home

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from qhybrid_pipelines.control.ledger import chain_anchor
+from qhybrid_pipelines.control.ledger.chain import chain_anchor
 from qhybrid_pipelines.control.ledger.port import Ledger
 from qhybrid_pipelines.control.reporting.ledger_tables import ledger_delta
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.experiment_key import check_key
-from qhybrid_pipelines.core.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.sampling_specification import AnySpec, SamplingSpec
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, GeneratorSource
+from qhybrid_pipelines.core.specifications.experiment_key import check_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource, GeneratorSource
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec, SamplingSpec
+from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
 from qhybrid_pipelines.quantum.annealing.anneal_batches import ANNEALING, HYBRID
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas

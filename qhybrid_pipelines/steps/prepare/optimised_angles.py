@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
-from qhybrid_pipelines.core.files import write_bytes
-from qhybrid_pipelines.core.jobs import Mixer
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.jobs.circuit_jobs import Mixer
+from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.quantum.angle_search import (
     TAIL_FRACTION,
     VERSION,

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.quantum.angle_search import AngleOptimiser
 from qhybrid_pipelines.quantum.depth import DepthChoice, choose_depth

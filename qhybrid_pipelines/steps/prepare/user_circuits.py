@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.reduced_model import ReducedModel
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit, read_user_circuit
 from qhybrid_pipelines.quantum.user_circuits.variables import order_outcomes
 from qhybrid_pipelines.storage.specifications import Specifications

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qhybrid_pipelines.core.bits import bitstring
+from qhybrid_pipelines.core.binary_models.bits import bitstring
 from qhybrid_pipelines.sampling.baselines import baselines
 from qhybrid_pipelines.sampling.exact import MAX_EXACT_QUBITS
 from qhybrid_pipelines.sampling.plan import SampledCircuit, circuit_reference, plan_circuits
@@ -155,7 +155,7 @@ def _widths(sampling_circuits: pa.Table, key: str) -> Iterator[tuple[int, int]]:
 
 def circuit_from_row(row: Row) -> SampledCircuit:
     """Return the circuit of a row of `sampling_circuits`."""
-    from qhybrid_pipelines.core.jobs import Template
+    from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 
     return SampledCircuit(
         point=row["point"],

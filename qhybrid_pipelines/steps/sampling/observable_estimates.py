@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from qhybrid_pipelines.classical.shot_means import ShotMean, mean_over_shots
-from qhybrid_pipelines.core.bits import U8, U64, WORD, unpack
+from qhybrid_pipelines.core.binary_models.bits import U8, U64, WORD, unpack
+from qhybrid_pipelines.core.binary_models.energy_tables import as_words
+from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.energy_tables import as_words
-from qhybrid_pipelines.core.ising import F64
-from qhybrid_pipelines.core.mitigation_specification import MitigationSpec
-from qhybrid_pipelines.core.observables import Observable, parse_observable
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.mitigation_specification import MitigationSpec
+from qhybrid_pipelines.core.specifications.observables import Observable, parse_observable
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.quantum.mitigation.extrapolation import extrapolate
 from qhybrid_pipelines.quantum.mitigation.readout_inverse import (
     correctable,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.core.verdicts import DecisionKind, Verdict
+from qhybrid_pipelines.core.vocabulary.verdicts import DecisionKind, Verdict
 from qhybrid_pipelines.storage.schemas.descriptions import (
     BACKEND,
     BOOL,

@@ -6,8 +6,8 @@ from typing import get_args
 
 import pyarrow as pa
 
-from qhybrid_pipelines.core.learning_metrics import Metric
-from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
+from qhybrid_pipelines.core.vocabulary.verdicts import Verdict
 from qhybrid_pipelines.storage.schemas.descriptions import (
     BACKEND,
     BOOL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage.schemas.descriptions import (
     BACKEND,
     EXPERIMENT,

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from qhybrid_pipelines.core.sub_batches import make_sub_batch
+from qhybrid_pipelines.core.jobs.sub_batches import make_sub_batch
 from qhybrid_pipelines.emulator.process import Emulator
 from qhybrid_pipelines.emulator.sapi.hybrid import HYBRID_SECOND_USD
 from qhybrid_pipelines.execution.canary_anneals import canary_anneal, canary_hybrid, canary_model

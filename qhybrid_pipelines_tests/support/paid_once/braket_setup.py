@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qhybrid_pipelines.core.sub_batches import make_sub_batch
+from qhybrid_pipelines.core.jobs.sub_batches import make_sub_batch
 from qhybrid_pipelines.emulator.braket.devices import DEVICES
 from qhybrid_pipelines.emulator.braket.task_cloud import ACCOUNT
 from qhybrid_pipelines.emulator.process import Emulator

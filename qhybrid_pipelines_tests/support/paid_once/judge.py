@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from qhybrid_pipelines.control.jobs.job_ids import job_id_for
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.paid_once.protocols import note_path
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     EXPERIMENT,

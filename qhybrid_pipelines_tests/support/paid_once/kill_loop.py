@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from qhybrid_pipelines.control.jobs.job_ids import job_id_for
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core import provider_time
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.jobs import provider_time
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, judge_protocol
 from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups

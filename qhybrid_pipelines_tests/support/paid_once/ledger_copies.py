@@ -16,7 +16,7 @@ from typing import Protocol
 from sqlalchemy import NullPool, create_engine, make_url
 
 from qhybrid_pipelines.control.home_identity import HomeGuard
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import postgres_databases
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock, boot_seconds
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock, boot_seconds
 
 #: A day and more: the deadline of every job that was planned today is over.
 OFFSETS = (timedelta(minutes=11), timedelta(minutes=-11), timedelta(hours=26), timedelta(hours=-26))

@@ -13,11 +13,11 @@ from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.port import StaleJob
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import ProviderError, Refused
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, make_dispatcher, number_of
 
 DONE, TRY_AGAIN = 0, 75

@@ -26,17 +26,17 @@ import pytest
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.jobs.ledger_clock import LedgerTime
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
-from qhybrid_pipelines.core import provider_time
-from qhybrid_pipelines.core.batches import Batch
-from qhybrid_pipelines.core.clock import SYSTEM_CLOCK, Clock, boot_seconds
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
-from qhybrid_pipelines.core.hybrid_batch import HybridBatch
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs import provider_time
+from qhybrid_pipelines.core.jobs.batch_kinds import Batch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, JobRef
+from qhybrid_pipelines.core.jobs.hybrid_batch import HybridBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
+from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock, boot_seconds
 from qhybrid_pipelines.emulator.faults import FAULTS as FAULTS_OF_EMULATOR
 from qhybrid_pipelines.emulator.process import Emulator, start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.ledger_time import LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import LedgerTime
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
-from qhybrid_pipelines.core import provider_time
+from qhybrid_pipelines.core.jobs import provider_time
 
 #: What the calendar says when virtual time begins.
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ class Task(greenlet):
     """One process.
 
     Attributes:
-        readings: what it has heard of the providers' time, see `core.provider_time`.
+        readings: what it has heard of the providers' time, see `core.jobs.provider_time`.
         life: of a worker; None for what belongs to the simulation.
     """
 

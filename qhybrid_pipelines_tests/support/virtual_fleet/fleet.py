@@ -10,7 +10,7 @@ from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.virtual_fleet.event_queue import EventQueue
 from qhybrid_pipelines_tests.support.virtual_fleet.vendor import Vendor
 from qhybrid_pipelines_tests.support.virtual_fleet.virtual_ledgers import put_in_virtual_time

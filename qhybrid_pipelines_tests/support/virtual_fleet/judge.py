@@ -8,7 +8,7 @@ from math import inf
 
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.virtual_fleet.fleet import POLICY, Fleet
 from qhybrid_pipelines_tests.support.virtual_fleet.vendor import VendorJob
 

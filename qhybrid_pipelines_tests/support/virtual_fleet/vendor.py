@@ -13,10 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from qhybrid_pipelines.control.jobs.context import SEND_WITHIN_SECONDS
-from qhybrid_pipelines.core import provider_time
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, ProviderError, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import (
+from qhybrid_pipelines.core.jobs import provider_time
+from qhybrid_pipelines.core.jobs.circuit_jobs import (
     BackendStatus,
     Calibration,
     CancelOutcome,
@@ -31,6 +30,7 @@ from qhybrid_pipelines.core.jobs import (
     Template,
     TokenListing,
 )
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA, before_sending
 from qhybrid_pipelines_tests.support.virtual_fleet.event_queue import START, EventQueue, current_life

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines_tests.support.virtual_fleet.event_queue import START, EventQueue
 
 

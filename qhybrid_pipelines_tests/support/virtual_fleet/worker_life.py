@@ -11,10 +11,10 @@ from greenlet import getcurrent
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core import failpoints
 from qhybrid_pipelines.core.errors import QHybridError
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
+from qhybrid_pipelines.core.system import failpoints
 from qhybrid_pipelines_tests.support.virtual_fleet.event_queue import Killed, current_life
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.classical.exact import integers_as_stored, is_exact_in_floats
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.problems.solvers.granularity import round_bound_to_step
 
 

@@ -9,9 +9,9 @@ from qhybrid_pipelines.classical.local_search import descend, one_flip_descent
 from qhybrid_pipelines.classical.product_search import ProductRows, descend_products
 from qhybrid_pipelines.classical.solvers.annealing import anneal, annealing_schedule
 from qhybrid_pipelines.classical.solvers.tabu import count_visits, tabu_search
-from qhybrid_pipelines.core.bits import pack
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.spin_products import padded
+from qhybrid_pipelines.core.binary_models.bits import pack
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.spin_products import padded
 from qhybrid_pipelines.problems.baseline_solvers.threshold_accepting import threshold_accepting
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from qhybrid_pipelines import cli
-from qhybrid_pipelines.core.commented_defaults import commented_learning_default
+from qhybrid_pipelines.core.specifications.commented_defaults import commented_learning_default
 from qhybrid_pipelines.problems.baseline_runs import optional_baselines
 from qhybrid_pipelines.problems.registry import all_families
 from qhybrid_pipelines.terminal import print_learning_verdicts

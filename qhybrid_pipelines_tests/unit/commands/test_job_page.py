@@ -12,7 +12,7 @@ from qhybrid_pipelines.commands.job_page import dollars, duration, job_page
 from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.steps.on_demand.job_problems import explain_request
 from qhybrid_pipelines_tests.support.job_histories import (
     COMPLETE,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.job_histories import (
     COMPLETE,

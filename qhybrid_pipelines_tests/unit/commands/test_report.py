@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines_tests.support import sample_experiments

@@ -9,7 +9,7 @@ import pytest
 
 from qhybrid_pipelines.commands.report import PORT
 from qhybrid_pipelines.commands.report_server import HOST, ReportServer
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.defs.metadata_report import ADDRESS_VARIABLE, DEFAULT_ADDRESS, page_address
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor

@@ -14,7 +14,7 @@ import pytest
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.home_identity import HomeGuard
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, Refused
 from qhybrid_pipelines.storage.home_decisions import read_decisions
 from qhybrid_pipelines.storage.home_note import FORMAT, read_note

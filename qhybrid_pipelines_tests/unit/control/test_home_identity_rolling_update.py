@@ -16,13 +16,14 @@ import pytest
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.ledger import lifecycle, schema
+from qhybrid_pipelines.control.ledger import lifecycle
+from qhybrid_pipelines.control.ledger.databases import schema
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import Transition
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core import failpoints
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import IllegalTransition, InvalidInput, Refused
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system import failpoints
 from qhybrid_pipelines.storage import home_note
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home

@@ -19,7 +19,7 @@ from qhybrid_pipelines.core.errors import (
     Throttled,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.port import COUNTS_SCHEMA
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_calls import (

@@ -14,7 +14,7 @@ import pytest
 
 import qhybrid_pipelines.control
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.crash_process import KNOWN_EXPERIMENT, TRY_AGAIN, make_vendor
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor

@@ -9,12 +9,12 @@ import pytest
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger.port import Outcome
-from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import (
     Ambiguous,
     IllegalTransition,
 )
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_calls import (
     NOW,

@@ -17,10 +17,10 @@ from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.ledger import port as ledger_port
 from qhybrid_pipelines.control.policy import rules
-from qhybrid_pipelines.core import jobs
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs import circuit_jobs
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
 from qhybrid_pipelines.execution import port
 from qhybrid_pipelines.execution.port import Provider
 from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST, DispatcherHarness
@@ -107,12 +107,12 @@ def test_no_room_about_jobs_reads_a_clock_of_its_own(room: str) -> None:
 
 def test_the_search_for_clocks_finds_one() -> None:
     """The negative control: where the system's clock is defined."""
-    assert ("datetime.now", "core/clock.py") in names_called("core/clock.py")
+    assert ("datetime.now", "core/system/clock.py") in names_called("core/system/clock.py")
 
 
 def names_for_type_checkers() -> dict[str, object]:
     """Return what the control plane imports for type checkers only, so that its annotations can be resolved."""
-    modules = (dispatcher_module, home_identity, ledger_port, rules, jobs, port)
+    modules = (dispatcher_module, home_identity, ledger_port, rules, circuit_jobs, port)
     return {"pa": pa} | {name: value for module in modules for name, value in vars(module).items()}
 
 

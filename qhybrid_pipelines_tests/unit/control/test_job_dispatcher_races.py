@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.crash_process import make_vendor
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, SUBMIT_REQUEST

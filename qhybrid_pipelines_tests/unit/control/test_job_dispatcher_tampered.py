@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.ledger import chain_anchor
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.chain import chain_anchor
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.steps.operate.ledger_audit import audit_ledger
 from qhybrid_pipelines.steps.operate.warehouse import publish
 from qhybrid_pipelines.storage.content_store import RawStore

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, find, given, settings
 
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.support.virtual_fleet.controls import sending_without_looking, trusting_own_clock
 from qhybrid_pipelines_tests.support.virtual_fleet.judge import judge, paid_twice
 from qhybrid_pipelines_tests.support.virtual_fleet.scenario import (

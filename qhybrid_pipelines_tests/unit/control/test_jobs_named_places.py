@@ -1,4 +1,4 @@
-"""The places of `core.failpoints` on the way of one job: what is on record when a process ends there, and how the next one goes on.
+"""The places of `core.system.failpoints` on the way of one job: what is on record when a process ends there, and how the next one goes on.
 
 Real kills at these places are in `test_job_dispatcher_crashes`; here the end is an exception, so that each place takes milliseconds.
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.core import failpoints
 from qhybrid_pipelines.core.errors import Throttled
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system import failpoints
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger

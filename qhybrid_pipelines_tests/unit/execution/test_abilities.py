@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.core.enum_docs import MEANING, markdown_table
+from qhybrid_pipelines.core.vocabulary.enum_docs import MEANING, markdown_table
 from qhybrid_pipelines.execution.abilities import Ability, OptionalMembers, with_ability
 from qhybrid_pipelines.execution.providers.dwave import DWaveProvider
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider

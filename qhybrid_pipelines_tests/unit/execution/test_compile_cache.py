@@ -10,7 +10,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from qhybrid_pipelines.core.jobs import Template
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.execution import compile_cache
 from qhybrid_pipelines.execution.compile_cache import (
     CacheStatistics,

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution import conformance
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.conformance import ProviderUnderTest

@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import chi2_contingency, chisquare, kstest
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import CircuitBatch, Template
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, Template
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.engines import aer_exact, aer_sampler, lightning
 from qhybrid_pipelines.execution.engines.aer import prepare_circuit

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from qhybrid_pipelines.core.backend_declaration import THIS_MACHINE
+from qhybrid_pipelines.core.jobs.backend_declaration import THIS_MACHINE
 from qhybrid_pipelines.execution.braket.tasks import STATES as BRAKET_STATES
 from qhybrid_pipelines.execution.ibm.service import STATES as IBM_STATES
 from qhybrid_pipelines.execution.ionq.job_queries import STATES as IONQ_STATES

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from qhybrid_pipelines.core.processes import process_name
+from qhybrid_pipelines.core.system.processes import process_name
 from qhybrid_pipelines.execution.write_once_store import ResultStore
 
 
@@ -61,7 +61,7 @@ def test_racing_processes_agree_on_every_content(tmp_path):
 
 
 def test_what_a_dead_process_left_is_removed_and_a_living_one_is_left_alone(tmp_path):
-    name = "from qhybrid_pipelines.core.processes import process_name; print(process_name())"
+    name = "from qhybrid_pipelines.core.system.processes import process_name; print(process_name())"
     dead = subprocess.check_output([sys.executable, "-c", name], text=True).strip()
     left = tmp_path / f"{dead}-{'0' * 16}-x.arrow.tmp"
     busy = tmp_path / f"{process_name()}-{'0' * 16}-x.arrow.tmp"

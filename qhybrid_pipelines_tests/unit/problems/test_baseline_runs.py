@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.binary_models.bits import assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems import baseline_runs
 from qhybrid_pipelines.problems.baseline_runs import (

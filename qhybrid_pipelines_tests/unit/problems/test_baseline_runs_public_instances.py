@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.bits import assignment_array
-from qhybrid_pipelines.core.specification import ExperimentSpec, GeneratorSource, ProblemSpec
+from qhybrid_pipelines.core.binary_models.bits import assignment_array
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, GeneratorSource, ProblemSpec
 from qhybrid_pipelines.problems.baseline_runs import run_baselines
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.registry import all_families, family_named

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import BrokenProof
-from qhybrid_pipelines.core.ising import IsingModel
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.evaluation import objective_tolerance
 from qhybrid_pipelines.storage import schemas

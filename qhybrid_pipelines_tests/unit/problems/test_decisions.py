@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from qhybrid_pipelines.core.experiment_key import experiment_key
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.decisions import decide
 from qhybrid_pipelines.storage import schemas

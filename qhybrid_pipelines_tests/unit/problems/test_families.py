@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
-from qhybrid_pipelines.core.bits import unpack
-from qhybrid_pipelines.core.specification import ProblemSpec, StrictModel
+from qhybrid_pipelines.core.binary_models.bits import unpack
+from qhybrid_pipelines.core.specifications.experiment_specification import ProblemSpec, StrictModel
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction_steps import follow_substitutions
 from qhybrid_pipelines.problems.registry import all_families

@@ -15,7 +15,7 @@ from scipy.io import mmwrite
 from scipy.sparse import csr_array
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ProblemSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ProblemSpec
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.sources import guess_format, load_instance, register_source
 

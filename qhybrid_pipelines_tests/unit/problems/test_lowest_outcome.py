@@ -2,9 +2,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.bits import ones, unpack
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import ReducedModel
+from qhybrid_pipelines.core.binary_models.bits import ones, unpack
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.lowest_outcome import lowest_outcome
 
 

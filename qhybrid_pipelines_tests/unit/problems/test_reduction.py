@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
-from qhybrid_pipelines.core.bits import assignment_array, assignment_text
+from qhybrid_pipelines.core.binary_models.bits import assignment_array, assignment_text
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.reduction import reduce_instance, reduced_model_from_row
 from qhybrid_pipelines.storage import schemas

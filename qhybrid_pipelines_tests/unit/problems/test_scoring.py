@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.bits import assignment_array
+from qhybrid_pipelines.core.binary_models.bits import assignment_array
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.evaluation import Evaluation
 from qhybrid_pipelines.problems.measured_counts import read_counts
 from qhybrid_pipelines.problems.point_scores import point_scores

@@ -8,7 +8,7 @@ import pytest
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import FileSource, ProblemSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import FileSource, ProblemSpec
 from qhybrid_pipelines.problems import sources
 from qhybrid_pipelines.problems.formats.lines import MAX_BYTES
 

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 from scipy.optimize import minimize
 
-from qhybrid_pipelines.core.jobs import QaoaStructure
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.jobs.circuit_jobs import QaoaStructure
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.quantum.angle_search import AngleSearch, optimise_angles, stretch
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.ramps import cost_scale

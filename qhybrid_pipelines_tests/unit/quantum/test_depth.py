@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.quantum.angle_search import optimise_angles
 from qhybrid_pipelines.quantum.depth import DEEPEST, LEAST_GAIN, choose_depth
 from qhybrid_pipelines_tests.support.reduced_models import dense_qaoa, make_reduced_model, maxcut

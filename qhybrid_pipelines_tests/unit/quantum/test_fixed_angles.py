@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.quantum.angles_table import FIXED_ANGLES
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import probabilities

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.quantum.given_angles import angle_columns, qaoa_columns, read_angles
 from qhybrid_pipelines.quantum.sweeps import plan_sweep
 from qhybrid_pipelines_tests.support.reduced_models import (

@@ -24,7 +24,7 @@ def ladder(angles):
 def test_the_text_is_the_function():
     from qiskit.quantum_info import Statevector
 
-    from qhybrid_pipelines.core.openqasm import read_circuit
+    from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 
     values = np.array([0.3, -1.1, 0.7, 2.2])
 

@@ -1,4 +1,4 @@
-"""The QAOA template means what `core.jobs.QaoaStructure` says, and knows no number of the instance."""
+"""The QAOA template means what `core.jobs.circuit_jobs.QaoaStructure` says, and knows no number of the instance."""
 
 from __future__ import annotations
 

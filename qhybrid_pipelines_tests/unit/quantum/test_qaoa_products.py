@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from qhybrid_pipelines.core.bits import unpack
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.jobs import QaoaStructure
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
-from qhybrid_pipelines.core.spin_products import padded
+from qhybrid_pipelines.core.binary_models.bits import unpack
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.binary_models.spin_products import padded
+from qhybrid_pipelines.core.jobs.circuit_jobs import QaoaStructure
 from qhybrid_pipelines.quantum.angle_search import optimise_angles
 from qhybrid_pipelines.quantum.exact_state import QaoaState
 from qhybrid_pipelines.quantum.fixed_angles import table_angles

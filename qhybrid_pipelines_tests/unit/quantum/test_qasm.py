@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.quantum.qasm import draw_circuit, empty_circuit, make_template, write_circuit
 
 GATES = {

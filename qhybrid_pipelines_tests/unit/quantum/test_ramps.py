@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import probabilities
 from qhybrid_pipelines.quantum.simulation.qaoa_phases import Phases

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import AnsatzSpec, ExperimentSpec, Lineage, ProblemSpec, SweepSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import (
+    AnsatzSpec,
+    ExperimentSpec,
+    Lineage,
+    ProblemSpec,
+    SweepSpec,
+)
 from qhybrid_pipelines.quantum.fixed_angles import table_angles
 from qhybrid_pipelines.quantum.hardware_efficient import count_angles
 from qhybrid_pipelines.quantum.ramps import cost_scale, ramp

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from qhybrid_pipelines.core.verdicts import Verdict
+from qhybrid_pipelines.core.vocabulary.verdicts import Verdict
 from qhybrid_pipelines.reports.comparison_chapter import differing_fields
 from qhybrid_pipelines.reports.content import (
     AnswerContent,

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qhybrid_pipelines.classical.shot_means import mean_over_shots
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.observables import parse_observable
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.observables import parse_observable
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.quantum.mitigation.readout_inverse import corrected_product, largest_product
 from qhybrid_pipelines.quantum.qasm import empty_circuit
 from qhybrid_pipelines.sampling import observables as plan_of_observables

@@ -4,7 +4,7 @@ import pytest
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.sampling.plan import check_plan, circuit_reference, plan_circuits, series_batch
 
 ANCILLA = b"""OPENQASM 3.0;

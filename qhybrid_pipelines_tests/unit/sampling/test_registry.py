@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
 
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.sampling.built_circuit import template_and_binding
 from qhybrid_pipelines.sampling.exact import exact_reference
 from qhybrid_pipelines.sampling.registry import all_families, family_names

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qhybrid_pipelines.core.verdicts import SamplingVerdict
+from qhybrid_pipelines.core.vocabulary.verdicts import SamplingVerdict
 from qhybrid_pipelines.sampling.scores import Score
 from qhybrid_pipelines.sampling.verdict import judge, judge_unmeasured
 

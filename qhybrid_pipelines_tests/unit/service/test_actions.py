@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.service.actions import Actions
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home

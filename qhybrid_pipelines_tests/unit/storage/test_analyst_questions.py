@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from qhybrid_pipelines.core.experiment_key import experiment_key
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.storage import analyst, warehouse
 from qhybrid_pipelines.storage.analyst_questions import QUESTIONS, page
 from qhybrid_pipelines.storage.layout import Home

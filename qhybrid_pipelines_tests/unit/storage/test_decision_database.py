@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.core.decision_words import CandidateOutcome, DecisionState
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome, DecisionState
 from qhybrid_pipelines.storage import decision_database
 from qhybrid_pipelines.storage.decision_database import connect, warehouse_rows
 

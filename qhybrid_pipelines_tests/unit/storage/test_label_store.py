@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.labels import Labels
+from qhybrid_pipelines.core.specifications.labels import Labels
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.layout import Home
 

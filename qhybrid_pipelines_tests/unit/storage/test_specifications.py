@@ -5,8 +5,8 @@ import pytest
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
-from qhybrid_pipelines.core.experiment_key import experiment_key, experiment_text, short_key
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key, experiment_text, short_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 

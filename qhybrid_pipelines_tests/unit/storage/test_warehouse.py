@@ -9,8 +9,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core import files
 from qhybrid_pipelines.core.errors import CorruptFile
+from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.storage import analyst, schemas, warehouse, warehouse_tables, warehouse_views
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_files import inventory

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ExperimentSpec, FileSource, ProblemSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource, ProblemSpec
 from qhybrid_pipelines.problems.sources import ReadFile, read_file
 from qhybrid_pipelines.quantum.sweeps import check_sweep
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit, read_user_circuit

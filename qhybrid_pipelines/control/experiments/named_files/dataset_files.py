@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.learning_specification import LearningSpec
-from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment
 from qhybrid_pipelines.problems.sources import ReadFile, read_file

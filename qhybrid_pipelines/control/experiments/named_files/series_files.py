@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.sampling_specification import SamplingSpec
-from qhybrid_pipelines.core.specification import FileSource
+from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
+from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.sources import ReadFile, read_file
 from qhybrid_pipelines.sampling.observables import check_observables
 from qhybrid_pipelines.sampling.plan import check_plan, plan_circuits

@@ -1,12 +1,12 @@
-"""Alembic's way to the ledger: it upgrades over the connection that `control.ledger.schema` gives it, and no other.
+"""Alembic's way to the ledger: it upgrades over the connection that `control.ledger.databases.schema` gives it, and no other.
 
 New revisions are written with ``alembic revision -m "what changes"`` in the folder of ``pyproject.toml``.
 """
 
 from alembic import context
 
-from qhybrid_pipelines.control.ledger import tables
-from qhybrid_pipelines.control.ledger.schema import REVISION_TABLE
+from qhybrid_pipelines.control.ledger.databases.schema import REVISION_TABLE
+from qhybrid_pipelines.control.ledger.sql import tables
 
 connection = context.config.attributes.get("connection")
 if connection is None:

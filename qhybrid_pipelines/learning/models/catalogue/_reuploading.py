@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.core.learning_specification import TrainingSpec
+from qhybrid_pipelines.core.specifications.learning_specification import TrainingSpec
 from qhybrid_pipelines.learning.models.learner import Estimator, Settings
 from qhybrid_pipelines.learning.models.trainable_model import Diagnostics, TrainableModel
 from qhybrid_pipelines.learning.training.stopping_rules import Diverged, NotConverged
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.core.ising import F64
+    from qhybrid_pipelines.core.binary_models.ising import F64
     from qhybrid_pipelines.learning.data.dataset import I64
 
 

@@ -15,7 +15,7 @@ from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy.rules import Routing
 from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.jobs import BackendStatus, Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import BackendStatus, Calibration
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROUTING = Routing.model_validate(

@@ -3,8 +3,8 @@
 import pytest
 
 from qhybrid_pipelines.control.experiments.known_keys import find_keys
-from qhybrid_pipelines.core.experiment_key import experiment_key, short_key
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key, short_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications
 

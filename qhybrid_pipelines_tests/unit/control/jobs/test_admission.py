@@ -9,7 +9,7 @@ import pytest
 
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.core.errors import IllegalTransition, Refused, Throttled
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, NOON, SUBMIT_REQUEST, sub_batches
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, make_batch
 

@@ -16,7 +16,7 @@ import pytest
 from qhybrid_pipelines.control.ledger.lifecycle import UNCANCELLED, Event
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord
 from qhybrid_pipelines.core.errors import Unavailable
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import open_test_ledger

@@ -13,13 +13,13 @@ from contextlib import suppress
 import pytest
 
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
-from qhybrid_pipelines.control.ledger.file_locks import LockBusy
+from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, StaleJob, Transition
-from qhybrid_pipelines.core import failpoints
 from qhybrid_pipelines.core.errors import IllegalTransition
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
+from qhybrid_pipelines.core.system import failpoints
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import DATABASE_VARIABLE, open_test_ledger

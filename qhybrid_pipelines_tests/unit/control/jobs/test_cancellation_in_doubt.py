@@ -9,9 +9,9 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Transition
-from qhybrid_pipelines.core import failpoints
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
+from qhybrid_pipelines.core.system import failpoints
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 from qhybrid_pipelines_tests.unit.control.jobs import test_cancellation_busy_jobs

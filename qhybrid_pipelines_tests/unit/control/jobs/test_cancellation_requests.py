@@ -18,7 +18,7 @@ import pytest
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, Event
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, StaleJob, Transition
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.ledgers import open_test_ledger

@@ -6,7 +6,7 @@ import pytest
 
 from qhybrid_pipelines.control.jobs.limits import check_limits
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
-from qhybrid_pipelines.core.specification_text import read_experiments
+from qhybrid_pipelines.core.specifications.specification_text import read_experiments
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.steps.execute.mitigation_checks import check_mitigation

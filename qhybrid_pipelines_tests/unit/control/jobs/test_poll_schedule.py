@@ -18,8 +18,8 @@ from qhybrid_pipelines.core.errors import (
     Unavailable,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Snapshot
+from qhybrid_pipelines.core.jobs.circuit_jobs import Snapshot
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import (
     NOON,
     SUBMIT_REQUEST,

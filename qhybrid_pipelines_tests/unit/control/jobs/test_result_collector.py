@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from qhybrid_pipelines.core.errors import ProviderError, Rejected
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 

@@ -20,8 +20,8 @@ from qhybrid_pipelines.core.errors import (
     Rejected,
     Unavailable,
 )
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef, RawResult
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, RawResult
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch

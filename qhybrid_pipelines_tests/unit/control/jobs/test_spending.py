@@ -10,7 +10,7 @@ from qhybrid_pipelines.control.jobs.spending import WARNING, budget_warning, che
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.sub_batches import SubBatch
+from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, plan

@@ -10,8 +10,8 @@ import pytest
 from qhybrid_pipelines.control.jobs.status_changes import events_from_snapshot
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
 from qhybrid_pipelines.core.errors import UnknownProviderStatus
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef, Snapshot
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, Snapshot
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 S = JobState
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -14,13 +14,13 @@ import pytest
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.idempotency_lookup import LISTING_SECONDS
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.control.reporting.next_steps import next_steps
-from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, InvalidInput, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, NOON, SUBMIT_REQUEST, sub_batches
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, DurableVendor, make_batch

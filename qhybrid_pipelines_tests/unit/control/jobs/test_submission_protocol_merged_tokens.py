@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.jobs.context import SEND_WITHIN_SECONDS
-from qhybrid_pipelines.core import failpoints
 from qhybrid_pipelines.core.errors import Refused
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system import failpoints
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_requests import cancel_requests, killed_after

@@ -10,14 +10,14 @@ import pytest
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.jobs import approval
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.ledger.chain_anchor import read_link
+from qhybrid_pipelines.control.ledger.chain.chain_anchor import read_link
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.policy.deployment import ANONYMOUS
 from qhybrid_pipelines.control.policy.rules import BreakerRules, Decision
-from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Refused, Rejected, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, NOON, SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, make_batch
 

@@ -22,7 +22,7 @@ from qhybrid_pipelines.control.ledger.lifecycle import (
 )
 from qhybrid_pipelines.control.ledger.lifecycle_tables import event_table, mermaid, state_table, stuck_table
 from qhybrid_pipelines.core.errors import IllegalTransition
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 
 S = JobState
 

@@ -11,7 +11,7 @@ import pytest
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.port import JobRecord
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.reporting import ledger_tables as ledger_tables_module
 from qhybrid_pipelines.control.reporting.ledger_tables import (
     Latency,
@@ -20,8 +20,8 @@ from qhybrid_pipelines.control.reporting.ledger_tables import (
     ledger_delta,
     ledger_tables,
 )
-from qhybrid_pipelines.core.experiment_key import CANARY_EXPERIMENT
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.specifications.experiment_key import CANARY_EXPERIMENT
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.tables import from_rows

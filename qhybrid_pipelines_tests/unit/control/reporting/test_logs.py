@@ -15,7 +15,7 @@ from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import StaleJob, Transition
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.rules import parse_policy
 from qhybrid_pipelines.control.reporting.logs import (
     FIELDS,
@@ -24,10 +24,10 @@ from qhybrid_pipelines.control.reporting.logs import (
     logger_from_environment,
     with_logging,
 )
-from qhybrid_pipelines.core import redaction
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.redaction import redact
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.text import redaction
+from qhybrid_pipelines.core.text.redaction import redact
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch

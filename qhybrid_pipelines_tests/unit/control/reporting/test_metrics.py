@@ -11,7 +11,7 @@ from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.reporting.metrics import BUCKETS, metrics_text, read_ledger_snapshot
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 
 

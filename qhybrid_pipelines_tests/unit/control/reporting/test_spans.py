@@ -10,12 +10,12 @@ import pytest
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.reporting.ledger_tables import latency
 from qhybrid_pipelines.control.reporting.spans import export_finished_jobs, exporter_from_environment, trace_id_for
 from qhybrid_pipelines.control.reporting.time_intervals import time_intervals
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.storage.content_store import RawStore
 from qhybrid_pipelines_tests.support.durable_vendor import DurableVendor, make_batch
 from qhybrid_pipelines_tests.support.fake_clock import FakeClock

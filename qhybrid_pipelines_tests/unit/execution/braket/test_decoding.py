@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult, Template
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, JobRef, RawResult, Template
 from qhybrid_pipelines.execution.braket.decoding import CONTENT_TYPE, decode, envelope
 from qhybrid_pipelines.execution.braket.payload import circuit_digest
 

@@ -9,8 +9,8 @@ import pytest
 from qiskit.quantum_info import Statevector
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.emulator.braket.openqasm import Program
 from qhybrid_pipelines.emulator.sampling import exact_probabilities
 from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source

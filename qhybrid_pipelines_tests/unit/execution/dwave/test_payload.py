@@ -13,7 +13,7 @@ from qhybrid_pipelines.execution.dwave.payload import label_of, problem_body, pr
 from qhybrid_pipelines.execution.dwave.solvers import Annealer
 from qhybrid_pipelines.quantum.annealing.qubit_graph import QubitGraph
 from qhybrid_pipelines_tests.support.sapi_client import packed_problem
-from qhybrid_pipelines_tests.unit.core.test_anneal_batch import anneal_batch
+from qhybrid_pipelines_tests.unit.core.jobs.test_anneal_batch import anneal_batch
 
 GRAPH = QubitGraph(
     graph_id="01ab",

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.execution.dwave.precision import CONTROL_ERROR, precision_note
-from qhybrid_pipelines_tests.unit.core.test_anneal_batch import anneal_batch
+from qhybrid_pipelines_tests.unit.core.jobs.test_anneal_batch import anneal_batch
 from qhybrid_pipelines_tests.unit.execution.dwave.test_payload import GRAPH
 
 

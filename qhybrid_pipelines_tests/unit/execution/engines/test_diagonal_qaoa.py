@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.jobs import CircuitBatch, QaoaStructure
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, QaoaStructure
 from qhybrid_pipelines.execution.engines.diagonal_qaoa import DiagonalQaoa
 from qhybrid_pipelines.execution.engines.threads import map_in_order
 from qhybrid_pipelines.quantum.circuits import build_batch

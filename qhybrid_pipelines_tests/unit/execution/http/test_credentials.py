@@ -10,7 +10,7 @@ import traceback
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.redaction import HIDDEN, redact
+from qhybrid_pipelines.core.text.redaction import HIDDEN, redact
 from qhybrid_pipelines.execution.http.credentials import CredentialSource, Secret
 
 SOURCE = CredentialSource(variable="SOME_KEY", file_variable="SOME_KEY_FILE")

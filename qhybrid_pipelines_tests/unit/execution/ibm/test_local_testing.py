@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import Template
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ibm.fakes import fake_device
 from qhybrid_pipelines.execution.ibm.noise import narrow_target, noise_model_for

@@ -7,8 +7,8 @@ import pytest
 from qiskit import QuantumCircuit
 
 from qhybrid_pipelines.classical.shot_means import mean_over_shots
-from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.execution.ibm.fakes import fake_device
 from qhybrid_pipelines.execution.ibm.noise import noise_model_for
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider

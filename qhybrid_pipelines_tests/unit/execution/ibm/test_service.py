@@ -22,8 +22,8 @@ from qhybrid_pipelines.core.errors import (
     Unavailable,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.conformance import ProviderUnderTest, fetch_when_completed
 from qhybrid_pipelines.execution.ibm.bit_arrays import counts_from_bytes

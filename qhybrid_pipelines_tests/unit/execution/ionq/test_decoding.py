@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import CorruptResult
-from qhybrid_pipelines.core.jobs import CircuitBatch, JobRef, RawResult
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, JobRef, RawResult
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.counts import counts_table
 from qhybrid_pipelines.execution.ionq.decoding import CONTENT_TYPE, decode, details, envelope

@@ -14,8 +14,8 @@ from qhybrid_pipelines.core.errors import (
     Unavailable,
     UnknownProviderStatus,
 )
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome, JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.ionq.job_queries import MAX_PAGES, PAGE_JOBS
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines_tests.support.ionq_job_list import AWAY, BACKEND, HOME, Cloud

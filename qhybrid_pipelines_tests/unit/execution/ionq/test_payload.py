@@ -17,10 +17,10 @@ from qiskit.providers import Options
 from qiskit.qasm3 import dumps
 from qiskit.quantum_info import Statevector
 
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.jobs import Template
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.circuit_jobs import Template
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.emulator.gates import probabilities
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.compile_cache import CompileCache

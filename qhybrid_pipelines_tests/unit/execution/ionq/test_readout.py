@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.jobs import Calibration
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
 from qhybrid_pipelines.emulator.drift import CharacterizationHistory
 from qhybrid_pipelines.emulator.machines import MACHINES
 from qhybrid_pipelines.execution.ionq.readout import readout_errors

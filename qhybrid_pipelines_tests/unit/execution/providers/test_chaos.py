@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from qhybrid_pipelines.core.clock import Clock
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult, InvalidInput, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.chaos_plan import FAULTS, FaultPlan, is_hit, read_plan
 from qhybrid_pipelines.execution.providers.chaos import ChaosProvider, wrap

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from qhybrid_pipelines.core.jobs import CircuitBatch
-from qhybrid_pipelines.core.openqasm import bind_parameters, read_circuit
-from qhybrid_pipelines.core.specification import ExperimentSpec
-from qhybrid_pipelines.core.sub_batches import make_sub_batch, split
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.openqasm import bind_parameters, read_circuit
+from qhybrid_pipelines.core.jobs.sub_batches import make_sub_batch, split
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.quantum.circuits import batch_from_row, batch_to_row, build_batch

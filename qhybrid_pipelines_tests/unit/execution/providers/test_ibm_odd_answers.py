@@ -8,7 +8,7 @@ import json
 import pytest
 
 from qhybrid_pipelines.core.errors import ProviderError, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines_tests.support.ibm_double import CRN, KEY, Cloud, serve

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import Ambiguous, Throttled, Unavailable
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.http.transport import RequestLimits
@@ -194,7 +194,7 @@ PLANTED = ["patient-4711", "Ward Nightingale", "salary_eur"]
 
 def private_batch() -> CircuitBatch:
     """A batch made from a problem whose every name is private."""
-    from qhybrid_pipelines.core.ising import IsingModel
+    from qhybrid_pipelines.core.binary_models.ising import IsingModel
     from qhybrid_pipelines.quantum.qaoa import qaoa_ansatz
 
     model = IsingModel(

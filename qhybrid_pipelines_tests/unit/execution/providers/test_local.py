@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from qhybrid_pipelines.core.errors import Rejected
-from qhybrid_pipelines.core.job_states import JobState
-from qhybrid_pipelines.core.jobs import JobRef
+from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.local import LocalProvider
 from qhybrid_pipelines.execution.registry import backend_names, build_providers

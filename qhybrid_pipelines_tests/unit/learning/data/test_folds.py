@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from qhybrid_pipelines.core.dataset_specification import DatasetSpec
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.dataset_specification import DatasetSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.folds import (
     INNER_FOLDS,
     check_folds,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from qhybrid_pipelines.core.dataset_specification import DatasetSpec
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.specifications.dataset_specification import DatasetSpec
 from qhybrid_pipelines.learning.data.bundled_datasets import BUNDLED_NAMES
 from qhybrid_pipelines.learning.data.dataset import describe_dataset
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qhybrid_pipelines.core.dataset_specification import DatasetSpec
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.specifications.dataset_specification import DatasetSpec
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 
 FRAME = pd.DataFrame({"height": np.arange(12.0) ** 2, "weight": np.arange(12.0) % 5, "label": [0] * 6 + [1] * 6})

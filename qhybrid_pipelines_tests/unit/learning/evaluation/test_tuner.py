@@ -14,8 +14,8 @@ from sklearn import metrics
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
 
-from qhybrid_pipelines.core.dataset_specification import DatasetSpec
-from qhybrid_pipelines.core.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.dataset_specification import DatasetSpec
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.folds import make_splits
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.data.table_rows import DatasetRow, PredictionRow, RunRow, ScoreRow

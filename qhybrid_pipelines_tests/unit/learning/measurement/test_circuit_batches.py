@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import CorruptResult, InvalidInput
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.execution.engines.aer import prepare_circuit
 from qhybrid_pipelines.execution.engines.aer_exact import AerExact, exact_probabilities
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.learning_specification import DEFAULT_MODELS, LearningSpec
-from qhybrid_pipelines.core.specification_text import read_experiment
+from qhybrid_pipelines.core.specifications.learning_specification import DEFAULT_MODELS, LearningSpec
+from qhybrid_pipelines.core.specifications.specification_text import read_experiment
 from qhybrid_pipelines.learning.data.folds import make_splits
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.evaluation.tuner import Tuner

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from qhybrid_pipelines.core.decision_words import CandidateOutcome
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome
 from qhybrid_pipelines.problems.anytime.objective_terms import objective_terms
 from qhybrid_pipelines.problems.anytime.upgrade_rule import (
     TAIL,

@@ -9,7 +9,7 @@ import pytest
 from ortools.sat.python import cp_model
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.binary_program import FAMILY, Options, make_instance
 from qhybrid_pipelines.problems.linear_constraints import BinaryProgram, make_linear_constraint

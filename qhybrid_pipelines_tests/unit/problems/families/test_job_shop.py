@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.problems.families.job_shop import FAMILY, Options, make_instance
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.sources import load_instance

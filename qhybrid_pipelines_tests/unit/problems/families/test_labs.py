@@ -7,9 +7,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ExperimentSpec, ProblemSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.problems.families.labs import FAMILY, Length, Options, sequence_of_length
 from qhybrid_pipelines.problems.named_answer import name_answer
 from qhybrid_pipelines.problems.reduction import reduce_instance

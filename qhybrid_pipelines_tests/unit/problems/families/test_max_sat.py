@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.max_sat import FAMILY, Options, Random, make_instance
 from qhybrid_pipelines.problems.formats import cnf

@@ -11,7 +11,7 @@ from dwave.samplers import SimulatedAnnealingSampler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.families.maxcut import FAMILY, Options, make_instance
 from qhybrid_pipelines.problems.graphs import make_weighted_graph, networkx_graph

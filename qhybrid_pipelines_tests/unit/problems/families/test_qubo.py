@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.evaluation import unit_of
 from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, make_instance

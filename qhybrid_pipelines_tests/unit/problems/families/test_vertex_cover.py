@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ProblemSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ProblemSpec
 from qhybrid_pipelines.problems.families.vertex_cover import FAMILY, Options, make_instance
 from qhybrid_pipelines.problems.graphs import make_weighted_graph, networkx_graph
 from qhybrid_pipelines.problems.sources import load_instance

@@ -14,7 +14,7 @@ from scipy.io import mmwrite
 from scipy.sparse import coo_array, csr_array, save_npz
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specification import ProblemSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ProblemSpec
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.sources import load_instance, register_source
 

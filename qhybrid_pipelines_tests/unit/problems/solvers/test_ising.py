@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.classical import exhaustive
 from qhybrid_pipelines.classical.reduction.substitution import VariableMap
-from qhybrid_pipelines.core.bits import unpack
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.bits import unpack
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.problems.graphs import from_networkx
 from qhybrid_pipelines.problems.reduction_steps import follow_substitutions
 from qhybrid_pipelines.problems.solvers import cp_sat, ising, semidefinite

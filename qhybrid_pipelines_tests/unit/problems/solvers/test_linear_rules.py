@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhybrid_pipelines.core.bits import unpack
+from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.linear_constraints import make_linear_constraint
 from qhybrid_pipelines.problems.solvers.linear_rules import LinearRules, Rule, make_rule, make_rules

@@ -2,9 +2,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.embedding import Embedding
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import IsingModel
+from qhybrid_pipelines.core.jobs.embedding import Embedding
 from qhybrid_pipelines.quantum.annealing.embedding import check_embedding, find_embedding
 from qhybrid_pipelines_tests.support.qubit_graphs import random_model, zephyr_with_holes
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.bits import pack
+from qhybrid_pipelines.core.binary_models.bits import pack
 from qhybrid_pipelines.quantum.annealing.embedding import find_embedding
 from qhybrid_pipelines.quantum.annealing.programming import program, random_gauge
 from qhybrid_pipelines.quantum.annealing.unembedding import majority_vote

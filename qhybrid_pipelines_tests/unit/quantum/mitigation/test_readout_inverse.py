@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.classical.shot_means import mean_over_shots
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.readout_errors import ReadoutErrors
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
+from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
 from qhybrid_pipelines.quantum.mitigation.readout_inverse import (
     LEAST_CONTRAST,
     correctable,

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime, minimize
 
+from qhybrid_pipelines.core.binary_models.ising import IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.ising import IsingModel
-from qhybrid_pipelines.core.jobs import QaoaStructure
+from qhybrid_pipelines.core.jobs.circuit_jobs import QaoaStructure
 from qhybrid_pipelines.execution.engines.aer import prepare_circuit
 from qhybrid_pipelines.execution.engines.aer_exact import exact_probabilities as of_circuit
 from qhybrid_pipelines.quantum.angle_search import optimise_angles

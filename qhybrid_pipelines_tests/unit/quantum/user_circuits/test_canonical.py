@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.openqasm import read_circuit
+from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.quantum.circuits import batch_from_row, batch_to_row, build_batch
 from qhybrid_pipelines.quantum.qasm import write_circuit
 from qhybrid_pipelines.quantum.sweeps import plan_sweep

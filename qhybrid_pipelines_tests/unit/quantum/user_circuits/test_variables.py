@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.reduced_model import ReducedModel
 from qhybrid_pipelines.quantum.user_circuits.reader import read_user_circuit
 from qhybrid_pipelines.quantum.user_circuits.variables import (
     assignment_rows,

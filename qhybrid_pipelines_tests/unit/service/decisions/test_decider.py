@@ -11,7 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-from qhybrid_pipelines.core.decision_words import NO_CANDIDATE, SUPERSEDED, CandidateOutcome, DecisionState, NotTried
+from qhybrid_pipelines.core.vocabulary.decision_words import (
+    NO_CANDIDATE,
+    SUPERSEDED,
+    CandidateOutcome,
+    DecisionState,
+    NotTried,
+)
 from qhybrid_pipelines.service.decisions.decider import Found
 from qhybrid_pipelines.service.decisions.decision_states import IllegalUse
 from qhybrid_pipelines.service.decisions.decision_store import QUANTUM_OPEN

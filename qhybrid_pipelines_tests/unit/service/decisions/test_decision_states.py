@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from qhybrid_pipelines.core.decision_words import NO_CANDIDATE, SUPERSEDED, CandidateOutcome, DecisionState
+from qhybrid_pipelines.core.vocabulary.decision_words import NO_CANDIDATE, SUPERSEDED, CandidateOutcome, DecisionState
 from qhybrid_pipelines.service.decisions.decision_states import (
     IllegalUse,
     Moment,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.core.experiment_key import experiment_key
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.service.intake.checkers import Checkers, Limits
 from qhybrid_pipelines.service.intake.network_request import NetworkRequest
 from qhybrid_pipelines.service.problem_documents import ProblemError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.core.specification_text import read_specification
+from qhybrid_pipelines.core.specifications.specification_text import read_specification
 from qhybrid_pipelines.service.intake import registrar as registrar_module
 from qhybrid_pipelines.service.intake.registrar import Registrar
 from qhybrid_pipelines.service.intake.request_store import RequestStore

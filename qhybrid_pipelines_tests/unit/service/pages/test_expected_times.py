@@ -8,8 +8,8 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, Transition
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.clock import Clock
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.system.clock import Clock
 from qhybrid_pipelines.service.pages.expected_times import FEWEST, ExpectedTimes
 from qhybrid_pipelines.service.pages.job_index import JobIndex
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, plan

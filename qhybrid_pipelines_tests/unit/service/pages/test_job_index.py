@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.service.pages import job_index
 from qhybrid_pipelines.service.pages.job_index import Choice, JobIndex
 from qhybrid_pipelines_tests.support.ledger_plans import NOW, apply_events, plan

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines.service.webhooks.deliveries import Deliveries
 from qhybrid_pipelines.service.webhooks.delivery_schedule import DELAYS_SECONDS, DISABLE_AFTER_SECONDS, Attempt

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.steps.on_demand.cancelled_experiments import cancel_experiment
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage.layout import Home

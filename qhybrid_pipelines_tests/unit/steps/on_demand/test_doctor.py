@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.control.ledger.port import Breaker
-from qhybrid_pipelines.core import provider_time
-from qhybrid_pipelines.core.clock import boot_seconds
+from qhybrid_pipelines.core.jobs import provider_time
+from qhybrid_pipelines.core.system.clock import boot_seconds
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.steps.on_demand.doctor import FREE_BYTES, findings
 from qhybrid_pipelines.steps.on_demand.status import read_status

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import CorruptFile
 from qhybrid_pipelines.steps.on_demand.doctor import findings
 from qhybrid_pipelines.steps.workspace import Workspace

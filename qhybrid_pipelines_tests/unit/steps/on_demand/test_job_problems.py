@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.core.job_states import JobState
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.steps.on_demand.doctor import findings
 from qhybrid_pipelines.steps.on_demand.job_problems import job_problems
 from qhybrid_pipelines.steps.workspace import Workspace

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from qhybrid_pipelines.control.experiments.stops import Stops
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
-from qhybrid_pipelines.core.experiment_key import experiment_key
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
 from qhybrid_pipelines.steps.on_demand.report_jobs import experiment_progress, job_contents
 from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home

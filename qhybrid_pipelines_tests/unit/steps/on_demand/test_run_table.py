@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from qhybrid_pipelines import terminal_tables
-from qhybrid_pipelines.core.specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST, run_table, totals
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.specifications import Specifications

@@ -10,7 +10,7 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import StoredResult
-from qhybrid_pipelines.control.ledger.sql import SqlLedger
+from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.steps.operate.lake_audit import compare_lake, compare_raw_results
 from qhybrid_pipelines.steps.operate.ledger_audit import audit_ledger

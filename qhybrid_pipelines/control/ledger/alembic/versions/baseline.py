@@ -1,4 +1,4 @@
-"""The tables of the first release, which `control.ledger.schema` creates whole: nothing comes before them."""
+"""The tables of the first release, which `control.ledger.databases.schema` creates whole: nothing comes before them."""
 
 revision = "0001"
 down_revision = None
