@@ -18,6 +18,7 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.domains.python import ObjectEntry, PythonDomain
 from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,8 +166,23 @@ def visit_math(self: Any, node: nodes.math | nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+class QuickPythonDomain(PythonDomain):
+    """Goes through all names of the reference only for those that can be there, and not for each `str` of a signature."""
+
+    _last_parts: tuple[int, frozenset[str]] = 0, frozenset()
+
+    def find_obj(self, env: Any, modname: Any, classname: Any, name: str, *how: Any) -> list[tuple[str, ObjectEntry]]:
+        """Return what a name may mean: objects whose own name is that one, or the last part of it."""
+        if self._last_parts[0] != len(self.objects):
+            self._last_parts = len(self.objects), frozenset(known.rpartition(".")[2] for known in self.objects)
+        if name.removesuffix("()").rpartition(".")[2] not in self._last_parts[1]:
+            return []
+        return super().find_obj(env, modname, classname, name, *how)
+
+
 def setup(app: Sphinx) -> None:
     """Connect what is above."""
+    app.add_domain(QuickPythonDomain, override=True)
     app.connect("autoapi-skip-member", skip_member)
     app.connect("source-read", add_contents)
     app.add_html_math_renderer("mathml", inline_renderers=(visit_math, None), block_renderers=(visit_math, None))

@@ -44,6 +44,8 @@ NOT_RUN = {
     "qhybrid metrics > FILE.prom": "the command above it with a redirection",
     'qhybrid sql "..."': "stands for the questions of the page; unit/storage/test_analyst_questions.py asks each",
     "qhybrid export qoblib": "needs files of the library; pipeline/test_qoblib_export.py exports experiments on some",
+    "pip install 'qhybrid-pipelines[objects]'": "installs from the network; the environment of the tests has the extra",
+    "export QHYBRID_LAKE=s3://BUCKET": "names nobody's bucket; engines/test_object_lake.py runs an experiment on a server that imitates S3",
     "qhybrid new FILE": "`qhybrid new maxcut roads.mtx` below, with a file",
 }
 SMALL = {"shots": 64, "repetitions": 2, "sweep": {"points": 2}, "rounds": {"max": 1}}
