@@ -21,7 +21,7 @@ from qhybrid_pipelines.control.job_decisions import JobDecisions
 from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerClock
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
 from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, RawStore, ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller
@@ -80,7 +80,7 @@ class Dispatcher:
     ) -> None:
         self.ledger, self.deployment = ledger, deployment or Deployment.from_environment()
         self.policy = policy or read_policy(None)
-        self.time = LedgerTime(ledger, clock)
+        self.time = LedgerClock(ledger, clock)
         self._clock = self.time.clock
         self._context = context = JobContext(
             ledger=ledger,

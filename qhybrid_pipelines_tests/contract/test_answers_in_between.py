@@ -17,7 +17,7 @@ import pytest
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs import status_poller
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.jobs.ledger_clock import LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import LedgerClock
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.deployment import Deployment
@@ -90,7 +90,7 @@ def make_user(cloud, tmp_path, monkeypatch):
     for name, value in cloud.emulator.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("IONQ_LISTING_LAG_SECONDS", str(LAG_SECONDS))
-    monkeypatch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)  # one machine, and nobody sets its clock
+    monkeypatch.setattr(LedgerClock, "margin_seconds", lambda *_: 0.0)  # one machine, and nobody sets its clock
     monkeypatch.setattr(status_poller, "FAILURE_CONFIRMED_AFTER", status_poller.FAILURE_CONFIRMED_AFTER * 0)
     cloud.faults()
     made: list[User] = []

@@ -19,7 +19,7 @@ from typing import Any
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.jobs.ledger_clock import LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import LedgerClock
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import Ambiguous, QHybridError
 from qhybrid_pipelines.core.system.clock import Clock
@@ -52,8 +52,8 @@ def pause(seconds: float) -> None:
 def work(command: dict[str, Any]) -> dict[str, Any]:
     """Submit the command's work, take a look, and end what is overdue; return what came of it."""
     if command.get("trusts_any_clock"):
-        LedgerTime.check = lambda *_: None  # type: ignore[method-assign]  the control
-        LedgerTime.margin_seconds = lambda *_: 0.0  # type: ignore[method-assign]
+        LedgerClock.check = lambda *_: None  # type: ignore[method-assign]  the control
+        LedgerClock.margin_seconds = lambda *_: 0.0  # type: ignore[method-assign]
     dispatcher = make_dispatcher(Path(command["home"]), command["url"])
     batch, _ = canary_batch("batch", width=4, qubit=command["qubit"], backend="ionq:simulator")
     batch = replace(batch, experiment=command.get("experiment", batch.experiment))

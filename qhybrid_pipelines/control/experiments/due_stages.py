@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from qhybrid_pipelines.control.jobs.replacement_jobs import Successors
+from qhybrid_pipelines.control.jobs.replacement_jobs import ReplacementJobs
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, is_settled
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.jobs.job_states import JobState
@@ -228,7 +228,7 @@ def _due_circuits(
     unsettled = [each for each in partitions if each not in decided or (key, each.backend) in unfinished_executions]
     if not unsettled:
         return []
-    successors = Successors.of(control_plane.ledger, key)
+    successors = ReplacementJobs.of(control_plane.ledger, key)
     found = [
         _due_execution(partition, lake, control_plane, successors, way, loop=is_loop(spec))
         for partition in unsettled
@@ -248,7 +248,7 @@ def _due_learning(key: str, spec: LearningSpec, lake: Lake, control_plane: Contr
     pending_measurements = [partition for partition in partitions if not _all_written(lake, MEASURE, partition)]
     if not pending_measurements:
         return [Stage(experiment=key, job="evaluate")]
-    successors = Successors.of(control_plane.ledger, key)
+    successors = ReplacementJobs.of(control_plane.ledger, key)
     found = [_due_measurement(partition, lake, control_plane, successors) for partition in pending_measurements]
     return [stage for stage in found if stage is not None]
 
@@ -266,13 +266,13 @@ def _due_training(key: str, spec: LearningSpec, lake: Lake, control_plane: Contr
     if loop_has_ended(lake, partition, FIT[0]):
         return [Stage(experiment=key, job="train")]
     ids = {job_id for ids in lake.read(FIT[0], partition).column("job_ids").to_pylist() for job_id in ids}
-    jobs = Successors.of(control_plane.ledger, key).jobs(sorted(ids))
+    jobs = ReplacementJobs.of(control_plane.ledger, key).jobs(sorted(ids))
     stage = _next_stage(key, backend, control_plane, jobs, ("fit", "fit"))
     return [] if stage is None else [stage]
 
 
 def _due_measurement(
-    partition: PartitionKey, lake: Lake, control_plane: ControlPlaneView, successors: Successors
+    partition: PartitionKey, lake: Lake, control_plane: ControlPlaneView, successors: ReplacementJobs
 ) -> Stage | None:
     key, backend = partition.experiment or "", partition.backend or ""
     if not _all_written(lake, INFER, partition):
@@ -286,7 +286,7 @@ def execution_jobs(lake: Lake, ledger: Ledger, experiment: str, backend: str) ->
     partition = PartitionKey(experiment=experiment, backend=backend)
     if not lake.exists("qpu_submissions", partition):
         return []
-    return Successors.of(ledger, experiment).jobs(_submitted_job_ids(lake, partition))
+    return ReplacementJobs.of(ledger, experiment).jobs(_submitted_job_ids(lake, partition))
 
 
 def waiting_jobs(ledger: Ledger, experiments: Collection[str] | None = None) -> list[JobRecord]:
@@ -299,7 +299,7 @@ def _due_execution(
     partition: PartitionKey,
     lake: Lake,
     control_plane: ControlPlaneView,
-    successors: Successors,
+    successors: ReplacementJobs,
     way: _Way,
     *,
     loop: bool,
@@ -336,7 +336,7 @@ def _next_stage(
     return Stage(experiment=key, backend=backend, job=last, job_set_hash=_job_set_hash(jobs))
 
 
-def _has_unfinished_successor(partition: PartitionKey, lake: Lake, successors: Successors) -> bool:
+def _has_unfinished_successor(partition: PartitionKey, lake: Lake, successors: ReplacementJobs) -> bool:
     """Tell whether a decided execution has a current job for a part of it that has not ended yet."""
     jobs = successors.jobs(_submitted_job_ids(lake, partition))
     return any(job.state in TO_SUBMIT | TO_COLLECT for job in jobs)

@@ -25,7 +25,7 @@ def approve(job: JobRecord, *, by: str, now: datetime, present: datetime) -> Tra
         job: that waits.
         by: the person.
         now: what the move is dated.
-        present: what the deadline is compared with, see `LedgerTime.present`.
+        present: what the deadline is compared with, see `LedgerClock.present`.
 
     Raises:
         Refused: too late, or in prod by the one who asks.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qhybrid_pipelines.control.home_identity import HomeGuard
-from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerClock
 from qhybrid_pipelines.control.ledger.chain import chain_anchor
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger, StaleJob, Transition
@@ -56,7 +56,7 @@ class JobContext:
 
     ledger: Ledger
     providers: Mapping[str, Provider]
-    time: LedgerTime
+    time: LedgerClock
     anchor: Path | None = None
     tenant: str = ""
     home_id: str = ""

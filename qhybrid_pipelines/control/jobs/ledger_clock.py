@@ -40,7 +40,7 @@ class _Reading:
     boot_seconds: float
 
 
-class LedgerTime:
+class LedgerClock:
     """The present by a ledger's clock, and whether it can be relied on.
 
     Args:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Successors:
+class ReplacementJobs:
     """The jobs of one experiment, read once."""
 
     by_id: dict[str, JobRecord]
     newest: dict[tuple[str, str], JobRecord]
 
     @classmethod
-    def of(cls, ledger: Ledger, experiment: str) -> Successors:
+    def of(cls, ledger: Ledger, experiment: str) -> ReplacementJobs:
         """Read the jobs of an experiment."""
         jobs = sorted(ledger.jobs(experiment=experiment), key=lambda job: job.run_number)
         return cls(

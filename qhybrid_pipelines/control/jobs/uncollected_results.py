@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from qhybrid_pipelines.control.jobs.replacement_jobs import Successors
+from qhybrid_pipelines.control.jobs.replacement_jobs import ReplacementJobs
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.core.jobs.job_states import JobState
 
@@ -30,7 +30,7 @@ def uncollected_jobs(ledger: Ledger, now: datetime) -> list[JobRecord]:
         if job.has_doubted_result or now - job.updated_at > COLLECTING_LIMIT
     ]
     charged = [job for job in ledger.jobs(states=_CHARGED) if job.provider_job_id is not None and job.cost_settled_usd]
-    successors = {name: Successors.of(ledger, name) for name in {job.experiment for job in charged}}
+    successors = {name: ReplacementJobs.of(ledger, name) for name in {job.experiment for job in charged}}
     for job in charged:
         newest = successors[job.experiment].job(job.job_id)
         if newest is not None and newest.job_id == job.job_id:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.replacement_jobs import Successors
+from qhybrid_pipelines.control.jobs.replacement_jobs import ReplacementJobs
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, OPEN, is_settled
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.core.errors import JobFailed, QHybridError
@@ -49,7 +49,7 @@ def get_current_jobs(rows: Sequence[Row], dispatcher: Dispatcher) -> list[JobRec
     """
     if not rows:
         return []
-    successors = Successors.of(dispatcher.ledger, rows[0]["experiment"])
+    successors = ReplacementJobs.of(dispatcher.ledger, rows[0]["experiment"])
     return [successors.job(row["job_id"]) or dispatcher.ledger.job(row["job_id"]) for row in rows]
 
 

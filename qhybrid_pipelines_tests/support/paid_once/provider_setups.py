@@ -26,7 +26,7 @@ import pytest
 from qhybrid_pipelines.control.home_identity import HomeGuard
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
-from qhybrid_pipelines.control.jobs.ledger_clock import LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import LedgerClock
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled
@@ -246,7 +246,7 @@ def run_emulator(folder: Path, seed: int, *, has_proxy: bool = False, has_clocks
             patch.setenv("IONQ_ACCEPTANCE_SECONDS", str(ACCEPTANCE_SECONDS))
         else:
             # One machine, and nobody sets its clock: what is told to the adapter is what is waited for.
-            patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
+            patch.setattr(LedgerClock, "margin_seconds", lambda *_: 0.0)
         if has_proxy:
             for name in (*CERTIFICATE_VARIABLES, *PROXY_VARIABLES, *map(str.lower, PROXY_VARIABLES)):
                 patch.delenv(name, raising=False)
@@ -284,7 +284,7 @@ def run_face(
         stack.callback(emulator.stop)
         for name, value in settings(emulator).items():
             patch.setenv(name, value)
-        patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
+        patch.setattr(LedgerClock, "margin_seconds", lambda *_: 0.0)
         yield emulator
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.ledger_clock import LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import LedgerClock
 from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 
 
@@ -15,8 +15,8 @@ from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtoco
 def trusting_own_clock() -> Iterator[None]:
     """Let every worker take its own clock for the time: nothing is compared with a provider's, and no step is noticed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LedgerTime, "check", lambda *_: None)
-        patch.setattr(LedgerTime, "margin_seconds", lambda *_: 0.0)
+        patch.setattr(LedgerClock, "check", lambda *_: None)
+        patch.setattr(LedgerClock, "margin_seconds", lambda *_: 0.0)
         yield
 
 

@@ -98,7 +98,9 @@ def names_called(folder: str) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("room", ["jobs", "backends", "policy", "fleet", "job_dispatcher.py", "control_plane.py"])
+@pytest.mark.parametrize(
+    "room", ["jobs", "backends", "policy", "backend_monitoring", "job_dispatcher.py", "control_plane.py"]
+)
 def test_no_room_about_jobs_reads_a_clock_of_its_own(room: str) -> None:
     assert (PACKAGE / "control" / room).exists()
     clocks = {"datetime.now", "datetime.utcnow", "time.time", "time.time_ns", "time.monotonic", "time.sleep"}

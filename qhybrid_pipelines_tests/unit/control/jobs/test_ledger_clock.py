@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerClock
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import Unavailable
@@ -57,7 +57,7 @@ def test_the_time_is_never_before_the_newest_event(kind: str, skew: timedelta, t
     ledger = MemoryLedger() if kind == "memory" else SqlLedger.open_sqlite(tmp_path / "ledger.db")
     ledger.plan(plan())
     machine = SettableClock(NOW + skew)
-    assert LedgerTime(ledger, machine.clock).now() == max(NOW, NOW + skew)
+    assert LedgerClock(ledger, machine.clock).now() == max(NOW, NOW + skew)
     ledger.close()
 
 
@@ -65,7 +65,7 @@ def test_the_time_is_never_before_the_newest_event(kind: str, skew: timedelta, t
 def test_what_is_compared_with_stored_times_is_this_machines_present(skew: timedelta) -> None:
     ledger, machine = MemoryLedger(), SettableClock(NOW + skew)
     ledger.plan(plan())
-    time = LedgerTime(ledger, machine.clock)
+    time = LedgerClock(ledger, machine.clock)
     assert time.present() == time.present_clock.now() == NOW + skew
     assert time.clock.now() == max(NOW, NOW + skew)
 
@@ -74,7 +74,7 @@ def test_what_is_compared_with_stored_times_is_this_machines_present(skew: timed
 def test_on_postgres_it_is_the_servers_time_whatever_this_machine_thinks(skew: timedelta, postgres_url: str) -> None:
     ledger = SqlLedger.open_postgres(postgres_url)
     wrong = Clock(now=lambda: datetime.now(UTC) + skew, boot_time=boot_seconds)
-    time = LedgerTime(ledger, wrong)
+    time = LedgerClock(ledger, wrong)
     assert abs((time.now() - datetime.now(UTC)).total_seconds()) < 5
     assert abs((time.present() - datetime.now(UTC)).total_seconds()) < 5
     hear("cloud", datetime.now(UTC))
@@ -90,7 +90,7 @@ def test_on_postgres_it_is_the_servers_time_whatever_this_machine_thinks(skew: t
 @pytest.mark.parametrize("step", SKEWS)
 def test_a_step_within_a_process_is_noticed_and_time_that_passes_is_not(step: timedelta) -> None:
     machine = SettableClock()
-    time = LedgerTime(MemoryLedger(), machine.clock)
+    time = LedgerClock(MemoryLedger(), machine.clock)
     time.check("cloud")
     machine.passed_seconds += 86_400 * 30
     machine.offset = timedelta(seconds=20)  # a slow correction over a month
@@ -98,12 +98,12 @@ def test_a_step_within_a_process_is_noticed_and_time_that_passes_is_not(step: ti
     machine.offset = step
     with pytest.raises(ClockDisagreement, match=r"was set .* while this process was running"):
         time.check("cloud")
-    LedgerTime(MemoryLedger(), machine.clock).check("cloud")  # another process has seen no step
+    LedgerClock(MemoryLedger(), machine.clock).check("cloud")  # another process has seen no step
 
 
 @pytest.mark.parametrize("skew", SKEWS)
 def test_a_provider_whose_date_is_far_away_stops_what_is_done_with_it_and_nothing_else(skew: timedelta) -> None:
-    time = LedgerTime(MemoryLedger(), Clock())
+    time = LedgerClock(MemoryLedger(), Clock())
     hear("cloud", datetime.now(UTC) - skew)
     hear("other", datetime.now(UTC))
     with pytest.raises(ClockDisagreement, match="the clock of provider 'cloud'"):
@@ -121,11 +121,11 @@ def test_dates_that_say_nothing_are_left_out() -> None:
             provider_time.note_answer(wrong, sent=0.0, received=0.0)
     assert provider_time.last_reading("cloud") == known
     hear("cached", datetime.now(UTC) - timedelta(hours=1), Age="3600")
-    LedgerTime(MemoryLedger(), Clock()).check("cached")
+    LedgerClock(MemoryLedger(), Clock()).check("cached")
 
 
 def test_a_question_is_asked_once_in_a_while() -> None:
-    time = LedgerTime(MemoryLedger(), Clock())
+    time = LedgerClock(MemoryLedger(), Clock())
     assert time.should_ask("cloud")
     assert not time.should_ask("cloud"), "it was asked a moment ago"
     hear("other", datetime.now(UTC))
@@ -133,16 +133,16 @@ def test_a_question_is_asked_once_in_a_while() -> None:
 
 
 def test_no_provider_is_asked_for_its_time_beside_a_clock_of_another_world() -> None:
-    assert not LedgerTime(MemoryLedger(), SettableClock().clock).should_ask("cloud")
+    assert not LedgerClock(MemoryLedger(), SettableClock().clock).should_ask("cloud")
 
 
 def test_a_provider_is_asked_on_a_machine_that_has_just_started(monkeypatch) -> None:
     monkeypatch.setattr("qhybrid_pipelines.core.system.clock.time.clock_gettime", lambda _: 1.0)
-    assert LedgerTime(MemoryLedger(), Clock()).should_ask("cloud")
+    assert LedgerClock(MemoryLedger(), Clock()).should_ask("cloud")
 
 
 def test_a_window_is_waited_for_longer_where_no_server_measures_it() -> None:
-    time = LedgerTime(MemoryLedger(), Clock())
+    time = LedgerClock(MemoryLedger(), Clock())
     assert time.margin_seconds("cloud", 600.0) == 0.0, "nothing is known about its clock"
     hear("cloud", datetime.now(UTC))
     assert time.margin_seconds("cloud", 600.0) == 120.0
@@ -248,7 +248,7 @@ class TestEdges:
     @pytest.mark.parametrize(("seconds", "agrees"), [(60, True), (-60, True), (61, False), (-61, False)])
     def test_clocks_a_minute_apart_still_agree(self, seconds: int, *, agrees: bool) -> None:
         machine = SettableClock()
-        time = LedgerTime(MemoryLedger(), machine.clock)
+        time = LedgerClock(MemoryLedger(), machine.clock)
         time.now()
         machine.offset = timedelta(seconds=seconds)
         if agrees:
@@ -265,11 +265,11 @@ class TestEdges:
         machine, ledger, asked = SettableClock(), MemoryLedger(), []
         read = ledger.read_time
         ledger.read_time = lambda now: (asked.append(now), read(now))[1]
-        time = LedgerTime(ledger, machine.clock)
+        time = LedgerClock(ledger, machine.clock)
         for machine.passed_seconds in passed:
             time.now()
         assert len(asked) == questions
 
     @pytest.mark.parametrize(("ahead", "is_ahead"), [(60, False), (61, True)])
     def test_a_stored_time_a_minute_ahead_is_no_wrong_clock_yet(self, ahead: int, *, is_ahead: bool) -> None:
-        assert LedgerTime(MemoryLedger(), SettableClock().clock).is_ahead(NOW + timedelta(seconds=ahead)) is is_ahead
+        assert LedgerClock(MemoryLedger(), SettableClock().clock).is_ahead(NOW + timedelta(seconds=ahead)) is is_ahead

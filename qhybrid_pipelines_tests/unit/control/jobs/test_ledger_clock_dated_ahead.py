@@ -14,7 +14,7 @@ import pytest
 
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerTime
+from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, LedgerClock
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.policy.rules import BreakerRules
 from qhybrid_pipelines.core.errors import Ambiguous, ProviderError, Throttled, Unavailable
@@ -236,9 +236,9 @@ def test_a_clock_that_is_set_right_before_the_intent(
     machines: Machines, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen among random kills: the clock was found right, was set, and dated the intent; nothing was sent, and nothing went on."""
-    check, looked = LedgerTime.check, machines.vendor.calls("find")
+    check, looked = LedgerClock.check, machines.vendor.calls("find")
 
-    def check_and_be_set(time: LedgerTime, provider: str) -> None:
+    def check_and_be_set(time: LedgerClock, provider: str) -> None:
         check(time, provider)
         if machines.vendor.calls("find") > looked:  # the token was looked up, and the intent comes next
             machines.be_set(ahead)
@@ -246,7 +246,7 @@ def test_a_clock_that_is_set_right_before_the_intent(
     machines.vendor.acceptance_seconds = 0.2
     dispatcher = machines.start()
     with monkeypatch.context() as patch:
-        patch.setattr(LedgerTime, "check", check_and_be_set)
+        patch.setattr(LedgerClock, "check", check_and_be_set)
         with pytest.raises(ClockDisagreement):
             dispatcher.submit(make_batch(), SUBMIT_REQUEST)
     assert machines.job().state is JobState.SUBMITTING
