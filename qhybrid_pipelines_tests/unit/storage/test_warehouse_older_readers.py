@@ -36,13 +36,14 @@ def home(tmp_path_factory):
 
 @pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.name)
 def test_no_name_needs_quotes(home, relation):
-    for name in column_names(relation):
-        for query in (
-            f"SELECT {name} FROM {relation.name}",
-            f"SELECT r.{name}, 1 FROM {relation.name} r WHERE {name} IS NOT NULL ORDER BY {name} LIMIT 1",
-            f"SELECT {name}, count(*) FROM {relation.name} GROUP BY {name}",
-        ):
-            analyst.query(home, query)
+    with analyst.connect(home) as connection:
+        for name in column_names(relation):
+            for query in (
+                f"SELECT {name} FROM {relation.name}",
+                f"SELECT r.{name}, 1 FROM {relation.name} r WHERE {name} IS NOT NULL ORDER BY {name} LIMIT 1",
+                f"SELECT {name}, count(*) FROM {relation.name} GROUP BY {name}",
+            ):
+                connection.sql(query).fetchall()
     analyst.query(home, f"SELECT {', '.join(column_names(relation))} FROM {relation.name}")
 
 
