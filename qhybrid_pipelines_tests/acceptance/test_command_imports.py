@@ -36,6 +36,8 @@ SCIENCE = (
     "pandas",
     "botocore",
 )
+#: What reads the ledger; the snapshot and its queries need nothing of it.
+LEDGER = "sqlalchemy"
 ARROW = ("numpy", "pyarrow", "pyarrow.compute", "duckdb")
 #: Of all families, one that the experiment is not of.
 OTHER_FAMILY = "qhybrid_pipelines.problems.families.portfolio"
@@ -44,11 +46,11 @@ OTHER_FAMILY = "qhybrid_pipelines.problems.families.portfolio"
 COMMANDS = {
     ("--version",): (),
     ("--help",): (),
-    ("jobs", "list"): (),
+    ("jobs", "list"): (LEDGER,),
     ("sql", "SELECT count(*) FROM verdicts"): ("duckdb",),
-    ("experiments",): ("duckdb",),
-    ("answer", "latest"): ("numpy", "pyarrow"),
-    ("status",): (),
+    ("experiments",): ("duckdb", LEDGER),
+    ("answer", "latest"): ("numpy", "pyarrow", LEDGER),
+    ("status",): (LEDGER,),
     ("costs",): ("duckdb",),
 }
 
@@ -59,7 +61,7 @@ try:
     main()
 except SystemExit as end:
     code = end.code
-loaded = sorted(set({(*SCIENCE, *ARROW, OTHER_FAMILY)!r}) & set(sys.modules))
+loaded = sorted(set({(*SCIENCE, *ARROW, LEDGER, OTHER_FAMILY)!r}) & set(sys.modules))
 print("loaded:", *loaded, file=sys.stderr)
 sys.exit(code)
 """
@@ -91,4 +93,4 @@ def test_a_command_that_reads_imports_only_what_it_shows(words, home):
 def test_what_is_decided_is_told_without_dagster(home, tmp_path):
     spec = tmp_path / "light.yaml"
     spec.write_text(json.dumps(SPEC))  # JSON is YAML
-    assert loaded_by("run", spec, "--home", home) <= {*ARROW, "networkx", "scipy"}
+    assert loaded_by("run", spec, "--home", home) <= {*ARROW, LEDGER, "networkx", "scipy"}

@@ -30,7 +30,7 @@ NOT_RUN = {
     "qhybrid report --serve": "serves until somebody stops it; unit/commands/test_report_server.py asks such a server",
     "qhybrid serve --interactive": "serves until somebody stops it; acceptance/test_service_interactive.py starts one",
     "qhybrid emulator start": "serves until somebody stops it; the same program is started by its other name below",
-    "make demo": "makes an environment of 2.7 GB from the network; pipeline and acceptance tests run what `qhybrid demo` runs",
+    "make demo": "makes an environment of 3.3 GB from the network; pipeline and acceptance tests run what `qhybrid demo` runs",
     "make": _SUITE,
     ".venv/bin/python -m pytest --ledger postgres": _SUITE,
     ".venv/bin/python -m pytest qhybrid_pipelines_tests/unit/control": _SUITE,
