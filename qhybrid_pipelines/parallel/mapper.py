@@ -94,7 +94,7 @@ def _make_mapper(text: str) -> Mapper:
     known = (IN_THIS_PROCESS, *PACKAGES)
     if name not in known:
         raise InvalidInput(
-            f"there is no mapper {name!r}", remedy=remedy_for_unknown(name, known, "Use one of"), field=VARIABLE
+            f"the mapper {name!r} is not known", remedy=remedy_for_unknown(name, known, "Use one of"), field=VARIABLE
         )
     if colon and (name == IN_THIS_PROCESS or not address):
         raise InvalidInput(

@@ -143,7 +143,7 @@ class ObjectStore:
         self.catalogue.commit({place: (digest, size)}, seen=seen, confirm=confirm)
 
     def remove(self, place: str) -> None:
-        """Commit that there is no such partition; its object goes with a collection."""
+        """Commit that the partition is gone; its object is deleted by a later collection."""
         if self.catalogue.find(place) is not None:
             self.catalogue.commit({}, [place])
 

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from qhybrid_pipelines.storage import mlflow_schema
+from qhybrid_pipelines.storage.sqlite_files import transaction
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.storage.tracking_record import TrackingRecord
@@ -85,14 +86,8 @@ def write_new_run(database: Path, record: TrackingRecord, *, artifacts: str, bus
         return None
     with closing(sqlite3.connect(database, timeout=busy_seconds, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            run = _insert(connection, record, params, tags, head=head, artifacts=artifacts)
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("ROLLBACK" if run is None else "COMMIT")
-    return run
+        with transaction(connection):  # empty where MLflow has to do it: nothing is inserted before that is known
+            return _insert(connection, record, params, tags, head=head, artifacts=artifacts)
 
 
 def _is_plain(record: TrackingRecord, params: Mapping[str, str], tags: Mapping[str, str]) -> bool:
@@ -143,7 +138,7 @@ def _insert(
         folder.mkdir(parents=True)
         record.write_files(folder)
         connection.execute("UPDATE runs SET status = 'FINISHED', end_time = ? WHERE run_uuid = ?", (_now(), run_id))
-    except BaseException:
+    except BaseException:  # a stop as well: the rows are rolled back, so their files would belong to nobody
         shutil.rmtree(folder.parent, ignore_errors=True)
         raise
     return run

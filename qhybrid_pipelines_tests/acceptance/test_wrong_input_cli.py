@@ -91,7 +91,7 @@ def test_a_wrong_file_is_refused_in_one_sentence(case, tmp_path, home, qhybrid):
     assert_untouched(home)
 
 
-@pytest.mark.parametrize("case", [("dusk", "there is no mapper 'dusk'. "), ("ray:", "'ray:' names no cluster. ")])
+@pytest.mark.parametrize("case", [("dusk", "the mapper 'dusk' is not known. "), ("ray:", "'ray:' names no cluster. ")])
 def test_a_wrong_mapper_is_refused_before_anything_is_registered(case, tmp_path, home, qhybrid, monkeypatch):
     word, says = case
     monkeypatch.setenv("QHYBRID_MAPPER", word)

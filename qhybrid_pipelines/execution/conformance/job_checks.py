@@ -52,7 +52,7 @@ def check_token_of_another_batch_is_rejected(subject: ProviderUnderTest) -> None
 def check_find(subject: ProviderUnderTest) -> None:
     """A job is found by its token from a fresh process; an unknown token gives None.
 
-    Where no token can be looked up, the search refuses to answer: None would say that there is no job.
+    Where no token can be looked up, the search refuses to answer: None would mean that the job is not there.
     """
     provider = subject.connect()
     if provider.capabilities(subject.backend).dedupe == "none":

@@ -45,8 +45,8 @@ def test_without_a_word_parts_are_worked_on_here_in_their_order(monkeypatch, tex
 @pytest.mark.parametrize(
     ("text", "problem", "remedy"),
     [
-        ("dusk", "there is no mapper 'dusk'", "dask"),
-        ("Ray", "there is no mapper 'Ray'", "ray"),
+        ("dusk", "the mapper 'dusk' is not known", "dask"),
+        ("Ray", "the mapper 'Ray' is not known", "ray"),
         ("threads:4", "'threads:4' names no cluster", "dask:ADDRESS"),
         ("dask:", "'dask:' names no cluster", "dask:tcp://10.0.0.5:8786"),
     ],

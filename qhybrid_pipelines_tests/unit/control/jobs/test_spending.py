@@ -56,7 +56,7 @@ def test_quotes_pass_exactly_as_long_as_a_limit_holds_them(spent, limit) -> None
 
 @pytest.mark.parametrize("limit", [ALL, OF_A], ids=["all", "of a"])
 def test_people_are_warned_of_a_limit_that_jobs_to_come_nearly_use_up(spent, limit) -> None:
-    """From eight tenths on, whatever it is used for; quotes that do not count are no reason to say so."""
+    """From eight tenths on, whatever it is used for; quotes that do not count do not cause the warning."""
     said = set()
     for quotes in QUOTES:
         before, more = micro(limit, quotes)
