@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 from html import unescape
-from importlib.resources import files
 from pathlib import Path
 
 import httpx
@@ -16,7 +15,7 @@ import pytest
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines_tests.acceptance.test_service_keys import Tenants, make_key
-from qhybrid_pipelines_tests.support.browser import open_page
+from qhybrid_pipelines_tests.support.browser import assert_spoken_in_order, axe_violations, open_page
 from qhybrid_pipelines_tests.support.ledger_plans import apply_events, plan
 from qhybrid_pipelines_tests.support.running_service import COMMAND, RunningService, is_problem
 
@@ -310,27 +309,10 @@ def test_a_key_that_is_taken_back_ends_its_sessions(tenants, browser):
 
 def test_a_walk_in_a_real_browser_without_scripts(tenants):
     """Every page: nothing that axe-core finds, nothing asked of another machine, and what is decided is in the ledger."""
-    address = tenants.service.url.replace("0.0.0.0", "127.0.0.1")
-    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-    own = tenants.experiments["bob"]
+    address, own = tenants.service.url.replace("0.0.0.0", "127.0.0.1"), tenants.experiments["bob"]
 
-    def hear(page, *words: str) -> None:
-        """What a screen reader is told, line by line of the browser's own tree, has these in this order."""
-        tree = page.locator("body").aria_snapshot()
-        place = 0
-        for word in words:
-            assert word in tree[place:], (word, tree)
-            place = tree.index(word, place) + len(word)
-
-    def look(page, name: str) -> None:
-        # By the tools of the browser, which the policy of the page does not bind.
-        session = page.context.new_cdp_session(page)
-        session.send("Runtime.evaluate", {"expression": axe})
-        found = session.send(
-            "Runtime.evaluate",
-            {"expression": "axe.run().then(r => JSON.stringify(r.violations))", "awaitPromise": True},
-        )
-        assert json.loads(found["result"]["value"]) == [], name
+    def check(page, name: str) -> None:
+        assert axe_violations(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
         if PICTURES:
             page.screenshot(path=Path(PICTURES) / f"service-{name}.png")
@@ -338,12 +320,12 @@ def test_a_walk_in_a_real_browser_without_scripts(tenants):
     with open_page(address) as page:
         page.set_viewport_size({"width": 1200, "height": 800})
         page.goto("/pages")
-        look(page, "sign-in")
+        check(page, "sign-in")
         page.get_by_label("Key").fill(tenants.keys["approver"])
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="Jobs").wait_for()
-        look(page, "jobs")
-        hear(
+        check(page, "jobs")
+        assert_spoken_in_order(
             page,
             'link "Skip to the content"',
             'navigation "Pages"',
@@ -362,8 +344,8 @@ def test_a_walk_in_a_real_browser_without_scripts(tenants):
         page.get_by_label("Experiment, job or name").fill("bob")
         page.get_by_role("button", name="Show").click()
         page.get_by_role("link", name=own).click()
-        look(page, "experiment")
-        hear(
+        check(page, "experiment")
+        assert_spoken_in_order(
             page,
             f'heading "{own}" [level=1]',
             "status: needs a person",
@@ -381,8 +363,8 @@ def test_a_walk_in_a_real_browser_without_scripts(tenants):
         page.go_back()
         page.get_by_role("link", name="Operations").first.click()
         page.get_by_role("heading", name="Backends").wait_for()
-        look(page, "operations")
-        hear(
+        check(page, "operations")
+        assert_spoken_in_order(
             page,
             'heading "Operations" [level=1]',
             'heading "Next" [level=2]',
@@ -393,7 +375,7 @@ def test_a_walk_in_a_real_browser_without_scripts(tenants):
         page.set_viewport_size({"width": 380, "height": 800})
         for path in ("/pages", f"/pages/experiments/{own}", "/pages/operations"):
             page.goto(path)
-            look(page, f"narrow {path}".replace("/", "-"))
+            check(page, f"narrow {path}".replace("/", "-"))
         page.get_by_role("button", name="Sign out").click()
         page.get_by_role("heading", name="Sign in").wait_for()
     ledger = SqlLedger.open_sqlite(tenants.home / "ledger.db")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.resources import files
 from io import BytesIO
 from xml.etree import ElementTree as ET
 
@@ -15,7 +14,7 @@ from qhybrid_pipelines.emulator.process import running_emulator
 from qhybrid_pipelines.reports.page import chapters, figure_files, render_page
 from qhybrid_pipelines.steps.on_demand.report import report_content
 from qhybrid_pipelines_tests.support import experiment_homes
-from qhybrid_pipelines_tests.support.browser import open_page
+from qhybrid_pipelines_tests.support.browser import axe_violations, open_page
 from qhybrid_pipelines_tests.support.emulator_client import Client
 from qhybrid_pipelines_tests.support.family_cases import all_cases
 from qhybrid_pipelines_tests.support.matrices import others_are_long
@@ -326,7 +325,6 @@ def test_figures_of_every_experiment_are_files_that_can_be_opened(made):
 @pytest.mark.acceptance
 def test_in_a_browser_every_page_can_be_read_by_everybody(made):
     """No message, no request, nothing that axe-core finds, and nothing wider than a phone."""
-    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
     folder = made[2]
     # One page of each kind: axe-core needs a minute for the page of all, which has nothing that these do not have.
     kinds = ("family maxcut", "wines", "lost")
@@ -343,8 +341,7 @@ def test_in_a_browser_every_page_can_be_read_by_everybody(made):
                 page.goto(path.as_uri())
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
                 if path in looked_at:
-                    page.evaluate(axe)
-                    found = page.evaluate("axe.run()")["violations"]
+                    found = axe_violations(page)
                     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == [], (path.name, scheme, width)
         assert messages == []
         assert set(requests) == {path.as_uri() for path in folder.glob("*.html")}

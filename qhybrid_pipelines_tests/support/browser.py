@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -44,6 +46,25 @@ def open_page(address: str) -> Iterator[Page]:
         yield page
         browser.close()
         assert elsewhere == []
+
+
+def axe_violations(page: Page) -> list[dict[str, Any]]:
+    """Return what axe-core finds on a page; it is run by the browser's own tools, which no policy of the page binds."""
+    session = page.context.new_cdp_session(page)
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    session.send("Runtime.evaluate", {"expression": axe})
+    run = {"expression": "axe.run().then(r => JSON.stringify(r.violations))", "awaitPromise": True}
+    found: list[dict[str, Any]] = json.loads(session.send("Runtime.evaluate", run)["result"]["value"])
+    return found
+
+
+def assert_spoken_in_order(page: Page, *words: str) -> None:
+    """Assert that a screen reader is told these, line by line of the browser's own tree, in this order."""
+    tree = page.locator("body").aria_snapshot()
+    place = 0
+    for word in words:
+        assert word in tree[place:], (word, tree)
+        place = tree.index(word, place) + len(word)
 
 
 def get_free_port() -> int:
