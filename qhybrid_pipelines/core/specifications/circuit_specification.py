@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
-    Tag,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from qhybrid_pipelines.core.specifications.strict_model import FileSource, StrictModel, kind_of_file
+from qhybrid_pipelines.core.specifications.strict_model import NamedFile, StrictModel, list_as_tuple
 
 MAX_LAYERS = 32
 #: Points of a sweep around a best guess, unless a specification says how many.
@@ -121,15 +119,9 @@ class SweepSpec(StrictModel):
         default_factory=_usual_steps,
         description="For optimise: batches of circuits at most, one after the other; if not given 16.",
     )
-    file: (
-        Annotated[
-            Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
-            Discriminator(
-                kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"
-            ),
-        ]
-        | None
-    ) = Field(default=None, description="For given: path of a CSV file with one point a line, in radians.")
+    file: NamedFile | None = Field(
+        default=None, description="For given: path of a CSV file with one point a line, in radians."
+    )
     points: int = Field(
         default_factory=_usual_points,
         ge=1,
@@ -157,10 +149,7 @@ class SweepSpec(StrictModel):
     def _short_form(cls, value: Any) -> Any:
         return {"strategy": value} if value == "auto" else value
 
-    @field_validator("center", mode="before")
-    @classmethod
-    def _list_is_a_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _list_is_a_tuple = field_validator("center", mode="before")(list_as_tuple)
 
     @model_validator(mode="after")
     def _centre_belongs_to_refine(self) -> SweepSpec:

@@ -19,14 +19,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from qhybrid_pipelines.core.specifications.experiment_specification import FileSource, StrictModel
+from qhybrid_pipelines.core.specifications.strict_model import kind_of_file, list_as_tuple
 
 #: Prefix of the data sets that come with scikit-learn.
 BUNDLED = "sklearn:"
-
-
-def _kind_of_source(value: Any) -> str | None:
-    """Return which way to name a data set a value means to be, so that only that one complains about it."""
-    return "FileSource" if isinstance(value, FileSource | dict) else "text" if isinstance(value, str) else None
 
 
 class DatasetSpec(StrictModel):
@@ -35,7 +31,7 @@ class DatasetSpec(StrictModel):
     source: Annotated[
         Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
         Discriminator(
-            _kind_of_source,
+            kind_of_file,
             custom_error_type="no_source",
             custom_error_message="this must be sklearn:NAME or the path of a CSV or Parquet file",
         ),
@@ -66,10 +62,7 @@ class DatasetSpec(StrictModel):
         default=None, min_length=2, description="The labels that are kept, the first is class 0; null takes all."
     )
 
-    @field_validator("features", "classes", "exclude", "categorical", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _lists_are_tuples = field_validator("features", "classes", "exclude", "categorical", mode="before")(list_as_tuple)
 
     @field_validator("features", "classes", "exclude", "categorical")
     @classmethod

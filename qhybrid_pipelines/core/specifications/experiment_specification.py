@@ -30,7 +30,14 @@ from qhybrid_pipelines.core.specifications.annealing_specification import (
 )
 from qhybrid_pipelines.core.specifications.circuit_specification import MAX_LAYERS, USUAL_POINTS, AnsatzSpec, SweepSpec
 from qhybrid_pipelines.core.specifications.mitigation_specification import MitigationSpec
-from qhybrid_pipelines.core.specifications.strict_model import SHA256_PATTERN, FileSource, StrictModel, kind_of_file
+from qhybrid_pipelines.core.specifications.strict_model import (
+    SHA256_PATTERN,
+    FileSource,
+    NamedFile,
+    StrictModel,
+    each_backend_once,
+    list_as_tuple,
+)
 
 #: A specification is read from here, whichever module its parts live in.
 __all__ = [
@@ -113,25 +120,16 @@ class ProblemSpec(StrictModel):
     options: dict[str, Scalar] = Field(
         default_factory=dict, description="The family's own settings, for example {cardinality: 6}."
     )
-    circuit: (
-        Annotated[
-            Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
-            Discriminator(
-                kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"
-            ),
-        ]
-        | None
-    ) = Field(default=None, description="Path of an OpenQASM 2 or 3 file that is used in place of the ansatz.")
+    circuit: NamedFile | None = Field(
+        default=None, description="Path of an OpenQASM 2 or 3 file that is used in place of the ansatz."
+    )
     circuit_variables: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
         description="Names of the variables that the circuit's outcomes are, in the order of its bits.",
     )
 
-    @field_validator("circuit_variables", mode="before")
-    @classmethod
-    def _list_of_names_is_a_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _list_of_names_is_a_tuple = field_validator("circuit_variables", mode="before")(list_as_tuple)
 
     @model_validator(mode="after")
     def _names_belong_to_a_circuit(self) -> ProblemSpec:
@@ -256,10 +254,7 @@ class ExperimentSpec(StrictModel):
         names_its_choice = "strategy" in value.model_fields_set or value.optimises_for_itself
         return value if is_qaoa or names_its_choice else value.around_best_guess()
 
-    @field_validator("backends", "baselines", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _lists_are_tuples = field_validator("backends", "baselines", mode="before")(list_as_tuple)
 
     @field_validator("baselines", mode="before")
     @classmethod
@@ -268,12 +263,7 @@ class ExperimentSpec(StrictModel):
             raise ValueError("this must be default, or a list such as [multistart_local_search]")
         return value
 
-    @field_validator("backends")
-    @classmethod
-    def _backends_are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("each backend may be named once")
-        return value
+    _backends_are_distinct = field_validator("backends")(each_backend_once)
 
     @property
     def widest(self) -> int:

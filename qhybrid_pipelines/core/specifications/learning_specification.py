@@ -30,6 +30,7 @@ from qhybrid_pipelines.core.specifications.experiment_specification import (
     DataClass,
     StrictModel,
 )
+from qhybrid_pipelines.core.specifications.strict_model import each_entry_once, list_as_tuple
 from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 
 BaselineName = Literal["logistic_regression", "rbf_svm", "gradient_boosting", "mlp"]
@@ -211,17 +212,9 @@ class EvaluationSpec(StrictModel):
         default=(), description="Numbers of training rows of the learning curve, for example [20, 50, 100]."
     )
 
-    @field_validator("shots", "backends", "curve", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _lists_are_tuples = field_validator("shots", "backends", "curve", mode="before")(list_as_tuple)
 
-    @field_validator("shots", "backends", "curve")
-    @classmethod
-    def _entries_are_distinct(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("each entry may be named once")
-        return value
+    _entries_are_distinct = field_validator("shots", "backends", "curve")(each_entry_once)
 
 
 class LearningSpec(StrictModel):
@@ -250,10 +243,7 @@ class LearningSpec(StrictModel):
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
     data_class: DataClass = Field(default="internal", description="public | internal | confidential")
 
-    @field_validator("models", "baselines", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _lists_are_tuples = field_validator("models", "baselines", mode="before")(list_as_tuple)
 
     @field_validator("baselines", mode="before")
     @classmethod
@@ -262,12 +252,7 @@ class LearningSpec(StrictModel):
             raise ValueError("this must be default, or a list such as [logistic_regression, rbf_svm]")
         return value
 
-    @field_validator("models", "baselines")
-    @classmethod
-    def _entries_are_distinct(cls, value: Any) -> Any:
-        if isinstance(value, tuple) and len(set(value)) != len(value):
-            raise ValueError("each entry may be named once")
-        return value
+    _entries_are_distinct = field_validator("models", "baselines")(each_entry_once)
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from qhybrid_pipelines.core.specifications.strict_model import StrictModel
+from qhybrid_pipelines.core.specifications.strict_model import StrictModel, list_as_tuple
 
 #: Names of switches, as batches and capabilities have them.
 DECOUPLING, TWIRLING = "dynamical_decoupling", "twirling"
@@ -63,10 +63,7 @@ class MitigationSpec(StrictModel):
         description="Switches of the vendor that change what is run: {dynamical_decoupling, twirling}; counts stay samples.",
     )
 
-    @field_validator("noise_factors", mode="before")
-    @classmethod
-    def _list_is_a_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _list_is_a_tuple = field_validator("noise_factors", mode="before")(list_as_tuple)
 
     @field_validator("noise_factors")
     @classmethod

@@ -12,11 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    Discriminator,
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
-    Tag,
     field_validator,
     model_serializer,
     model_validator,
@@ -30,12 +28,17 @@ from qhybrid_pipelines.core.specifications.experiment_specification import (
     BudgetSpec,
     DataClass,
     ExperimentSpec,
-    FileSource,
     StrictModel,
 )
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specifications.mitigation_specification import MitigationSpec
 from qhybrid_pipelines.core.specifications.observables import parse_observable
+from qhybrid_pipelines.core.specifications.strict_model import (
+    NamedFile,
+    each_backend_once,
+    each_entry_once,
+    list_as_tuple,
+)
 
 #: Most circuits of one series: each is compiled, queued and billed as a job of its own.
 MAX_CIRCUITS = 200
@@ -81,17 +84,6 @@ class _NamesInSchema:
         return {**handler(schema), "enum": list(_family_names())}
 
 
-def _kind_of_file(value: Any) -> str | None:
-    return "FileSource" if isinstance(value, FileSource | dict) else "text" if isinstance(value, str) else None
-
-
-#: A file by its path, or by the name it was registered under.
-NamedFile = Annotated[
-    Annotated[str, Tag("text")] | Annotated[FileSource, Tag("FileSource")],
-    Discriminator(_kind_of_file, custom_error_type="no_file", custom_error_message="this must be the path of a file"),
-]
-
-
 def _numbers(value: Any) -> Any:
     """Return a list of whole numbers of one number, a list, or ``{from: 3, to: 12, step: 1}``."""
     if isinstance(value, bool):
@@ -107,7 +99,7 @@ def _numbers(value: Any) -> Any:
         if step < 1 or last < first:
             raise ValueError("a range goes up: to is at least from, and step at least 1")
         return tuple(range(first, min(last, first + step * MAX_CIRCUITS) + 1, step))
-    return tuple(value) if isinstance(value, list) else value
+    return list_as_tuple(value)
 
 
 class CircuitSpec(StrictModel):
@@ -127,22 +119,11 @@ class CircuitSpec(StrictModel):
         default=(), max_length=MAX_FILES, description="Paths of OpenQASM 2 or 3 files, in place of a family."
     )
 
-    @field_validator("widths", "depths", mode="before")
-    @classmethod
-    def _several_numbers(cls, value: Any) -> Any:
-        return _numbers(value)
+    _several_numbers = field_validator("widths", "depths", mode="before")(_numbers)
 
-    @field_validator("files", mode="before")
-    @classmethod
-    def _list_is_a_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _list_is_a_tuple = field_validator("files", mode="before")(list_as_tuple)
 
-    @field_validator("widths", "depths")
-    @classmethod
-    def _entries_are_distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("each entry may be named once")
-        return value
+    _entries_are_distinct = field_validator("widths", "depths")(each_entry_once)
 
     @model_validator(mode="after")
     def _family_or_files(self) -> CircuitSpec:
@@ -263,17 +244,9 @@ class SamplingSpec(StrictModel):
         absent = {name for name in ("observables", "mitigation") if not getattr(self, name)}
         return {name: value for name, value in fields.items() if name not in absent}
 
-    @field_validator("backends", "observables", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    _lists_are_tuples = field_validator("backends", "observables", mode="before")(list_as_tuple)
 
-    @field_validator("backends")
-    @classmethod
-    def _backends_are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("each backend may be named once")
-        return value
+    _backends_are_distinct = field_validator("backends")(each_backend_once)
 
 
 #: A specification of whichever kind.
