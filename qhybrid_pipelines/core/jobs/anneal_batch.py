@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.binary_models.bits import U64
 from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
-from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.jobs.backend_declaration import Plane
 from qhybrid_pipelines.core.jobs.embedding import Embedding
+from qhybrid_pipelines.core.jobs.payload_hash import payload_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,4 +85,4 @@ class AnnealBatch:
             "chain_strengths": self.chain_strengths.tolist(),
             "gauges": self.gauges.tolist(),
         }
-        return sha256_hex(canonical_json(said).encode() + np.ascontiguousarray(self.seeds, dtype="<u8").tobytes())
+        return payload_hash(said, seeds=self.seeds)

@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
+from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.jobs.backend_declaration import Declaration, Plane
 from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.payload_hash import payload_hash
 from qhybrid_pipelines.core.text.redaction import clean_fields, clean_values
 
 if TYPE_CHECKING:  # who only reads about jobs needs no NumPy
@@ -127,15 +128,11 @@ class CircuitBatch:
     @property
     def payload_sha256(self) -> str:
         """Hash of all that decides the result: template, bindings, shots, seeds, backend, switches. Not the experiment's name."""
-        import numpy as np
-
         said = {"template": self.template.template_id, "backend": self.backend, "shots": self.shots}
         later = ({"compile": "points"} if self.compile_points else {}) | (
             {"suppression": list(self.suppression)} if self.suppression else {}
         )
-        head = canonical_json(said | later).encode()
-        bindings = np.ascontiguousarray(self.bindings, dtype="<f8").tobytes()
-        return sha256_hex(head + bindings + np.ascontiguousarray(self.seeds, dtype="<u8").tobytes())
+        return payload_hash(said | later, seeds=self.seeds, bindings=self.bindings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

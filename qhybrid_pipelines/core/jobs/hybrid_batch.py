@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from qhybrid_pipelines.core.binary_models.bits import U64
 from qhybrid_pipelines.core.binary_models.ising import IsingModel
-from qhybrid_pipelines.core.canonical import canonical_json, content_hash, sha256_hex
+from qhybrid_pipelines.core.canonical import content_hash
 from qhybrid_pipelines.core.jobs.backend_declaration import Plane
+from qhybrid_pipelines.core.jobs.payload_hash import payload_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,4 +67,4 @@ class HybridBatch:
             "model": self.model.to_dict(),
             "time_limit": self.time_limit,
         }
-        return sha256_hex(canonical_json(said).encode() + np.ascontiguousarray(self.seeds, dtype="<u8").tobytes())
+        return payload_hash(said, seeds=self.seeds)

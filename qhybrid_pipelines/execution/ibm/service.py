@@ -10,8 +10,8 @@ it has gone to the live service yet: the form of its answers, the lag of its lis
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import pyarrow as pa
 from qhybrid_pipelines.core.errors import ProviderError, Rejected, Throttled, Unavailable, UnknownProviderStatus
 from qhybrid_pipelines.core.jobs import circuit_jobs
 from qhybrid_pipelines.core.jobs.job_states import JobState
-from qhybrid_pipelines.core.specifications.mitigation_specification import DECOUPLING, TWIRLING
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
@@ -29,11 +28,15 @@ from qhybrid_pipelines.execution.http.authorised_client import Params
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 from qhybrid_pipelines.execution.ibm import job_listing
 from qhybrid_pipelines.execution.ibm.allocations import allocated_devices
-from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 from qhybrid_pipelines.execution.ibm.client import CREDENTIALS, NAME, RuntimeClient
 from qhybrid_pipelines.execution.ibm.compilation import compile_template
 from qhybrid_pipelines.execution.ibm.declarations import SERVICE
-from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
+from qhybrid_pipelines.execution.ibm.described_devices import (
+    DescribedDevices,
+    described_calibration,
+    device_capabilities,
+)
+from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.job_bodies import check_size, job_body
 from qhybrid_pipelines.execution.ibm.job_listing import HOME_TAG, OWN_TAG
 from qhybrid_pipelines.execution.ibm.prices import estimate, price_per_second
@@ -47,8 +50,6 @@ BACKENDS_VARIABLE = "QISKIT_IBM_BACKENDS"
 #: How late a new job may appear in the list of jobs, and how late one that was sent may be accepted; what they really are, nobody publishes.
 LAG_VARIABLE, LAG_SECONDS = "QISKIT_IBM_LISTING_LAG_SECONDS", 10.0
 ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS = "QISKIT_IBM_ACCEPTANCE_SECONDS", 600.0
-#: A device's description is asked for again after this time.
-REMEMBERED_SECONDS = 300.0
 #: Cancelled by the service because it ran too long.
 TIME_LIMIT_REASON = 1305
 
@@ -72,7 +73,7 @@ class Service:
     def __init__(self, folder: Path, client: RuntimeClient | None = None) -> None:
         self.client = client or RuntimeClient()
         self.cache = CompileCache(folder / "compiled")
-        self._devices: dict[str, tuple[float, Device]] = {}
+        self._devices = DescribedDevices()
         self.home_id = ""
 
     @staticmethod
@@ -82,34 +83,24 @@ class Service:
 
     def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return limits as the device's configuration states them."""
-        device = self._device(backend)
-        return circuit_jobs.Capabilities(
-            backend=backend,
-            max_qubits=device.n_qubits,
-            max_shots=device.max_shots,
-            max_circuits_per_job=MAX_EXECUTIONS,
-            max_executions_per_job=MAX_EXECUTIONS,
-            native_gates=device.gates,
-            parametric=True,
-            simulator=False,
-            noisy=True,
-            runs_as_compiled=True,
-            suppression=(DECOUPLING, TWIRLING),
+        stated = device_capabilities(
+            backend,
+            self._device(backend),
+            SERVICE,
+            on_this_machine=self.client.on_this_machine,
+            region=self.client.region,
+        )
+        return replace(
+            stated,
             listing_lag_seconds=seconds_setting(LAG_VARIABLE, LAG_SECONDS),
             acceptance_seconds=seconds_setting(ACCEPTANCE_VARIABLE, ACCEPTANCE_SECONDS),
-            mode="emulator" if self.client.on_this_machine else "hardware",
-            region=self.client.region,
-            **SERVICE.capability_fields(),
         )
 
     def calibration(self, backend: str) -> circuit_jobs.Calibration:
         """Return the device's calibration as it is now."""
         name = self._name(backend)
         _, properties = self._get("backends", name, "properties")
-        try:
-            return calibration_from_properties({**properties, "backend_name": name}, fetched_at=datetime.now(UTC))
-        except Exception as error:  # noqa: BLE001  the vendor's code, whose own exceptions are many
-            raise _unreadable_error(backend, error) from None
+        return described_calibration(name, properties, backend=backend)
 
     def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether the device takes jobs, and how many wait."""
@@ -219,7 +210,7 @@ class Service:
         return {"engine": raw.ref.backend.removeprefix(f"{NAME}:")}
 
     def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:
-        """Ask for a job to be cancelled, then look what came of it."""
+        """Ask for a job to be cancelled, then see what came of it."""
         try:
             in_time = self.client.cancel(ref.provider_job_id)
         except ResourceNotFound:
@@ -257,17 +248,13 @@ class Service:
 
     def _device(self, backend: str) -> Device:
         name = self._name(backend)
-        described_at, known = self._devices.get(name, (0.0, None))
-        if known and time.monotonic() - described_at < REMEMBERED_SECONDS:
-            return known
+        return self._devices.device(name, name, lambda: self._description(name), backend=backend)
+
+    def _description(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return configuration and properties of a device."""
         _, configuration = self._get("backends", name, "configuration")
         _, properties = self._get("backends", name, "properties")
-        try:
-            device = device_from_description(name, configuration, properties)
-        except Exception as error:  # noqa: BLE001  the vendor's code, whose own exceptions are many
-            raise _unreadable_error(backend, error) from None
-        self._devices[name] = (time.monotonic(), device)
-        return device
+        return configuration, properties
 
 
 def _state(job: dict[str, Any], ref: circuit_jobs.JobRef) -> tuple[JobState, str, str | None]:
@@ -305,10 +292,6 @@ def _configured_backends() -> tuple[str, ...]:
     named = (name.strip() for name in os.environ.get(BACKENDS_VARIABLE, "").split(","))
     names = dict.fromkeys((*filter(None, named), *allocated_devices()))
     return tuple(f"{NAME}:{name}" for name in names)
-
-
-def _unreadable_error(backend: str, error: Exception) -> Unavailable:
-    return Unavailable(f"the description of {backend} cannot be read: {type(error).__name__}: {error}")
 
 
 def _amount(reported: Any) -> float | None:

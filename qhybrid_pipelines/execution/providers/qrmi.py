@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +26,18 @@ from qhybrid_pipelines.core.errors import (
 from qhybrid_pipelines.core.jobs import circuit_jobs
 from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_circuits
 from qhybrid_pipelines.core.jobs.job_states import JobState
-from qhybrid_pipelines.core.specifications.mitigation_specification import DECOUPLING, TWIRLING
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.engines.engine import check_well_formed
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
-from qhybrid_pipelines.execution.ibm.calibrations import calibration_from_properties
 from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines.execution.ibm.compilation import compile_template
-from qhybrid_pipelines.execution.ibm.devices import MAX_EXECUTIONS, Device, device_from_description
+from qhybrid_pipelines.execution.ibm.described_devices import (
+    DescribedDevices,
+    described_calibration,
+    device_capabilities,
+)
+from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.job_bodies import check_size, sampler_params
 from qhybrid_pipelines.execution.ibm.prices import estimate
 from qhybrid_pipelines.execution.ibm.results import decode_result
@@ -54,8 +55,6 @@ from qhybrid_pipelines.execution.qrmi.resources import (
 
 DECLARED = (DEVICES,)
 
-#: A device's description is asked for again after this time.
-REMEMBERED_SECONDS = 300.0
 #: QRMI's words.
 STATES = {
     "Queued": JobState.QUEUED,
@@ -80,7 +79,7 @@ class QrmiProvider:
 
     def __init__(self, folder: Path) -> None:
         self._cache = CompileCache(folder / "compiled")
-        self._devices: dict[Resource, tuple[float, Device]] = {}
+        self._devices = DescribedDevices()
 
     @staticmethod
     def backends() -> tuple[str, ...]:
@@ -90,35 +89,19 @@ class QrmiProvider:
     def capabilities(self, backend: str) -> circuit_jobs.Capabilities:
         """Return limits as the device's configuration states them. Raises `Rejected` for a backend it does not have."""
         resource = resource_of(backend)
-        device = self._device(resource)
-        return circuit_jobs.Capabilities(
-            backend=backend,
-            max_qubits=device.n_qubits,
-            max_shots=device.max_shots,
-            max_circuits_per_job=MAX_EXECUTIONS,
-            max_executions_per_job=MAX_EXECUTIONS,
-            native_gates=device.gates,
-            parametric=True,
-            simulator=False,
-            noisy=True,
-            runs_as_compiled=True,
-            suppression=(DECOUPLING, TWIRLING),
-            listing_lag_seconds=0.0,
-            mode="emulator" if resource.on_this_machine else "hardware",
+        return device_capabilities(
+            backend,
+            self._device(resource),
+            DEVICES,
+            on_this_machine=resource.on_this_machine,
             region=resource.region,
-            **DEVICES.capability_fields(),
         )
 
     def calibration(self, backend: str) -> circuit_jobs.Calibration:
         """Return the device's calibration as it is now. Raises `Rejected` for a backend it does not have."""
         resource = resource_of(backend)
         _, properties = _description(resource)
-        try:
-            return calibration_from_properties(
-                {**properties, "backend_name": resource.name}, fetched_at=datetime.now(UTC)
-            )
-        except Exception as error:  # noqa: BLE001  a description of any form
-            raise _unreadable_error(backend, error) from None
+        return described_calibration(resource.name, properties, backend=backend)
 
     def status(self, backend: str) -> circuit_jobs.BackendStatus:
         """Return whether the device takes jobs now, and how many wait. Raises `Rejected` for a backend it does not have."""
@@ -230,17 +213,9 @@ class QrmiProvider:
         return circuit_jobs.CancelOutcome.REQUESTED
 
     def _device(self, resource: Resource) -> Device:
-        described_at, known = self._devices.get(resource, (0.0, None))
-        if known and time.monotonic() - described_at < REMEMBERED_SECONDS:
-            return known
-        try:
-            device = device_from_description(resource.name, *_description(resource))
-        except ProviderError:
-            raise
-        except Exception as error:  # noqa: BLE001  the vendor's code, whose own exceptions are many
-            raise _unreadable_error(resource.name, error) from None
-        self._devices[resource] = (time.monotonic(), device)
-        return device
+        return self._devices.device(
+            resource, resource.name, lambda: _description(resource), backend=f"{NAME}:{resource.name}"
+        )
 
 
 def _description(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -271,7 +246,3 @@ def _snapshot(ref: circuit_jobs.JobRef, answer: Any | CallError) -> circuit_jobs
         raise UnknownProviderStatus(f"job {ref.provider_job_id} has status {word!r}, which no table contains")
     message = "QRMI does not tell why; the vendor's page may" if state is JobState.FAILED else None
     return circuit_jobs.Snapshot(ref=ref, state=state, raw_status=str(word), message=message)
-
-
-def _unreadable_error(name: str, error: Exception) -> Unavailable:
-    return Unavailable(f"the description of {name} cannot be read: {type(error).__name__}: {error}")

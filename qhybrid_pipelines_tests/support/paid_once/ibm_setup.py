@@ -51,7 +51,7 @@ class IbmSetup(EmulatorSetup):
         first = IbmProvider(home / "ibm")
         first.prepare(batch.template, BACKEND, level=LEVEL, seed=SEED)
         # Remembered for minutes by a process, and long to read: without it most kills would meet a process that reads.
-        self._described = dict(first.service._devices)
+        self._described = first.service._devices
         self.requests = make_requests(rng, length, replace(batch, experiment=EXPERIMENT))
         self.known_batch = replace(batch, experiment=KNOWN_EXPERIMENT, shots=KNOWN_SHOTS)
         # From here on; before, the device was described and the circuit compiled.
@@ -59,7 +59,7 @@ class IbmSetup(EmulatorSetup):
 
     def provider(self) -> IbmProvider:
         provider = IbmProvider(self.home / "ibm")
-        provider.service._devices.update(self._described)
+        provider.service._devices = self._described
         return provider
 
 

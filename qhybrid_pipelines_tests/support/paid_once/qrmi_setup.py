@@ -39,14 +39,14 @@ class QrmiSetup(EmulatorSetup):
         batch, _ = canary_batch("batch", width=4, qubit=1, backend=BACKEND)
         first = QrmiProvider(home / "qrmi")
         first.prepare(batch.template, BACKEND, level=LEVEL, seed=SEED)
-        self._described = dict(first._devices)  # remembered for minutes by a process, and long to read
+        self._described = first._devices  # remembered for minutes by a process, and long to read
         self.requests = make_requests(rng, length, replace(batch, experiment=EXPERIMENT))
         self.known_batch = replace(batch, experiment=KNOWN_EXPERIMENT, shots=KNOWN_SHOTS)
         httpx.put(f"{emulator.admin_url}/faults", content=json.dumps(IBM_FAULTS)).raise_for_status()
 
     def provider(self) -> QrmiProvider:
         provider = QrmiProvider(self.home / "qrmi")
-        provider._devices.update(self._described)
+        provider._devices = self._described
         return provider
 
     def count_unresolved_resubmissions(self) -> int:
