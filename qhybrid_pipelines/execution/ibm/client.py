@@ -168,11 +168,19 @@ class RuntimeClient(AuthorisedClient):
         found = parse_json(answer.body)
         token = found.get("access_token") if isinstance(found, dict) else None
         if answer.status == 200 and isinstance(token, str) and token.isascii() and token.isprintable() and token:
-            lives = float(found.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
-            return _AccessToken(key=key, token=Secret(token), until=time.monotonic() + lives)
+            until = time.monotonic() + _seconds(found.get("expires_in")) - TOKEN_MARGIN_SECONDS
+            return _AccessToken(key=key, token=Secret(token), until=until)
         if answer.status == 429:
             raise self.errors.refused(answer)
         if 400 <= answer.status < 500:
             problem = f"the key is not accepted, {error_text(answer)}. {self._credentials.remedy}"
             raise Unavailable(problem)
         raise Unavailable(f"no access token: {error_text(answer)}")
+
+
+def _seconds(reported: Any) -> float:
+    """Return for how long a token lives; 0, so that it is used once, where that is not told as a number."""
+    try:
+        return float(reported or 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0

@@ -39,7 +39,7 @@ from qhybrid_pipelines.execution.ibm.described_devices import (
 from qhybrid_pipelines.execution.ibm.devices import Device
 from qhybrid_pipelines.execution.ibm.job_bodies import check_size, job_body
 from qhybrid_pipelines.execution.ibm.job_listing import HOME_TAG, OWN_TAG
-from qhybrid_pipelines.execution.ibm.prices import estimate, price_per_second
+from qhybrid_pipelines.execution.ibm.prices import cost_usd, estimate
 from qhybrid_pipelines.execution.ibm.results import decode_result
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
 from qhybrid_pipelines.execution.port import before_sending
@@ -172,7 +172,6 @@ class Service:
         state, raw_status, reason = _state(job, ref)
         metrics = self._metrics(ref) if state in ENDED else {}
         times, usage = (_object(metrics.get(name)) for name in ("timestamps", "usage"))
-        used_seconds = _amount(usage.get("quantum_seconds"))
         return circuit_jobs.Snapshot(
             ref=ref,
             state=state,
@@ -180,7 +179,7 @@ class Service:
             submitted_at=_parse_timestamp(times.get("created") or job.get("created")),
             started_at=_parse_timestamp(times.get("running")),
             completed_at=_parse_timestamp(times.get("finished")),
-            cost_usd=None if used_seconds is None else used_seconds * price_per_second()["usd_per_second"],
+            cost_usd=cost_usd(_amount(usage.get("quantum_seconds"))),
             message=reason,
         )
 

@@ -263,6 +263,14 @@ def test_keys_are_read_per_call_exchanged_once_and_never_shown(cloud, provider, 
             assert KEY.encode() not in file.read_bytes()
 
 
+@pytest.mark.parametrize("lives", ['"soon"', "[1]", "1" + "0" * 400, "null"], ids=["word", "list", "huge", "null"])
+def test_a_token_whose_life_is_not_told_as_a_number_is_used_once(cloud, provider, lives):
+    cloud.faults["POST /identity"] = [(200, {}, f'{{"access_token": "access-1", "expires_in": {lives}}}'.encode())]
+    assert provider.status(BACKEND).online
+    assert provider.status(BACKEND).online
+    assert sum(path.startswith("/identity") for _, path, _ in cloud.requests) == 2
+
+
 def test_backends_are_named_without_asking_and_only_with_a_key(cloud, provider, monkeypatch):
     assert provider.backends()[-2:] == (BACKEND, "ibm:ibm_other")
     assert cloud.requests == []
@@ -300,6 +308,14 @@ def test_wrong_settings_are_named(cloud, provider, monkeypatch):
     monkeypatch.setenv("QISKIT_IBM_URL", "http://quantum.cloud.ibm.com/api/v1")
     with pytest.raises(Unavailable, match="https"):
         provider.status(BACKEND)
+
+
+def test_a_price_that_cannot_be_read_hides_no_job(cloud, provider, monkeypatch):
+    cloud.polls_until_done = 0
+    ref = provider.submit(canary(), "token")
+    monkeypatch.setenv("QISKIT_IBM_USD_PER_SECOND", "cheap")
+    [done] = provider.poll([ref])
+    assert (done.state, done.cost_usd) == (JobState.COMPLETED, None)
 
 
 def test_capabilities_calibration_and_price(cloud, provider, monkeypatch):
