@@ -21,7 +21,7 @@ from qhybrid_pipelines.classical.reduction.substitution import VariableMap
 from qhybrid_pipelines.core.binary_models.bits import U8
 from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.names import name_without_ending
+from qhybrid_pipelines.core.names import PACKED, name_without_ending
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specifications.experiment_specification import StrictModel
 from qhybrid_pipelines.problems.family import BinaryParser, Family, Parser, PenalisedModel, SolverResult
@@ -104,7 +104,7 @@ def make_instance(form: QuadraticForm, *, name: str, source: str, best_known: fl
 
 
 def _biqmac_sparse(text: str, options: Options, file: str) -> QuadraticForm:
-    if options.sense is None and BIQMAC_ENDING not in file.lower():
+    if options.sense is None and not file.lower().removesuffix(PACKED).endswith(BIQMAC_ENDING):
         raise InvalidInput(
             "files of this form mean a minimum in the Biq Mac library and a maximum in MQLib, and this one has the name of neither",
             remedy=f"Declare options.sense: min or max; only {BIQMAC_ENDING} is a minimum unless stated.",

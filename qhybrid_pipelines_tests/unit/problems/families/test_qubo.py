@@ -141,7 +141,7 @@ def test_generated_matrices_have_the_density_asked_for():
     assert FAMILY.objective(dense, FAMILY.greedy(dense, 1)[None])[0] >= answer.bound
 
 
-@pytest.mark.parametrize("name", ["imgseg_2.txt", "gka.in", "bqp100-1.txt.gz"])
+@pytest.mark.parametrize("name", ["imgseg_2.txt", "gka.in", "bqp100-1.txt.gz", "mqlib.sparse/p1.txt", "p1.sparse.txt"])
 def test_a_file_of_mqlibs_form_says_whether_it_is_a_maximum(name):
     """3a + 2b - 2ab over bits is 3 at most; read as a minimum it would be 0, where nothing is chosen."""
     text = "2 3\n1 1 3\n2 2 2\n1 2 -1\n"
