@@ -25,6 +25,8 @@ VERSION = "3"
 MAX_MEMORY_BYTES = 1 << 30
 #: Bytes per outcome of one thread: two complex states, probabilities, cumulated probabilities, and what is in between.
 BYTES_PER_OUTCOME = 64
+#: The same for a warm start, whose mixer has its start, its levels and a third state beside.
+WARM_BYTES_PER_OUTCOME = 112
 
 
 class DiagonalQaoa:
@@ -80,7 +82,8 @@ class DiagonalQaoa:
         find_outcomes = prepare_sampling(compiled=self.compiled)
         prepared = time.perf_counter()
         block = make_mixer().points
-        threads_that_fit = max(1, MAX_MEMORY_BYTES // (BYTES_PER_OUTCOME << structure.model.size))
+        each = WARM_BYTES_PER_OUTCOME if structure.mixer == "warm_start" else BYTES_PER_OUTCOME
+        threads_that_fit = max(1, MAX_MEMORY_BYTES // (each << structure.model.size))
         parts = range(0, batch.points, block)
         threads = min(self._threads or usable_cores(), threads_that_fit, len(parts))
 

@@ -1,5 +1,7 @@
 """The warm start: its relaxation against a general optimiser and all outcomes, its states against dense matrices and the written circuit."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,12 +13,19 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs.circuit_jobs import QaoaStructure
 from qhybrid_pipelines.execution.engines.aer import prepare_circuit
 from qhybrid_pipelines.execution.engines.aer_exact import exact_probabilities as of_circuit
+from qhybrid_pipelines.execution.engines.diagonal_qaoa import WARM_BYTES_PER_OUTCOME
 from qhybrid_pipelines.quantum.angle_search import optimise_angles
 from qhybrid_pipelines.quantum.circuits import batch_from_row, batch_to_row, build_batch
 from qhybrid_pipelines.quantum.exact_state import QaoaState
 from qhybrid_pipelines.quantum.mixers import choose_mixer
 from qhybrid_pipelines.quantum.simulation.diagonal_qaoa import exact_probabilities
-from qhybrid_pipelines.quantum.simulation.warm_start import LARGEST_SPIN, MARGIN, relaxed_spins, warm_start_turns
+from qhybrid_pipelines.quantum.simulation.warm_start import (
+    LARGEST_SPIN,
+    MARGIN,
+    WarmMixer,
+    relaxed_spins,
+    warm_start_turns,
+)
 from qhybrid_pipelines_tests.support.reduced_models import dense_qaoa, make_reduced_model, make_spec
 
 
@@ -121,3 +130,15 @@ def test_products_of_more_variables_are_refused_with_the_remedy():
         choose_mixer(make_reduced_model(ising), make_spec(mixer="warm_start"))
     assert caught.value.remedy == "Use mixer: x, or auto."
     assert choose_mixer(make_reduced_model(model(3, 1)), make_spec(mixer="warm_start")) == "warm_start"
+
+
+def test_a_thread_takes_no_more_memory_than_the_engine_counts_on():
+    n = 18
+    energies, turns, angles = np.zeros(1 << n), np.full(n, 1.2), np.full((1, 4), 0.1)
+    tracemalloc.start()
+    try:
+        WarmMixer(energies, turns)(angles)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= WARM_BYTES_PER_OUTCOME << n
