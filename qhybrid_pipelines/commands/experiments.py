@@ -68,12 +68,12 @@ def experiments(
     """List the registered experiments with their verdicts."""
     from qhybrid_pipelines.steps.on_demand.experiment_list import registered
     from qhybrid_pipelines.storage.label_store import LabelStore
-    from qhybrid_pipelines.storage.lake_store import object_store
+    from qhybrid_pipelines.storage.lake_store import open_store
     from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
     from qhybrid_pipelines.terminal_tables import print_table
 
     workspace = named_workspace(home)
-    object_store(workspace.home)  # a wrong setting is one error, and not one for each experiment
+    open_store(workspace.home)  # for its errors: a wrong or missing setting is one, and not one for each experiment
     store = LabelStore(workspace.home)
     rows = registered(workspace.lake, workspace.specifications, store, tag=tag, archived=archived)
     if tag is not None and not rows and tag not in known_tags(workspace):  # else those that have it are archived
