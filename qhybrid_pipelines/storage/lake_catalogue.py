@@ -43,6 +43,9 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import postgres_url
 
 BUSY_TIMEOUT_SECONDS = 30
+#: After so long a server ends a transaction in which nothing is asked: more than its holder may take to delete objects in it, the last
+#: request to the store included (`lake_objects.DELETING_SECONDS`, `objects.RETRY_TIMEOUT` and one answer that does not come).
+IDLE_TIMEOUT_SECONDS = 120
 #: Places that are asked about in one statement.
 CHUNK = 500
 #: Held while the tables are made, which two first users must not do at once.
@@ -282,7 +285,9 @@ def _postgres(address: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'")
+            cursor.execute(
+                f"SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_SECONDS}s'"
+            )
         connection.commit()
 
     return engine

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +29,9 @@ PREFIX = "objects"
 MARKER = "lake.json"
 #: Objects that are deleted in one transaction, for whose length nobody commits.
 TOGETHER = 50
+#: After so long no further deletion begins in a transaction, so that a slow store neither keeps those who commit waiting nor outlasts
+#: the transaction itself (`lake_catalogue.IDLE_TIMEOUT_SECONDS`), after whose end somebody may commit the object that is deleted next.
+DELETING_SECONDS = 20.0
 #: What a reader may hold a version for, at the least.
 MIN_AGE = timedelta(days=1)
 
@@ -193,7 +197,7 @@ class ObjectStore:
             self.catalogue.forget_replaced(before_ns)
         named = self.catalogue.named_objects(before_ns)
         old = {
-            name.rpartition("/")[2]: (name, size)
+            name.rpartition("/")[2]: size
             for name, size, written in self.objects.list(PREFIX)
             if written.timestamp() * 1e9 < before_ns and name.rpartition("/")[2] not in named
         }
@@ -202,12 +206,20 @@ class ObjectStore:
             some = digests[start : start + TOGETHER]
             if apply:
                 with self.catalogue.free_objects(number, some) as free:
-                    self.objects.delete(old[digest][0] for digest in free)
-                some = free
-            count, size = count + len(some), size + sum(old[digest][1] for digest in some)
+                    some = list(self._delete_in_time(free))
+            count, size = count + len(some), size + sum(old[digest] for digest in some)
         if apply:
             self.catalogue.end_collection(number)
         return CollectedObjects(objects=count, bytes=size)
+
+    def _delete_in_time(self, digests: Sequence[str]) -> Iterator[str]:
+        """Delete objects, and yield each that is gone; the rest is left for a later collection when the store is slow."""
+        until = time.monotonic() + DELETING_SECONDS
+        for digest in digests:
+            if time.monotonic() > until:
+                return
+            self.objects.delete([_name(digest)])
+            yield digest
 
     def _content(self, entry: Entry) -> bytes:
         name = _name(entry.sha256)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from qhybrid_pipelines.core.errors import EnvironmentFailure, InvalidInput
 from qhybrid_pipelines.core.system.files import make_folder, promote, scratch_folder, write_bytes
@@ -163,7 +163,7 @@ def open_objects(address: str) -> Objects:
     Raises:
         InvalidInput: it is not an address of one, or obstore is not installed.
     """
-    parts = urlsplit(address)
+    parts = _split(address, FIELD)
     if parts.scheme not in {"s3", "file"}:
         raise InvalidInput(
             f"{parts.scheme or address!r} is not a kind of store that is understood here",
@@ -207,33 +207,43 @@ def _open_s3(bucket: str, path: str) -> Objects:
 
     if not bucket:
         raise InvalidInput("the address names no bucket", remedy="Write s3://BUCKET/PREFIX.", field=FIELD)
-    endpoint = next((os.environ[name] for name in ENDPOINT_VARIABLES if os.environ.get(name)), None)
+    variable = next((name for name in ENDPOINT_VARIABLES if os.environ.get(name)), None)
     options: dict[str, Any] = {}
-    if endpoint is not None:
+    if variable is not None:
         # Addresses of other stores name the bucket in the path; their host has no name for each.
-        options = {"endpoint": endpoint, "virtual_hosted_style_request": False}
-        if urlsplit(endpoint).scheme == "http":
-            _check_loopback(endpoint)
+        options = {"endpoint": os.environ[variable], "virtual_hosted_style_request": False}
+        parts = _split(os.environ[variable], variable)
+        if parts.scheme == "http":
+            _check_loopback(parts.hostname or "", variable)
             options["client_options"] = {"allow_http": True}
-    store = S3Store(
-        bucket,
-        prefix=path.strip("/") or None,
-        region=_region(),
-        credential_provider=_credentials,
-        retry_config={"retry_timeout": RETRY_TIMEOUT},
-        **options,
-    )
+    try:
+        store = S3Store(
+            bucket,
+            prefix=path.strip("/") or None,
+            region=_region(),
+            credential_provider=_credentials,
+            retry_config={"retry_timeout": RETRY_TIMEOUT},
+            **options,
+        )
+    except ValueError as error:  # a prefix with .. in it
+        raise InvalidInput(_first_line(error), remedy="Write s3://BUCKET/PREFIX.", field=FIELD) from None
     return Objects(store, f"s3://{bucket}{path.rstrip('/')}")
 
 
-def _check_loopback(endpoint: str) -> None:
-    host = urlsplit(endpoint).hostname or ""
+def _split(address: str, field: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise InvalidInput(f"that is not an address: {error}", remedy="Correct it.", field=field) from None
+
+
+def _check_loopback(host: str, variable: str) -> None:
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = host == "localhost"
     if not loopback:
-        raise InvalidInput(f"{host} is asked without encryption", remedy="Write https://.", field="AWS_ENDPOINT_URL_S3")
+        raise InvalidInput(f"{host} is asked without encryption", remedy="Write https://.", field=variable)
 
 
 def _region() -> str:

@@ -2,6 +2,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +15,7 @@ from qhybrid_pipelines.storage.lake_files import inventory
 from qhybrid_pipelines.storage.lake_objects import MARKER, ObjectStore
 from qhybrid_pipelines.storage.lake_store import FolderStore, open_store
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.objects import open_objects
+from qhybrid_pipelines.storage.objects import ENDPOINT_VARIABLES, open_objects
 from qhybrid_pipelines.storage.settled_marks import stat_files
 from qhybrid_pipelines.storage.shared_snapshot import PLACE
 from qhybrid_pipelines.storage.tables import from_columns
@@ -225,6 +226,23 @@ def test_a_collection_takes_what_was_replaced_long_ago_and_nothing_else(store, m
         store.collect(timedelta(hours=23), apply=True)
 
 
+def test_a_slow_store_does_not_outlast_the_transaction_in_which_objects_are_deleted(store, monkeypatch):
+    for number in range(5):
+        store.write(place_of(number), content_of(number, 1))
+        store.remove(place_of(number))
+    later(store, monkeypatch, days=8)
+    delete, seconds = type(store.objects).delete, iter(range(0, 10**6, 9))
+    deleted = []
+    monkeypatch.setattr(type(store.objects), "delete", lambda self, names: deleted.extend(names) or delete(self, names))
+    with monkeypatch.context() as slow:
+        clock = SimpleNamespace(monotonic=lambda: next(seconds))  # each takes 9 s
+        slow.setattr("qhybrid_pipelines.storage.lake_objects.time", clock)
+        first = store.collect(timedelta(days=7), apply=True).objects
+    assert len(deleted) == first == 2
+    assert store.collect(timedelta(days=7), apply=True).objects == 3
+    assert len(set(deleted)) == 5
+
+
 @pytest.mark.parametrize("moment", ["begin_collection", "end_collection"])
 def test_an_object_that_a_collection_takes_between_put_and_commit_is_put_again(store, monkeypatch, moment):
     store.write(place_of(0), content_of(0, 1))
@@ -343,6 +361,8 @@ def test_a_home_with_a_folder_of_tables_does_not_begin_a_second_lake(tmp_path, m
         ("gs://bucket", "'gs' is not a kind of store"),
         ("bucket", "'bucket' is not a kind of store"),
         ("s3:///prefix", "names no bucket"),
+        ("s3://[::1", "not an address: Invalid IPv6 URL"),
+        ("s3://bucket/../prefix", "illegal character sequence"),
         ("s3://key:secret@bucket/a", "more than a place"),
         ("s3://bucket/a?region=x", "more than a place"),
         ("file:relative", "not the address of a folder"),
@@ -359,10 +379,17 @@ def test_wrong_addresses_are_refused_by_the_name_of_the_setting(tmp_path, monkey
     assert "secret" not in str(refused.value)
 
 
-def test_plain_http_is_for_this_machine_only(tmp_path, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://store.example")
-    with pytest.raises(InvalidInput, match="without encryption"):
+@pytest.mark.parametrize("variable", ENDPOINT_VARIABLES)
+@pytest.mark.parametrize(
+    ("endpoint", "said"), [("http://store.example", "without encryption"), ("http://[::1", "IPv6")]
+)
+def test_plain_http_is_for_this_machine_only(monkeypatch, variable, endpoint, said):
+    for name in ENDPOINT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, endpoint)
+    with pytest.raises(InvalidInput, match=said) as refused:
         open_objects("s3://bucket/prefix")
+    assert refused.value.field == variable
 
 
 def test_a_store_that_does_not_answer_is_a_failure_of_the_environment(tmp_path, monkeypatch):
