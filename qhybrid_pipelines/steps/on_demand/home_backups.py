@@ -64,7 +64,7 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
             "the ledger of this home is on a Postgres server, and only its owner can copy it there",
             remedy="Use the server's own backup; docs/copies.md says in which order.",
         )
-    if is_on_objects():
+    if is_on_objects() or home.lake_note.is_file():
         raise InvalidInput(
             "the tables of this home lie in an object store, which a backup of the home does not copy",
             remedy="Copy its prefix with the store's own tools and the home's folder, when nothing runs; docs/scale.md says in which order.",
