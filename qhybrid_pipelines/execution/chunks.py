@@ -51,8 +51,9 @@ def map_chunks(batch: CircuitBatch, engine: Engine, mapper: Mapper, *, chunks: i
     Raises:
         WorkersUnavailable: no worker could do it, or one has another version of the engine.
     """
-    number = min(batch.points, chunks or _chunks_worth_it(batch, mapper))
-    if number == 1 or not engine.pointwise:
+    # First whether it may be divided at all: to count workers is to start them, or to fail where there are none.
+    number = min(batch.points, chunks or _chunks_worth_it(batch, mapper)) if engine.pointwise else 1
+    if number == 1:
         return engine.run(batch)
     begin = time.perf_counter()
     bounds = np.linspace(0, batch.points, number + 1).astype(int)

@@ -37,9 +37,13 @@ class DaskMapper:
 
     @cached_property
     def _client(self) -> Any:
-        import_module("dask").config.set({"distributed.scheduler.allowed-failures": MAX_KILLED_WORKERS})
+        config = import_module("dask").config
+        config.set({"distributed.scheduler.allowed-failures": MAX_KILLED_WORKERS})
         distributed = import_module("distributed")
         if self._address is None:
+            # By default a worker that is missing 15 s after it was lost is given up for good, and its process is ended. That also
+            # meets one that was killed again just then and is starting: all may go, one by one, or one with a part already.
+            config.set({"distributed.deploy.lost-worker-timeout": "1 day"})
             # On loopback, its page on any free port; memory is bounded by what is running, and not by killing it.
             cluster = distributed.LocalCluster(
                 n_workers=usable_cores(), threads_per_worker=1, processes=True, host="127.0.0.1", protocol="tcp",

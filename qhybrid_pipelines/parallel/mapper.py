@@ -27,7 +27,7 @@ VARIABLE = "QHYBRID_MAPPER"
 IN_THIS_PROCESS = "threads"
 #: The package that each mapper of the others needs; the extra has the mapper's name.
 PACKAGES = {"dask": "distributed", "ray": "ray"}
-#: How often a part is begun whose workers are killed, before its work is given up.
+#: How often a part whose worker was killed is begun again; when one more is killed, its work is given up.
 MAX_KILLED_WORKERS = 3
 #: Parts for each worker: few enough to cost little, and enough that a slow or lost worker does not keep the others waiting.
 PARTS_PER_WORKER = 4

@@ -2,7 +2,7 @@
 
 A row is the commit. It says from which version of the lake to which one an object was a partition; rows of the past stay until
 they are collected, so that whoever holds a version reads that one. Writers take the one row of ``lake_head`` in turn, for the
-length of a transaction that touches no object, so that versions follow each other as they become visible.
+length of a transaction that touches objects only while a collection runs, so that versions follow each other as they become visible.
 """
 
 from __future__ import annotations
@@ -173,8 +173,8 @@ class Catalogue:
     ) -> int:
         """Make partitions something else in one transaction, and return the version from which on they are.
 
-        Objects that were put are safe from a collection that runs meanwhile: where one has begun since ``seen``, it is looked at
-        once more whether they are there, in a transaction in which nothing is deleted.
+        Objects that were put are safe from a collection that runs meanwhile: where one has begun since ``seen``, it is checked
+        once more that they are there, in a transaction in which nothing is deleted.
 
         Args:
             written: hash and size of each partition's object, by place.
@@ -240,7 +240,7 @@ class Catalogue:
     def free_objects(self, number: int, hashes: Sequence[str]) -> Iterator[list[str]]:
         """Give those of some objects that no partition names, in a transaction in which none begins to.
 
-        None where another collection has begun.
+        Gives an empty list where another collection has begun.
         """
         with _errors(), self._engine.begin() as connection:
             if connection.scalar(select(_HEAD.c.collection).with_for_update()) != number:

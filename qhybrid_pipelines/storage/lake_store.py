@@ -1,7 +1,7 @@
 """Where the bytes of the lake lie: in the home's folder, or as objects of a store that many machines reach.
 
 A place is a partition's file below the home, ``lake/<asset>/experiment=<key>/data.parquet``; as objects it is a name in a
-catalogue, and no such file exists. QHYBRID_LAKE says which of the two it is, and a home says no to the other one.
+catalogue, and no such file exists. QHYBRID_LAKE says which of the two it is, and a home refuses the other one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class PartitionStore(Protocol):
     """What the lake needs of whatever holds its bytes. A partition is written whole, and read whole or not at all."""
 
     def describe(self) -> str:
-        """Return where the lake is, after a look whether it can be used, in words that go on from "The lake is"."""
+        """Return where the lake is, after a check that it can be used, in words that go on from "The lake is"."""
         ...
 
     def address(self, place: str) -> str:
@@ -100,7 +100,7 @@ class PartitionStore(Protocol):
         ...
 
     def all(self) -> list[StoredPartition] | None:
-        """Return what is known about every partition; None where that takes a look at each."""
+        """Return what is known about every partition; None where each would have to be asked for."""
         ...
 
     def current_version(self) -> int | None:
@@ -163,7 +163,7 @@ class FolderStore:
         return [file.relative_to(self.home.path).as_posix() for layout in LAYOUTS for file in root.glob(layout)]
 
     def all(self) -> list[StoredPartition] | None:
-        """Return None: `storage.lake_files` looks."""
+        """Return None: `storage.lake_files` lists the files."""
         return None
 
     def current_version(self) -> int | None:

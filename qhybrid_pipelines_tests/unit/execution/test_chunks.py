@@ -119,16 +119,22 @@ def test_a_divided_sweep_is_one_job_of_the_provider_with_its_result_stored_once(
     assert "chunks" not in plain.details(whole)
 
 
+class Gone(Workers):
+    @property
+    def workers(self):
+        raise WorkersUnavailable("nobody answers", remedy="Start them.")
+
+    @workers.setter
+    def workers(self, _):
+        pass
+
+
+def test_an_engine_that_is_never_divided_needs_no_workers(always_worth_it):
+    batch = random_sweep(5, points=6)
+    assert counts_sha256(map_chunks(batch, AerSampler(), Gone())) == counts_sha256(AerSampler().run(batch))
+
+
 def test_without_workers_nothing_is_stored_and_the_job_is_asked_for_again(tmp_path, monkeypatch, always_worth_it):
-    class Gone(Workers):
-        @property
-        def workers(self):
-            raise WorkersUnavailable("nobody answers", remedy="Start them.")
-
-        @workers.setter
-        def workers(self, _):
-            pass
-
     batch, provider = random_sweep(5, points=30), local.build(tmp_path)
     monkeypatch.setattr(local, "chosen_mapper", Gone)
     with pytest.raises(Throttled, match="nobody answers") as gone:
