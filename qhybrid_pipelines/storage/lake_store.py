@@ -201,11 +201,11 @@ def object_versions(home: Home, places: Sequence[str]) -> Mapping[str, int] | No
 
 def object_store(home: Home) -> ObjectStore | None:
     """Return the store of a lake on objects, None where the lake is a folder. Raises as `open_store`."""
-    if not is_on_objects():
+    store = open_store(home)  # also for a folder: the tables of this home may lie elsewhere
+    if isinstance(store, FolderStore):
         return None
     from qhybrid_pipelines.storage.lake_objects import ObjectStore
 
-    store = open_store(home)
     return store if isinstance(store, ObjectStore) else None
 
 

@@ -344,6 +344,8 @@ def test_a_home_says_when_its_tables_are_elsewhere(lake, tmp_path, monkeypatch):
     monkeypatch.delenv("QHYBRID_LAKE")
     with pytest.raises(InvalidInput, match=f"the tables of this home lie at {address}"):
         lake.exists("qpu_result_sets", KEY)
+    with pytest.raises(InvalidInput, match=f"the tables of this home lie at {address}"):
+        connect(lake.home)
     monkeypatch.setenv("QHYBRID_LAKE", address)
 
 
