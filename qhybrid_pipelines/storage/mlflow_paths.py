@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 #: How the address of MLflow's own first experiment ends, for which `storage.tracking` names the folder.
 _FIRST = "/mlflow/artifacts/Default/"
@@ -12,6 +15,11 @@ _COLUMNS = (
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
 )
+
+
+def local_folder(address: str) -> Path:
+    """Return the folder that a ``file:`` address names."""
+    return Path(url2pathname(urlsplit(address).path))
 
 
 def follow_home(connection: sqlite3.Connection, artifacts: str) -> int:

@@ -18,10 +18,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from qhybrid_pipelines.storage import mlflow_schema
+from qhybrid_pipelines.storage.mlflow_paths import local_folder
 from qhybrid_pipelines.storage.sqlite_files import transaction
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def _insert(
     connection.executemany("INSERT INTO params (run_uuid, key, value) VALUES (?, ?, ?)", _of_run(run_id, params))
     connection.executemany("INSERT INTO tags (run_uuid, key, value) VALUES (?, ?, ?)", _of_run(run_id, tags))
     _insert_metrics(connection, record, run_id, now)
-    folder = Path(url2pathname(urlsplit(address).path))
+    folder = local_folder(address)
     try:
         folder.mkdir(parents=True)
         record.write_files(folder)

@@ -20,17 +20,15 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote, urlsplit
-from urllib.request import url2pathname
+from urllib.parse import quote
 
 from filelock import FileLock
 
 from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.storage import mlflow_rows
 from qhybrid_pipelines.storage.layout import Home
-from qhybrid_pipelines.storage.mlflow_paths import follow_home
+from qhybrid_pipelines.storage.mlflow_paths import follow_home, local_folder
 from qhybrid_pipelines.storage.mlflow_rows import KEY_TAG, PARENT_TAG, StoredRun
 from qhybrid_pipelines.storage.postgres import postgres_url
 from qhybrid_pipelines.storage.tracking_record import TrackingRecord
@@ -191,13 +189,13 @@ class Tracker:
                 store = SqlAlchemyStore(self.uri, self._artifacts("Default"))  # type: ignore[no-untyped-call]  # as above
                 for run_id in names:
                     with suppress(MlflowException):
-                        folder = _local_folder(store.get_run(run_id).info.artifact_uri)  # type: ignore[no-untyped-call]  # as above
+                        folder = local_folder(store.get_run(run_id).info.artifact_uri)  # type: ignore[no-untyped-call]  # as above
                         shutil.rmtree(folder, ignore_errors=True)
                         store._hard_delete_run(run_id)  # type: ignore[no-untyped-call]  # noqa: SLF001  what `mlflow gc` calls
                 store.engine.dispose()
 
     def _ended(self, run: Run) -> EndedRecord:
-        folder = _local_folder(run.info.artifact_uri)
+        folder = local_folder(run.info.artifact_uri)
         return EndedRecord(
             run_id=run.info.run_id,
             experiment=run.data.tags[KEY_TAG].partition("|")[0],
@@ -380,10 +378,6 @@ def _log_dataset(client: MlflowClient, run_id: str, dataset: Mapping[str, str]) 
     )
     context = InputTag("mlflow.data.context", dataset["context"])
     client.log_inputs(run_id, datasets=[DatasetInput(entity, tags=[context])])
-
-
-def _local_folder(address: str) -> Path:
-    return Path(url2pathname(urlsplit(address).path))
 
 
 def _chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
