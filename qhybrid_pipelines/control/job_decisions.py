@@ -83,7 +83,7 @@ class JobDecisions:
             detail = {"from": job.priority, "to": priority, "by": by or self._principal}
             try:
                 return self._context.advance(job, Event.REPRIORITISE, priority=priority, detail=detail)
-            except StaleJob:  # somebody else had a word, or it was sent, which the next look tells
+            except StaleJob:  # somebody else changed it, or it was sent, which the next reading tells
                 continue
 
     def cancel(self, job_id: str, *, by: str | None = None) -> JobRecord:
@@ -163,7 +163,8 @@ class JobDecisions:
             IllegalTransition: the job is in another state.
             DuplicateProviderJob: that id belongs to another job.
             InvalidInput: the job is at the provider, sent by another home, and the person does not say to pay again; or says
-                so without need; or the job was cancelled meanwhile, and is to be paid for, or would take another home's with it.
+                so without need; or the job was cancelled meanwhile, and is to be paid for; or it was cancelled, or was to go
+                elsewhere, and would take another home's job with it.
         """
         job = self._ledger.job(job_id)
         if job.state is JobState.SUBMIT_UNKNOWN:
@@ -193,14 +194,21 @@ def _check_answer(job: JobRecord, events: Sequence[EventRecord], found: str | No
     Raises:
         InvalidInput: it does not.
     """
-    other, request = other_homes_job(events), open_cancel_request(events)
-    if request is not None and request[0] is Event.CANCEL:
-        if pay_own or (found is not None and found == other):
+    other = other_homes_job(events)
+    end, detail = open_cancel_request(events) or (None, {})
+    adopts_others = found is not None and found == other
+    if end is Event.CANCEL:
+        if pay_own or adopts_others:
             raise InvalidInput(
                 f"job {job.job_id} was cancelled while nobody knew whether its provider has it: it is not paid for, and another "
                 "home's job is not cancelled in its place",
                 remedy=f"`--not-there` ends it here; `qhybrid jobs retry {job.job_id}` then runs its work after all.",
             )
+    elif end is Event.REROUTE and adopts_others:
+        raise InvalidInput(
+            f"job {job.job_id} is to go to {detail.get('backend')}, and another home's job is not cancelled for that",
+            remedy=f"`--pay-own` takes its work there; `qhybrid jobs cancel {job.job_id}`, then `--not-there`, ends it here.",
+        )
     elif found is None and pay_own != (other is not None):
         raise InvalidInput(
             f"the work of job {job.job_id} is at the provider as {other}, sent by another home"

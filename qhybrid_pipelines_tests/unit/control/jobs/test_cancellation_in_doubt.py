@@ -9,12 +9,16 @@ import pytest
 
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, Transition
+from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
 from qhybrid_pipelines.core.system import failpoints
 from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, DispatcherHarness
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
-from qhybrid_pipelines_tests.unit.control.jobs import test_cancellation_busy_jobs
+from qhybrid_pipelines_tests.unit.control.jobs import (
+    test_cancellation_busy_jobs,
+    test_submission_protocol_look_before_sending,
+)
 from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_busy_jobs import (
     ASK_FIRST,
     BATCH,
@@ -31,6 +35,7 @@ from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_busy_jobs impor
 from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_requests import Killed, cancel_requests
 
 harness = test_cancellation_busy_jobs.harness
+make_home = test_submission_protocol_look_before_sending.make_home
 SECOND = make_batch(seed=90)
 
 
@@ -107,3 +112,16 @@ def test_two_words_about_two_batches_at_once_both_count(harness, monkeypatch) ->
     first, second = harness.dispatcher(**TO_THIRD).submit_all(both, SUBMIT_REQUEST)
     assert (first.state, second.backend, second.principal) == (JobState.CANCELLED, "other:device", "bo")
     assert (books(harness), harness.three.book()) == ((1, 1), [])
+
+
+def test_another_homes_job_is_not_ended_for_work_that_was_to_go_elsewhere(make_home) -> None:
+    theirs, mine = make_home("theirs"), make_home("mine")
+    paid, job = theirs.submit(), mine.submit()
+    wanted = {"purpose": Event.REROUTE, "backend": "other:device", "by": "bo"}  # as it is noted while the job is sent
+    mine.ledger.advance(Transition.single(job, Event.INTEND_CANCEL, mine.now, detail=wanted))
+    with pytest.raises(InvalidInput, match=r"to go to other:device.*`--pay-own`.*`qhybrid jobs cancel"):
+        mine.dispatcher.decisions.resolve(job.job_id, paid.provider_job_id)
+    moved = mine.dispatcher.decisions.resolve(job.job_id, None, pay_own=True)
+    mine.dispatcher.poll_due()
+    assert (moved.state, mine.vendor.calls("cancel")) == (JobState.REROUTED, 0)
+    assert theirs.dispatcher.collect(paid.job_id, make_batch()).job.state is JobState.VERIFIED
