@@ -10,12 +10,15 @@ import pyarrow.compute as pc
 import pytest
 
 from qhybrid_pipelines import cli
+from qhybrid_pipelines.core.system import failpoints
 from qhybrid_pipelines.steps.on_demand.replays import total_variation
 from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
+from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_busy_jobs import die_when_left
+from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_requests import Killed
 
 pytestmark = experiment_homes.RUNS_IN_PROCESS
 
@@ -83,6 +86,16 @@ def test_ask_decline_retry_reroute_approve_replay(stage, qhybrid):
     assert code == 2
     assert f"taken over by {second}" in told["problem"]
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(failpoints, "on_reached", die_when_left)
+        with pytest.raises(Killed):
+            qhybrid("jobs", "reroute", second, "local:aer-exact")
+    code, told = qhybrid(
+        "jobs", "reroute", second, "local:auto"
+    )  # it has left, no other job has its work, and may come back
+    assert (code, told["state"], told["backend"]) == (0, "AWAITING_APPROVAL", "local:auto")
+    second = told["job_id"]
+
     code, told = qhybrid("jobs", "reroute", second, "local:aer-exact")
     third = told["job_id"]
     assert (code, told["backend"], told["requested_backend"]) == (0, "local:aer-exact", "local:auto")
@@ -95,6 +108,10 @@ def test_ask_decline_retry_reroute_approve_replay(stage, qhybrid):
     assert (code, [row["backend"] for row in told["verdicts"]], told["waiting"]) == (0, ["local:auto"], [])
     code, told = qhybrid("estimate", spec)
     assert (code, told["rows"][0]["policy"], told["total"]["jobs_paid"]) == (0, "already there", 1)
+
+    code, told = qhybrid("jobs", "reroute", third, "local:aer-exact")
+    assert (code, told["problem"]) == (2, f"job {third} is VERIFIED and cannot be rerouted")
+    assert "jobs show" in told["remedy"], "`jobs retry` would refuse it"
 
     code, told = qhybrid("jobs", "replay", third)
     assert (code, told["equal"]) == (0, True)

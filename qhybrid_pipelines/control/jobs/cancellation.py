@@ -45,12 +45,12 @@ def check_same_work(job: JobRecord, batch: Batch) -> Batch:
         IllegalTransition: the job has ended, or nobody knows whether its provider has it.
     """
     requested = replace(batch, backend=job.requested_backend)
-    if batch.backend == job.backend and job.state is not JobState.REROUTED:
-        raise InvalidInput(f"job {job.job_id} is on '{job.backend}' already", remedy="Name another backend.")
     if requested.payload_sha256 != job.payload_sha256:
         raise InvalidInput(f"job {job.job_id} was made for another batch", remedy="Take the job's own batch.")
     if job.state not in NOT_ACKNOWLEDGED | OPEN:
         next_state(job.state, Event.REROUTE)
+    if batch.backend == job.backend and job.state is not JobState.REROUTED:
+        raise InvalidInput(f"job {job.job_id} is on '{job.backend}' already", remedy="Name another backend.")
     return requested
 
 

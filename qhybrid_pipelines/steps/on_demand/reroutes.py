@@ -34,14 +34,9 @@ def reroute(
         by: who asks; the default is the site's principal.
 
     Raises:
-        InvalidInput: it runs there already.
+        InvalidInput: it is there already.
+        IllegalTransition: the job has ended, or nobody knows whether its provider has it.
     """
-    if backend == job.backend:
-        raise InvalidInput(
-            f"job {job.job_id} runs on '{backend}' already",
-            remedy=f"Name another backend, or run it again with `qhybrid jobs retry {job.job_id}`.",
-            field="BACKEND",
-        )
     elsewhere = replace(find_sub_batch(job, dispatcher, lake, specifications).batch, backend=backend)
     return dispatcher.decisions.reroute(job.job_id, elsewhere, reason="a person asked for it", principal=by)
 

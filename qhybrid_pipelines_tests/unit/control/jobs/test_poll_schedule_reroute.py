@@ -147,5 +147,6 @@ class TestReroute:
         [job] = dispatcher.poll([job])
         harness.now += timedelta(seconds=30)
         dispatcher.poll([job])
-        with pytest.raises(IllegalTransition):
-            dispatcher.decisions.reroute(job.job_id, **self.other_backend())
+        for where in (self.other_backend()["batch"], make_batch(seed=10)):  # nor to where it was
+            with pytest.raises(IllegalTransition):
+                dispatcher.decisions.reroute(job.job_id, where)
