@@ -41,8 +41,8 @@ _LARGE_BYTES = 1 << 14
 
 _WORD = r"\b(?:authorization|api[-_ ]?key|bearer|basic|token|password|secret)\b"
 _CREDENTIALS = (
-    # name: value, name=value, "name": "value", also with the scheme of a header in between
-    re.compile(rf"(?i)({_WORD}[\"']?\s*[:=]\s*[\"']?(?:{_WORD}\s+)?)[^\s\"',;]{{6,}}"),
+    # name: value, name=value, "name": "value", also with the scheme of a header in between; not what the system says instead
+    re.compile(rf"(?i)({_WORD}[\"']?\s*[:=]\s*[\"']?(?:{_WORD}\s+)?)(?!\[(?:Errno|WinError) -?\d+\])[^\s\"',;]{{6,}}"),
     # a header's value alone; a digit tells it from a word of the sentence
     re.compile(r"(?i)(\b(?:apikey|bearer|basic)\s+)(?=\S*\d)[^\s\"',;]{6,}"),
     # user and password of an address

@@ -223,8 +223,18 @@ def test_contents_lose_the_key_and_nothing_else(size):
 
 
 @pytest.mark.parametrize(
-    "text", ["8 qubits, 1024 shots", "the token expired", "job 5f2c-11 failed: TooManyGates", "zQ7"]
+    "text",
+    [
+        *("8 qubits, 1024 shots", "the token expired", "job 5f2c-11 failed: TooManyGates", "zQ7"),
+        "no access token: [Errno 111] Connect call failed",
+        "no access token: [Errno -2] Name or service not known",
+    ],
 )
 def test_other_words_stay(text):
     assert redact(text, {}) == text
     assert redact_content(text.encode(), {}) == text.encode()
+
+
+@pytest.mark.parametrize("value", ["[Errno", "[Errno111]", "[Errno]x7q9", "Bearer [Errnox7q9"])
+def test_what_only_begins_as_an_error_of_the_system_is_hidden(value):
+    assert redact(f"token: {value} 1", {}).removesuffix(" 1").endswith(HIDDEN)
