@@ -88,7 +88,11 @@ def scratch_folder(tmp: Path) -> Iterator[Path]:
     """Give an empty folder of this process's own, for files that are built in steps; it is removed at the end."""
     make_folder(tmp)
     folder = tmp / _temporary_name("scratch")
-    folder.mkdir()
+    try:
+        folder.mkdir()
+    except OSError as error:
+        error.filename = str(tmp)  # the folder that a person can check; the other one does not exist
+        raise
     try:
         yield folder
     finally:

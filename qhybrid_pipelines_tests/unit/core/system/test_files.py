@@ -49,6 +49,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(home, monkeypatch):
     assert list(home.tmp.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody may make another one")
+def test_a_folder_that_takes_no_scratch_is_named_itself():
+    with pytest.raises(OSError, match=r"/proc'$") as refused, files.scratch_folder(Path("/proc")):
+        pass
+    assert refused.value.filename == "/proc"
+
+
 def test_scratch_is_removed_also_after_an_error(home):
     def fail():
         with files.scratch_folder(home.tmp) as folder:
