@@ -148,7 +148,7 @@ class SlurmRunLauncher(RunLauncher, ConfigurableClass):
             SlurmUnavailable: the controller did not answer; the job may go on, and a person has to ask again.
         """
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
+        if run is None or run.is_finished or run.tags.get(ENGINE_TAG) != ENGINE:
             return False
         # Asked first: a run that is said to be cancelling ends as cancelled some minutes later, whatever its job does.
         job = find_job(run_id, since=self._created(run_id))
@@ -157,8 +157,6 @@ class SlurmRunLauncher(RunLauncher, ConfigurableClass):
             cancel_job(job.job_id)
             if job.has_begun:
                 return True  # its process reports the end, and the monitor does where it cannot
-        elif run.tags.get(ENGINE_TAG) != ENGINE:
-            return False
         self._instance.report_run_canceled(run)
         return True
 

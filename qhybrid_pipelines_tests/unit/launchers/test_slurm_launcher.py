@@ -143,6 +143,13 @@ def test_termination_cancels_the_job(instance, squeue, listed, status, cancelled
     assert (ended.read_text() if ended.exists() else "") == cancelled
 
 
+def test_a_run_of_the_command_line_is_not_said_to_be_cancelling(instance, squeue):
+    squeue("")
+    own = add_run(instance, STARTED, tags={})
+    assert not instance.run_launcher.terminate(own.run_id)
+    assert status_of(instance, own) is STARTED
+
+
 def test_a_run_is_not_said_to_be_cancelling_while_the_controller_is_away(instance, squeue):
     squeue("Unable to contact slurm controller", 1)
     run = add_run(instance, STARTED)
