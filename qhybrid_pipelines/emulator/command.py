@@ -17,7 +17,7 @@ from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFA
 
 app = typer.Typer(
     name="emulator",
-    help="A QPU cloud on this machine's loopback address, with the interfaces of IonQ (v0.4) and of D-Wave's annealers.",
+    help="A QPU cloud on this machine's loopback address, with the interfaces of IonQ (v0.4), IBM, Amazon Braket and D-Wave.",
     no_args_is_help=True,
 )
 

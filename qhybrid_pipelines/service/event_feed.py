@@ -1,4 +1,4 @@
-"""Waiting for events: one look at the ledger's head serves everybody who listens, and nobody listens for free for ever."""
+"""Waiting for events: one query of the last position serves everybody who listens, and nobody listens for free for ever."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
-#: Between two looks at the head of the ledger.
+#: Between two queries of the last position.
 HEAD_SECONDS = 0.25
 #: Streams that are open at a time.
 MOST_LISTENERS = 200
 
 
 class EventFeed:
-    """Tells when the ledger has more events.
+    """Tells when there are more events, of the ledger or among the upgrades of decisions.
 
     Args:
         read_head: returns the position of the last event; may take a moment, and runs in a thread.
