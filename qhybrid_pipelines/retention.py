@@ -31,7 +31,7 @@ class RetentionOutcome:
         classes: one line each.
         problems: why some experiments were left alone, one sentence each.
         receipt: file that says what went; None where nothing did.
-        objects: of a lake on objects, what no table is any more; None where the lake is a folder.
+        objects: of a lake on objects, what belongs to no table any more; None where the lake is a folder.
     """
 
     classes: list[ClassSummary]
