@@ -196,17 +196,16 @@ def _check_answer(job: JobRecord, events: Sequence[EventRecord], found: str | No
     """
     other = other_homes_job(events)
     end, detail = open_cancel_request(events) or (None, {})
-    adopts_others = found is not None and found == other
     if end is Event.CANCEL:
-        if pay_own or adopts_others:
+        if pay_own or (found is not None and found == other):
             raise InvalidInput(
                 f"job {job.job_id} was cancelled while nobody knew whether its provider has it: it is not paid for, and another "
                 "home's job is not cancelled in its place",
                 remedy=f"`--not-there` ends it here; `qhybrid jobs retry {job.job_id}` then runs its work after all.",
             )
-    elif end is Event.REROUTE and adopts_others:
+    elif end is Event.REROUTE and other is not None and found in (None, other) and not pay_own:
         raise InvalidInput(
-            f"job {job.job_id} is to go to {detail.get('backend')}, and another home's job is not cancelled for that",
+            f"job {job.job_id} is to go to {detail.get('backend')}, and {other}, sent by another home, is not cancelled for that",
             remedy=f"`--pay-own` takes its work there; `qhybrid jobs cancel {job.job_id}`, then `--not-there`, ends it here.",
         )
     elif found is None and pay_own != (other is not None):
