@@ -63,9 +63,16 @@ class EndpointRegistry:
             after: position of the last event that it is not told.
 
         Raises:
-            InvalidInput: nothing is sent to such an address, there is no such event, or there are too many endpoints.
+            InvalidInput: nothing is sent to such an address, an event is not known or never sent by tier, or there are too many
+                endpoints.
         """
         _check_types(types)
+        if by_tier and DECISION_UPGRADED in (types or ()):
+            raise InvalidInput(
+                f"decisions have no tier: with by_tier, {DECISION_UPGRADED} is never sent",
+                remedy=f"Register another endpoint for {DECISION_UPGRADED}, without by_tier.",
+                field="by_tier",
+            )
         if kind == "mail":
             if not _MAIL.fullmatch(target):
                 raise InvalidInput("this is not an e-mail address", remedy="Write NAME@HOST.", field="url")

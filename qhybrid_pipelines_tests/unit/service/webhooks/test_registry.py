@@ -76,12 +76,18 @@ def test_mail_needs_an_address_and_a_server(registry):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"types": ["JobDreamt"]}, {"types": []}, {"target": "https://10.0.0.1/"}, {"target": "http://localhost/"}],
+    [
+        {"types": ["JobDreamt"]},
+        {"types": []},
+        {"types": ["JobCompleted", "DecisionUpgraded"], "by_tier": True},
+        {"target": "https://10.0.0.1/"},
+        {"target": "http://localhost/"},
+    ],
 )
 def test_wrong_input_is_refused_with_its_field(registry, fields):
     with pytest.raises(InvalidInput) as caught:
         add(registry, **fields)
-    assert caught.value.field in {"types", "url"}
+    assert caught.value.field in {"types", "by_tier", "url"}
     assert registry.store.all() == []
 
 
