@@ -324,7 +324,7 @@ class Submitter:
         return (self.latest_job(item.batch) or job) if job.state in ENDED_WITHOUT_RESULT else job
 
     def _check_before_submit(self, job: JobRecord, item: _PendingBatch) -> JobRecord:
-        """Look at a job right before it is sent: agreed to at today's price, and its backend in health."""
+        """Check a job right before it is sent: agreed to at today's price, and its backend in health."""
         self._context.check_clock(job.backend)
         if item.admission is not None:
             limits, now = self._context.limits_of(item.batch.experiment, job.principal), self._context.clock.now()

@@ -1,6 +1,6 @@
-"""A person wants a job back of which nobody knows whether its provider has it; and two words about two batches at once.
+"""A person wants a job back of which nobody knows whether its provider has it; and two requests about two batches at once.
 
-The word is in the ledger with who and when, it is carried out once, and the judge is each provider's book.
+The request is in the ledger with who and when, it is carried out once, and the judge is each provider's book.
 """
 
 from __future__ import annotations
