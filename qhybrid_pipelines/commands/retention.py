@@ -40,7 +40,9 @@ def retention(
     print_table([_row(one) for one in outcome.classes])
     if objects is not None:
         what = "were deleted" if apply else "would be deleted"
-        echo(f"Of the lake, {objects.objects} objects ({objects.bytes:,} bytes) that belong to no table any more {what}.")
+        echo(
+            f"Of the lake, {objects.objects} objects ({objects.bytes:,} bytes) that belong to no table any more {what}."
+        )
     number = sum(one.artefacts for one in outcome.classes)
     if outcome.receipt is not None:
         echo(f"{number} artefacts removed; the receipt is {outcome.receipt}")

@@ -1,8 +1,8 @@
 """The one door to the providers: submit, poll, collect, cancel, each step written to the ledger.
 
 Everything here may be killed at any moment and called again. What happens behind the door: `control.jobs.admission` (whether,
-where, for how much), `control.jobs.submitter` (plans and reservations), `control.jobs.submission_protocol` (each job once), `control.jobs.status_poller`
-and `control.jobs.poll_schedule` (what became of them), `control.jobs.result_collector` (results), `control.jobs.cancellation` (taking a job back), `control.job_decisions` (what persons decide).
+where, for how much), `control.jobs.submitter` (plans and reservations), `control.jobs.write_ahead_submission` (each job once), `control.jobs.status_poller`
+and `control.jobs.poll_schedule` (what became of them), `control.jobs.result_collector` (results), `control.jobs.cancellation` (taking a job back), `control.operator_decisions` (what persons decide).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import pyarrow as pa
 from qhybrid_pipelines.control.backends.embedding import Embedder
 from qhybrid_pipelines.control.backends.health import BackendHealth
 from qhybrid_pipelines.control.home_identity import HomeGuard
-from qhybrid_pipelines.control.job_decisions import JobDecisions
 from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.context import JobContext
@@ -25,11 +24,12 @@ from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement, Ledge
 from qhybrid_pipelines.control.jobs.poll_schedule import PollSchedule, PollSummary
 from qhybrid_pipelines.control.jobs.result_collector import CollectedResult, RawStore, ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import StatusPoller
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
 from qhybrid_pipelines.control.jobs.submitter import Preview, Submitter
+from qhybrid_pipelines.control.jobs.write_ahead_submission import WriteAheadSubmission
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord, Ledger
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
+from qhybrid_pipelines.control.operator_decisions import OperatorDecisions
 from qhybrid_pipelines.control.policy.deployment import Deployment
 from qhybrid_pipelines.control.policy.rules import Policy, read_policy
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed, ProviderError, Unavailable
@@ -101,7 +101,7 @@ class Dispatcher:
         health = BackendHealth(ledger, self.policy.routing.breaker, clock=self.time.present_clock)
         #: Finds embeddings for annealers.
         self.embedder = Embedder(context.provider_for)
-        self._protocol = SubmissionProtocol(context, timeout_seconds=timeout_seconds)
+        self._protocol = WriteAheadSubmission(context, timeout_seconds=timeout_seconds)
         self._admission = AdmissionControl(context, deployment=self.deployment, policy=self.policy, health=health)
         self._submitter = Submitter(
             context,
@@ -115,7 +115,7 @@ class Dispatcher:
         self._collector = ResultCollector(context, raw_store, self.policy.tiers)
         self._cancellation = Cancellation(context, self._protocol)
         #: What persons decide about single jobs.
-        self.decisions = JobDecisions(
+        self.decisions = OperatorDecisions(
             context,
             admission=self._admission,
             submitter=self._submitter,

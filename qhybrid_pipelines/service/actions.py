@@ -21,8 +21,8 @@ from qhybrid_pipelines.service.problem_documents import Problem, ProblemError, i
 from qhybrid_pipelines.steps.on_demand.cancelled_experiments import cancel_experiment
 
 if TYPE_CHECKING:
-    from qhybrid_pipelines.control.job_decisions import JobDecisions
     from qhybrid_pipelines.control.ledger.port import JobRecord
+    from qhybrid_pipelines.control.operator_decisions import OperatorDecisions
     from qhybrid_pipelines.steps.workspace import Workspace
 
 #: How an experiment was stopped, in the note about it.
@@ -148,7 +148,7 @@ class Actions:
         )
 
     @property
-    def _decisions(self) -> JobDecisions:
+    def _decisions(self) -> OperatorDecisions:
         return self.workspace.control_plane.dispatcher.decisions
 
     def _job(self, job_id: str) -> JobRecord:

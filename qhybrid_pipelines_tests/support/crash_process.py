@@ -21,7 +21,7 @@ from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.status_poller import PollResult
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.write_ahead_submission import WriteAheadSubmission
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import Ambiguous, Refused, Throttled
@@ -70,7 +70,7 @@ def run_one_job(command: dict[str, Any]) -> None:
     """The whole life of one job, as a pipeline runs it; ``knows_no_wishes`` is one that sends whatever anybody wants."""
     dispatcher = make_dispatcher(command)
     if command.get("knows_no_wishes"):
-        SubmissionProtocol._end_if_unwanted = lambda self, job: None  # the negative control
+        WriteAheadSubmission._end_if_unwanted = lambda self, job: None  # the negative control
     batch = make_batch()
     job = dispatcher.submit(batch, SubmitRequest(tier="batch", budget_usd=command.get("budget_usd", 0.0)))
     [job] = dispatcher.poll([job])

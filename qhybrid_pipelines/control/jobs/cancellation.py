@@ -17,9 +17,9 @@ from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
 from qhybrid_pipelines.control.jobs.job_ids import next_job_id
 from qhybrid_pipelines.control.jobs.ledger_clock import ClockDisagreement
-from qhybrid_pipelines.control.jobs.status_changes import cancel_reason, open_cancel_request, reroute_detail
+from qhybrid_pipelines.control.jobs.state_transitions import cancel_reason, open_cancel_request, reroute_detail
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.write_ahead_submission import WriteAheadSubmission
 from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, UNCANCELLED, Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventData, EventRecord, JobRecord, StaleJob, Transition
@@ -62,7 +62,7 @@ class Cancellation:
         protocol: clears up what became of a job that may have been sent.
     """
 
-    def __init__(self, context: JobContext, protocol: SubmissionProtocol) -> None:
+    def __init__(self, context: JobContext, protocol: WriteAheadSubmission) -> None:
         self._context, self._protocol = context, protocol
 
     def cancel(

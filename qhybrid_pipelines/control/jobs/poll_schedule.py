@@ -14,10 +14,10 @@ from qhybrid_pipelines.control.backends.circuit_breaker import blocks_calls, pol
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_due
-from qhybrid_pipelines.control.jobs.idempotency_lookup import LISTING_LAG_FACTOR
+from qhybrid_pipelines.control.jobs.provider_job_search import LISTING_LAG_FACTOR
 from qhybrid_pipelines.control.jobs.result_collector import ResultCollector
 from qhybrid_pipelines.control.jobs.status_poller import PollResult, StatusPoller, group_by_provider
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.write_ahead_submission import WriteAheadSubmission
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.policy.tiers import Tiers
@@ -74,7 +74,7 @@ class PollSchedule:
         poller: StatusPoller,
         collector: ResultCollector,
         tiers: Tiers,
-        protocol: SubmissionProtocol,
+        protocol: WriteAheadSubmission,
         cancellation: Cancellation,
     ) -> None:
         self._context, self._protocol, self._cancellation = context, protocol, cancellation

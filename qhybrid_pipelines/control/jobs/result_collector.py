@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from qhybrid_pipelines.control.jobs.answers_to_recheck import needs_a_person
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.doubted_answers import needs_a_person
 from qhybrid_pipelines.control.jobs.submission_events import error_detail
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, StoredResult

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from qhybrid_pipelines.control.backends.circuit_breaker import poll_breaker_name
 from qhybrid_pipelines.control.backends.health import BackendHealth
+from qhybrid_pipelines.control.jobs.answers_to_recheck import SEEN_AT, failure_reported_at
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.doubted_answers import SEEN_AT, failure_reported_at
 from qhybrid_pipelines.control.jobs.job_ids import next_job_id
-from qhybrid_pipelines.control.jobs.status_changes import cancel_reason, events_from_snapshot
+from qhybrid_pipelines.control.jobs.state_transitions import cancel_reason, events_from_snapshot
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Transition
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Rejected, UnknownProviderStatus

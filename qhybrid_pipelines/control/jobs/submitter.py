@@ -16,9 +16,9 @@ from qhybrid_pipelines.control.jobs.deadlines import deadline_for
 from qhybrid_pipelines.control.jobs.job_ids import job_id_for, job_ids_for, next_job_id, token_for
 from qhybrid_pipelines.control.jobs.limits import check_budget
 from qhybrid_pipelines.control.jobs.spending import WARNING, budget_warning, check_quotes
-from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request, reroute_detail
+from qhybrid_pipelines.control.jobs.state_transitions import open_cancel_request, reroute_detail
 from qhybrid_pipelines.control.jobs.submission_events import error_detail
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.write_ahead_submission import WriteAheadSubmission
 from qhybrid_pipelines.control.ledger.lifecycle import ENDED_WITHOUT_RESULT, Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Plan, StaleJob
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
@@ -68,7 +68,7 @@ class Submitter:
         context: JobContext,
         *,
         admission: AdmissionControl,
-        protocol: SubmissionProtocol,
+        protocol: WriteAheadSubmission,
         health: BackendHealth,
         deployment: Deployment,
         policy: Policy,
@@ -108,7 +108,7 @@ class Submitter:
         Raises:
             Refused: a limit, the policy or the budget said no; nothing was written or sent.
             InvalidInput: there is no such provider or backend.
-            ProviderError: as `SubmissionProtocol.submit_once`; calling again continues.
+            ProviderError: as `WriteAheadSubmission.submit_once`; calling again continues.
         """
         items = [self._pending(batch, request) for batch in batches]
         self._admit(items)

@@ -1,7 +1,7 @@
 """The life of a job: one table of steps, and what follows from it.
 
 Pure: nothing here reads a clock, a database or a provider. What one poll of a provider means for a job is
-`control.jobs.status_changes`; writing steps down is `control.ledger`.
+`control.jobs.state_transitions`; writing steps down is `control.ledger`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.due_stages import due_stages
-from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
+from qhybrid_pipelines.control.jobs.state_transitions import open_cancel_request
 from qhybrid_pipelines.control.ledger.lifecycle import CANCEL_REQUEST_MAY_WAIT, OPEN, Event
 from qhybrid_pipelines.control.reporting.next_steps import UNNAMED_BACKEND, waiting_request
 from qhybrid_pipelines.core.jobs.job_states import JobState

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from qhybrid_pipelines.control.jobs.ledger_clock import LedgerClock
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.write_ahead_submission import WriteAheadSubmission
 
 
 @contextmanager
@@ -24,6 +24,6 @@ def trusting_own_clock() -> Iterator[None]:
 def sending_without_looking() -> Iterator[None]:
     """Let what may have been accepted be sent again at once, without a look at the vendor's list."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SubmissionProtocol, "_settle_from_listing", lambda *_, **__: None)
-        patch.setattr(SubmissionProtocol, "_find_sent_before", lambda *_: None)
+        patch.setattr(WriteAheadSubmission, "_settle_from_listing", lambda *_, **__: None)
+        patch.setattr(WriteAheadSubmission, "_find_sent_before", lambda *_: None)
         yield

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.submission_protocol import SubmissionProtocol
+from qhybrid_pipelines.control.jobs.write_ahead_submission import WriteAheadSubmission
 from qhybrid_pipelines.control.ledger.databases.file_locks import LockBusy
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import JobRecord, StaleJob, Transition
@@ -116,7 +116,7 @@ def test_a_wish_that_meets_a_sender_counts_before_anything_is_sent(harness, purp
 
 def test_a_sender_that_knows_no_wishes_pays(harness, monkeypatch) -> None:
     """The negative control: the same moment."""
-    monkeypatch.setattr(SubmissionProtocol, "_end_if_unwanted", lambda self, job: None)
+    monkeypatch.setattr(WriteAheadSubmission, "_end_if_unwanted", lambda self, job: None)
     assert busy_job(harness, "cancel").state is JobState.SUBMITTED
     assert books(harness) == (1, 0)
 

@@ -17,7 +17,7 @@ from qhybrid_pipelines_tests.support.dispatcher_harness import SUBMIT_REQUEST, D
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 from qhybrid_pipelines_tests.unit.control.jobs import (
     test_cancellation_busy_jobs,
-    test_submission_protocol_look_before_sending,
+    test_write_ahead_submission_look_before_sending,
 )
 from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_busy_jobs import (
     ASK_FIRST,
@@ -35,7 +35,7 @@ from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_busy_jobs impor
 from qhybrid_pipelines_tests.unit.control.jobs.test_cancellation_requests import Killed, cancel_requests
 
 harness = test_cancellation_busy_jobs.harness
-make_home = test_submission_protocol_look_before_sending.make_home
+make_home = test_write_ahead_submission_look_before_sending.make_home
 SECOND = make_batch(seed=90)
 
 

@@ -25,7 +25,8 @@ from typing import Any
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.jobs.deadlines import is_overdue
-from qhybrid_pipelines.control.jobs.idempotency_lookup import (
+from qhybrid_pipelines.control.jobs.job_ids import next_job_id, token_for
+from qhybrid_pipelines.control.jobs.provider_job_search import (
     LISTING_LAG_FACTOR,
     Found,
     TokenSearch,
@@ -34,8 +35,7 @@ from qhybrid_pipelines.control.jobs.idempotency_lookup import (
     other_homes_jobs,
     sent_before,
 )
-from qhybrid_pipelines.control.jobs.job_ids import next_job_id, token_for
-from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
+from qhybrid_pipelines.control.jobs.state_transitions import open_cancel_request
 from qhybrid_pipelines.control.jobs.submission_events import SENT_AT, doubted_refusal, error_detail, sent_at
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import EventData, JobRecord, Outcome, StaleJob, Transition
@@ -48,7 +48,7 @@ from qhybrid_pipelines.core.system.stop_request import raise_if_stop_requested
 from qhybrid_pipelines.execution.port import Provider, calling
 
 
-class SubmissionProtocol:
+class WriteAheadSubmission:
     """Submits one job at a time to its provider.
 
     Args:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.doubted_answers import doubted_since, failure_reported_at, needs_a_person
+from qhybrid_pipelines.control.jobs.answers_to_recheck import doubted_since, failure_reported_at, needs_a_person
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.policy.tiers import Tiers
 from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST

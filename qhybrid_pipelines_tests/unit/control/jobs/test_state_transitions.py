@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.status_changes import events_from_snapshot
+from qhybrid_pipelines.control.jobs.state_transitions import events_from_snapshot
 from qhybrid_pipelines.control.ledger.lifecycle import OPEN, Event, next_state
 from qhybrid_pipelines.core.errors import UnknownProviderStatus
 from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, Snapshot

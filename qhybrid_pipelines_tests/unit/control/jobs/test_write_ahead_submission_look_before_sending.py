@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
-from qhybrid_pipelines.control.jobs.idempotency_lookup import LISTING_SECONDS
+from qhybrid_pipelines.control.jobs.provider_job_search import LISTING_SECONDS
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.control.policy.deployment import Deployment

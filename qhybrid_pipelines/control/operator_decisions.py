@@ -11,10 +11,10 @@ from qhybrid_pipelines.control.jobs import approval
 from qhybrid_pipelines.control.jobs.admission import AdmissionControl, SubmitRequest
 from qhybrid_pipelines.control.jobs.cancellation import Cancellation, check_same_work
 from qhybrid_pipelines.control.jobs.context import JobContext
-from qhybrid_pipelines.control.jobs.idempotency_lookup import other_homes_job
 from qhybrid_pipelines.control.jobs.job_ids import next_job_id
 from qhybrid_pipelines.control.jobs.limits import check_budget
-from qhybrid_pipelines.control.jobs.status_changes import open_cancel_request
+from qhybrid_pipelines.control.jobs.provider_job_search import other_homes_job
+from qhybrid_pipelines.control.jobs.state_transitions import open_cancel_request
 from qhybrid_pipelines.control.jobs.submitter import Submitter
 from qhybrid_pipelines.control.ledger.lifecycle import Event, next_state
 from qhybrid_pipelines.control.ledger.port import EventRecord, JobRecord, StaleJob, Transition
@@ -24,7 +24,7 @@ from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.core.system.failpoints import failpoint
 
 
-class JobDecisions:
+class OperatorDecisions:
     """Decisions about single jobs, see `Dispatcher.decisions`.
 
     Args:
