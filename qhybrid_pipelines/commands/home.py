@@ -61,10 +61,16 @@ def continue_home(home: Home = None) -> None:
 
 
 @app.command("separate")
-def separate_home(home: Home = None) -> None:
+def separate_home(
+    home: Home = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="I say that this is the copy, although nothing has run in it that shows it.")
+    ] = False,
+) -> None:
     """Decide that this home is a copy and becomes a home of its own, with a new id: it may send again."""
     control_plane = existing_workspace(home).control_plane
-    _say(control_plane.guard.separate(by=control_plane.deployment.principal), "is a home of its own")
+    identity = control_plane.guard.separate(by=control_plane.deployment.principal, is_copy=copy)
+    _say(identity, "is a home of its own")
 
 
 def _say(identity: HomeIdentity, what: str) -> None:
@@ -77,7 +83,7 @@ def backup(
     """Back up ledger, lake, results and notes as of one moment, while jobs run."""
     from qhybrid_pipelines.steps.on_demand.home_backups import back_up
 
-    workspace = existing_workspace(home)
+    workspace = existing_workspace(home, reading=True)
     manifest = back_up(workspace.home, workspace.control_plane, folder)
     echo(
         f"{len(manifest.files)} files of home {manifest.home_id} as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC, "

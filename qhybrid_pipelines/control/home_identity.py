@@ -24,7 +24,7 @@ from qhybrid_pipelines.control.ledger.chain import chain_anchor
 from qhybrid_pipelines.control.ledger.port import HomeIdentity, Ledger
 from qhybrid_pipelines.control.ledger.sql.home_row import new_home_id
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.errors import CorruptFile, Refused
+from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, Refused
 from qhybrid_pipelines.core.jobs.circuit_jobs import TokenListing
 from qhybrid_pipelines.core.system.files import write_bytes
 from qhybrid_pipelines.storage import home_note
@@ -114,12 +114,23 @@ class HomeGuard:
         """
         return self._decide(self._ledger.identity(), "continue", by)
 
-    def separate(self, *, by: str = "") -> HomeIdentity:
+    def separate(self, *, by: str = "", is_copy: bool = False) -> HomeIdentity:
         """Record a person's decision that this home is a copy and becomes a home of its own, under a new id.
 
         Args:
             by: the person.
+            is_copy: the person says so of a home in which nothing differs, such as a copy in which nothing has run yet.
+
+        Raises:
+            InvalidInput: nothing differs, and nobody has said that it is a copy: a new id would make every open job that of
+                another home, and every running program would have to be started again.
+            Refused: a newer release has sent from the same ledger.
         """
+        if not is_copy and not self._known_problems():
+            raise InvalidInput(
+                "nothing shows that this home is a copy, so there is nothing to separate, and nothing was changed",
+                remedy="`qhybrid home separate --copy` separates a copy in which nothing has run yet; never do that in the original.",
+            )
         identity = HomeIdentity(home_id=new_home_id(), openings=self._ledger.identity().openings)
         return self._decide(identity, "separate", by)
 

@@ -185,7 +185,8 @@ def test_what_a_restored_home_adopts_is_worth_what_it_was(past: Past, tmp_path: 
 def test_a_copy_that_becomes_a_home_of_its_own_waits_for_each_job(past: Past, tmp_path: Path) -> None:
     home, book = tmp_path / "home", past.book()
     whole_copy(past, home)
-    assert command("home", "separate", home=home) == 0
+    assert command("home", "separate", home=home) == 2, "nothing shows yet which of the two is the copy"
+    assert command("home", "separate", "--copy", home=home) == 0
     attempt(home, SECOND)
     assert past.book() == book
     ledger = SqlLedger.open_sqlite(Home(home).ledger)

@@ -6,9 +6,12 @@ import json
 import os
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
+from qhybrid_pipelines.steps.on_demand.home_backups import check_backup
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.hostile_places import SPEC, assert_one_sentence, qhybrid
 
@@ -57,10 +60,13 @@ def test_every_file_belongs_to_the_group_as_well(home):
         ["status"],
         ["answer", "latest"],
         ["home", "show"],
+        ["estimate", "one.yaml"],
     ],
     ids=lambda command: command[0],
 )
-def test_commands_that_only_read_need_only_read(copied, command):
+def test_commands_that_only_read_need_only_read(copied, monkeypatch, command):
+    (copied.parent / "one.yaml").write_text(SPEC)
+    monkeypatch.chdir(copied.parent)
     expected = qhybrid(*command, "--json", "--home", copied)
     assert expected.returncode == 0, expected.stderr
     for path in [copied, *copied.rglob("*")]:
@@ -80,6 +86,28 @@ def test_commands_that_only_read_need_only_read(copied, command):
     finally:
         for path in [copied, *copied.rglob("*")]:
             path.chmod(0o775 if path.is_dir() else 0o664)
+
+
+@pytest.mark.parametrize("log", ["none", "of a killed program"])
+def test_a_backup_needs_only_read(home, tmp_path, log):
+    place = tmp_path / "home"
+    with closing(sqlite3.connect(home / "ledger.db")) as ledger:
+        if log == "none":
+            shutil.copytree(home, place)
+        else:  # what is committed last stands in the log alone
+            ledger.execute("PRAGMA user_version = 77")
+            shutil.copytree(home, place)
+            ledger.execute("PRAGMA user_version = 0")
+            assert (place / "ledger.db-wal").stat().st_size
+    for path in [place, *place.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat().st_mtime_ns for path in [place, *place.rglob("*")]}
+    done = qhybrid("backup", tmp_path / "new", "--home", place, before=WITHOUT_OVERRIDE)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in [place, *place.rglob("*")]} == before
+    with closing(sqlite3.connect(tmp_path / "new" / "ledger.db")) as ledger:
+        assert ledger.execute("PRAGMA user_version").fetchone() == (0 if log == "none" else 77,)
+    check_backup(tmp_path / "new")
 
 
 @pytest.mark.skipif(not WITHOUT_OVERRIDE, reason="needs the administrator, who gives up rights")

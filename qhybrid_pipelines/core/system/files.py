@@ -6,10 +6,12 @@ removes what no living process owns.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ from pathlib import Path
 from qhybrid_pipelines.core.system.processes import is_on_this_machine, process_has_ended, process_name
 
 _TEMPORARY_NAME = re.compile(r"(?P<owner>\d+\.\d+\.[0-9a-f]{12})-[0-9a-f]{16}-.*")
+#: A folder of somebody else, and one on a file system that is mounted to be read.
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def write_bytes(path: Path, data: bytes, *, tmp: Path | None = None, durable: bool = True) -> None:
@@ -84,15 +88,24 @@ def give_usual_permissions(built: Path) -> None:
 
 
 @contextmanager
-def scratch_folder(tmp: Path) -> Iterator[Path]:
-    """Give an empty folder of this process's own, for files that are built in steps; it is removed at the end."""
-    make_folder(tmp)
-    folder = tmp / _temporary_name("scratch")
+def scratch_folder(tmp: Path, *, or_temporary: bool = False) -> Iterator[Path]:
+    """Give an empty folder of this process's own, for files that are built in steps; it is removed at the end.
+
+    Args:
+        tmp: it lies in this folder, which is made.
+        or_temporary: where ``tmp`` may not be written to, it lies in the system's folder for temporary files: for commands
+            that only read, and move nothing from it into place.
+    """
+    name = _temporary_name("scratch")
+    folder = tmp / name
     try:
+        make_folder(tmp)
         folder.mkdir()
     except OSError as error:
-        error.filename = str(tmp)  # the folder that a person can check; the other one does not exist
-        raise
+        if not or_temporary or error.errno not in _NOT_WRITABLE:
+            error.filename = str(tmp)  # the folder that a person can check; the other one does not exist
+            raise
+        folder = Path(tempfile.mkdtemp(suffix=f".{name}"))
     try:
         yield folder
     finally:

@@ -60,7 +60,7 @@ def choose_backends(
         InvalidInput: the file or one of its experiments is wrong, or names a backend that does not exist.
         ProviderError: the depth depends on the gate errors of a backend that does not answer.
     """
-    with files.scratch_folder(tmp) as folder:
+    with files.scratch_folder(tmp, or_temporary=True) as folder:
         aside = Specifications(Home(folder))
         known: Collection[str] = [row["backend"] for row in matrix]
         registration = Registration(aside, known, known=Specifications(lake.home), key_of=key_of)

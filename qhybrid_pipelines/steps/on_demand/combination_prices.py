@@ -49,7 +49,7 @@ def _price_usd(
     fields: dict[str, object], page: Path, estimate: Callable[[Sequence[Path]], Preview], tmp: Path
 ) -> float | None:
     """Return the highest quote of one combination, whatever its budget; None where nobody can tell the price."""
-    with files.scratch_folder(tmp) as folder:
+    with files.scratch_folder(tmp, or_temporary=True) as folder:
         written = folder / "combination.json"
         written.write_text(json.dumps(with_absolute_paths(fields, page.parent)))
         preview = estimate([written])

@@ -77,7 +77,7 @@ def estimates(
     Raises:
         InvalidInput: an experiment is wrong.
     """
-    with files.scratch_folder(tmp) as folder:
+    with files.scratch_folder(tmp, or_temporary=True) as folder:
         aside = Specifications(Home(folder))
         registration = Registration(aside, backends, known=Specifications(lake.home), key_of=key_of)
         keys = dict.fromkeys(one.key for path in paths for one in registration.register_files(path))

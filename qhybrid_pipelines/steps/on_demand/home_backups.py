@@ -19,13 +19,15 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlencode
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.home_identity import read_question
 from qhybrid_pipelines.control.ledger.chain import chain_anchor
+from qhybrid_pipelines.control.ledger.databases.sqlite import may_write_database, read_only_options
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput
+from qhybrid_pipelines.core.errors import CorruptFile, EnvironmentFailure, InvalidInput
 from qhybrid_pipelines.core.system.files import is_unfinished, make_folder, promote, scratch_folder, write_bytes
 from qhybrid_pipelines.steps.on_demand.backup_manifest import (
     ANOTHER,
@@ -219,13 +221,23 @@ def _copy_other_database(path: Path, copy: Path) -> dict[str, str]:
 
 
 def _copy_database(path: Path, copy: Path) -> None:
-    """Copy a SQLite database as it is at one moment; writers go on."""
+    """Copy a SQLite database as it is at one moment; writers go on.
+
+    Raises:
+        EnvironmentFailure: somebody wrote to a database that this user may only read, and that had no log when it was opened.
+    """
     make_folder(copy.parent)
+    options = {"mode": "ro"} if may_write_database(path) else read_only_options(path)
+    before = path.stat()
     with (
-        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(f"{path.as_uri()}?{urlencode(options)}", uri=True)) as source,
         closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)
+    after = path.stat()
+    # SQLite then takes no lock that would keep writers from putting other pages under its hands.
+    if "immutable" in options and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+        raise EnvironmentFailure(f"{path} was written while it was copied", remedy="Make the backup again.")
 
 
 def _copy_all(home: Home, built: Home, places: Iterable[Path]) -> dict[str, str]:

@@ -199,7 +199,7 @@ def test_who_has_decided_what_and_when_is_kept(home: Home) -> None:
     before = with_ledger(home, lambda ledger: ledger.identity().home_id)
     older_ledger(home)
     with_ledger(home, lambda ledger: guard(home, ledger).go_on(by="ada"))
-    after = with_ledger(home, lambda ledger: guard(home, ledger).separate(by="bob")).home_id
+    after = with_ledger(home, lambda ledger: guard(home, ledger).separate(by="bob", is_copy=True)).home_id
     one, two = read_decisions(home)
     assert (one.by, one.decision, one.home_id, one.new_home_id) == ("ada", "continue", before, before)
     assert "so it is an older copy" in one.problems[0]
@@ -214,6 +214,15 @@ def test_a_copy_that_becomes_a_home_of_its_own_gets_a_new_id(home: Home, what: C
     after = with_ledger(home, lambda ledger: guard(home, ledger).separate())
     assert after.home_id != before
     assert with_ledger(home, lambda ledger: ledger.identity().home_id) == after.home_id
+    check(home)
+
+
+def test_where_nothing_differs_there_is_nothing_to_separate(home: Home) -> None:
+    before = (read_note(home), with_ledger(home, lambda ledger: ledger.identity()), read_decisions(home))
+    with pytest.raises(InvalidInput, match="nothing to separate") as refused:
+        with_ledger(home, lambda ledger: guard(home, ledger).separate(by="bob"))
+    assert "qhybrid home separate --copy" in str(refused.value)
+    assert (read_note(home), with_ledger(home, lambda ledger: ledger.identity()), read_decisions(home)) == before
     check(home)
 
 

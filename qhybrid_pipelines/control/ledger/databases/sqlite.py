@@ -38,8 +38,7 @@ def open_database(path: Path) -> Engine:
     Raises:
         InvalidInput: the file cannot be created or opened, is not a ledger, or was written by a newer release.
     """
-    may_write = not path.is_file() or os.access(path, os.W_OK, effective_ids=True)
-    may_write = may_write and (not path.parent.is_dir() or os.access(path.parent, os.W_OK, effective_ids=True))
+    may_write = may_write_database(path)
     url = URL.create("sqlite", database=str(path)) if may_write else _read_only_url(path)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, pool_timeout=30)
     event.listen(engine, "connect", _configure if may_write else _configure_for_reading)
@@ -80,16 +79,25 @@ def _prepare(engine: Engine, path: Path) -> None:
             schema.prepare(connection)
 
 
-def _read_only_url(path: Path) -> URL:
-    """Return the address of a ledger that may only be read, for example in a backup or on a read-only mount.
+def may_write_database(path: Path) -> bool:
+    """Say whether this user may write a database, or make it; for SQLite that takes the right to write into its folder as well."""
+    may_write = not path.is_file() or os.access(path, os.W_OK, effective_ids=True)
+    return may_write and (not path.parent.is_dir() or os.access(path.parent, os.W_OK, effective_ids=True))
+
+
+def read_only_options(path: Path) -> dict[str, str]:
+    """Return how SQLite opens a database that may only be read, for example in a backup or on a read-only mount.
 
     Nobody writes there either, unless a log with its index lies beside it: then the log counts, and is read too.
     """
     log = path.with_name(f"{path.name}-wal")
-    query = {"mode": "ro", "uri": "true"}
-    if not (log.is_file() and log.stat().st_size):
-        query["immutable"] = "1"
-    return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
+    if log.is_file() and log.stat().st_size:
+        return {"mode": "ro"}
+    return {"mode": "ro", "immutable": "1"}
+
+
+def _read_only_url(path: Path) -> URL:
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query={**read_only_options(path), "uri": "true"})
 
 
 def _configure_for_reading(connection: Any, _record: Any) -> None:
