@@ -2,7 +2,8 @@
 
 The tests run once unchanged, and it is noted which statements of the mutated modules each of them runs. A mutant is then tried by the
 tests that run the changed statement, until one fails: first those that have noticed another mutant of the function or of the module, then
-those of the module's own test files, then the quickest.
+those of the module's own test files, then the quickest. A change of a table, too, is tried by the tests that run statements of the modules
+that import it, after those of its own.
 A change within a function is put into the collected modules by exchanging the function's code. A change of what a module does when it is imported, or of a function that is called then, makes the
 forked process forget the module and all that imports it, and collect again. Processes that tests start through `sys.executable` import the
 mutant too.
@@ -206,17 +207,26 @@ class MutationSession:
         """Return the tests of a mutant in the order in which they run."""
         target, runners = self._targets[mutant.module], self.baseline.runners
         if self._is_imported(mutant):
-            chosen = {test for (module, _), tests in runners.items() if module == mutant.module for test in tests}
+            near = {test for (module, _), tests in runners.items() if module == mutant.module for test in tests}
+            # A table is used by whoever imports it; no statement of its module need run for that.
+            chosen = near.union(*(tests for (module, _), tests in runners.items() if module in target.dependents))
         else:
             line = self._recorder.statement(mutant.module, mutant.line)
-            chosen = set(runners.get((mutant.module, line), ()))
+            chosen = near = set(runners.get((mutant.module, line), ()))
         chosen |= {name for name in self.baseline.seconds if name.startswith(target.own_tests or ("\0",))}
         noticed, seconds = self._noticed, self.baseline.seconds
         by_function, by_module = (noticed.get(name, set()) for name in (_function(mutant), mutant.module))
         own = f"/test_{mutant.module.rpartition('.')[2]}"
         ordered = sorted(
             chosen,
-            key=lambda name: (name not in by_function, name not in by_module, own not in name, seconds[name], name),
+            key=lambda name: (
+                name not in by_function,
+                name not in by_module,
+                own not in name,
+                name not in near,
+                seconds[name],
+                name,
+            ),
         )
         before = itertools.accumulate((seconds[name] for name in ordered), initial=0.0)
         return [name for name, total in zip(ordered, before, strict=False) if total <= self._seconds]
