@@ -37,8 +37,8 @@ def csv(folder: Folder, home: Home = None, as_json: AsJson = False) -> None:
 def qoblib(
     keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="Keys of experiments, or beginnings of them.")],
     submitter: Annotated[
-        str, typer.Option("--submitter", metavar="NAME", help="Name and affiliation, for the library.")
-    ],
+        str, typer.Option("--submitter", metavar="NAME", help="Name and affiliation, for the library; needed.")
+    ] = "",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new or empty folder.")] = Path(
         "submission"
     ),
@@ -61,9 +61,9 @@ def qoblib(
     if as_json:
         print_json([one.row for one in found])
         return
-    instances = sorted({one.instance.name for one in found})
+    instances = sorted({one.name for one in found})
     echo(
-        f"{output}: {len(found)} rows about {', '.join(instances)}. Read the summaries before you send them: the library asks for "
+        f"{output}: {len(found)} {'row' if len(found) == 1 else 'rows'} about {', '.join(instances)}. Read the summaries before you send them: the library asks for "
         "your hardware in full."
     )
 

@@ -7,6 +7,7 @@ https://github.com/ZIB-AOPT/QOBLIB, commit de698d45 of January 2026. Nothing her
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from qhybrid_pipelines.core.binary_models.bits import assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.problems.solvers.routing import RoutingProblem
 
 #: Columns of the template, in its order.
 COLUMNS = (
@@ -60,11 +62,21 @@ class ProblemClass:
         folder: of the library.
         why_not: why an instance is none of this class; empty where it is one.
         is_solution: an assignment, values 0 and 1 in the instance's order, is a solution by the rules of the class.
+        library_name: what the library calls an instance.
+        solution_text: the solution file of an assignment.
     """
 
     folder: str
     why_not: Callable[[Instance], str]
     is_solution: Callable[[Instance, str], bool]
+    library_name: Callable[[Instance], str]
+    solution_text: Callable[[Instance, str], str]
+
+
+def _why_not_a_file(instance: Instance) -> str:
+    if instance.source.startswith("file:"):
+        return ""
+    return f"it comes from {instance.source}, and not from a file of the library"
 
 
 def _why_no_independent_set(instance: Instance) -> str:
@@ -72,10 +84,25 @@ def _why_no_independent_set(instance: Instance) -> str:
         return "its nodes have weights, and those of the library have none"
     if instance.variables != tuple(str(node) for node in range(1, instance.size + 1)):
         return "its nodes are not numbered from 1 as in the library's files"
-    return ""
+    return _why_not_a_file(instance)
 
 
-def _is_independent(instance: Instance, assignment: str) -> bool:
+def _why_no_routing(instance: Instance) -> str:
+    """Return why not: the library's checker takes distances from places and numbers customers by their line after the depot's."""
+    problem, named = RoutingProblem.from_payload(instance.payload), re.search(r"-k(\d+)(?!\d)", instance.name)
+    numbers = [name.split(" ")[0] for name in instance.variables[: problem.customers]]
+    if problem.demands is None:
+        return "it has no capacity that binds, and those of the library have one"
+    if numbers != [str(node) for node in range(2, problem.customers + 2)]:
+        return "its depot is not node 1, or its nodes are not numbered from 1 as in the library's files"
+    if named is None:
+        return "its name does not say the number of vehicles, as the library's names do (XSH-n20-k4-01)"
+    if problem.vehicles > int(named[1]):
+        return f"it has {problem.vehicles} vehicles, and the library's has {named[1]}"
+    return _why_not_a_file(instance)
+
+
+def _keeps_every_rule(instance: Instance, assignment: str) -> bool:
     return bool(family_named(instance.family).feasible(instance, assignment_array(assignment)[None, :])[0])
 
 
@@ -85,11 +112,51 @@ def _splits_exactly(instance: Instance, assignment: str) -> bool:
     return bool(np.array_equal(products, np.array(instance.payload["targets"])))
 
 
+def _values_text(instance: Instance, assignment: str) -> str:  # noqa: ARG001 - values say all
+    """Return one line per variable, numbered from 1: 0 and 1, which of a sequence's elements are +1 and -1."""
+    return "".join(f"x#{number} {value}\n" for number, value in enumerate(assignment, start=1))
+
+
+def _routes_text(instance: Instance, assignment: str) -> str:
+    """Return a line per route, customers numbered from 1 without the depot, and the length."""
+    problem = RoutingProblem.from_payload(instance.payload)
+    routes = [route for route in problem.decode(assignment_array(assignment)) if route]
+    lines = [
+        f"Route #{number}: {' '.join(str(c + 1) for c in route)}\n" for number, route in enumerate(routes, start=1)
+    ]
+    return "".join([*lines, f"Cost {problem.length(routes):g}\n"])
+
+
 #: By family.
 CLASSES: Mapping[str, ProblemClass] = {
-    "market_split": ProblemClass(folder="01-marketsplit", why_not=lambda _: "", is_solution=_splits_exactly),
+    "market_split": ProblemClass(
+        folder="01-marketsplit",
+        why_not=_why_not_a_file,
+        is_solution=_splits_exactly,
+        library_name=lambda instance: instance.name,
+        solution_text=_values_text,
+    ),
+    # There is one instance for each length and no file of it; every sequence is a solution.
+    "labs": ProblemClass(
+        folder="02-labs",
+        why_not=lambda _: "",
+        is_solution=_keeps_every_rule,
+        library_name=lambda instance: f"labs{instance.size:03d}",
+        solution_text=_values_text,
+    ),
     "independent_set": ProblemClass(
-        folder="07-independentset", why_not=_why_no_independent_set, is_solution=_is_independent
+        folder="07-independentset",
+        why_not=_why_no_independent_set,
+        is_solution=_keeps_every_rule,
+        library_name=lambda instance: instance.name,
+        solution_text=_values_text,
+    ),
+    "vehicle_routing": ProblemClass(
+        folder="09-routing",
+        why_not=_why_no_routing,
+        is_solution=_keeps_every_rule,
+        library_name=lambda instance: instance.name,
+        solution_text=_routes_text,
     ),
 }
 #: Families that share a name with a class of the library, and are something else.
@@ -106,34 +173,33 @@ def problem_class(instance: Instance) -> ProblemClass:
     """
     found = CLASSES.get(instance.family)
     reason = _OTHERS.get(instance.family, "the library has no such class") if found is None else found.why_not(instance)
-    if not reason and not instance.source.startswith("file:"):
-        reason = f"it comes from {instance.source}, and not from a file of the library"
     if found is None or reason:
         raise InvalidInput(
             f"{instance.name} of the family {instance.family} is not an instance of QOBLIB: {reason}",
-            remedy=f"Name experiments on the library's own files of the classes {', '.join(c.folder for c in CLASSES.values())}.",
+            remedy=f"Name experiments on the library's own instances of the classes {', '.join(c.folder for c in CLASSES.values())}.",
             field="KEY",
         )
     return found
 
 
-def solution_text(assignment: str) -> str:
-    """Return a solution file: one line per variable, numbered from 1, which every checker of the library reads."""
-    return "".join(f"x#{number} {value}\n" for number, value in enumerate(assignment, start=1))
-
-
-def coefficients(model_json: str) -> dict[str, str]:
-    """Return the columns about a model's numbers, of an Ising model as a row of `reduced_models` holds it."""
+def model_columns(model_json: str) -> dict[str, str]:
+    """Return the columns about a model and its numbers, of an Ising model as a row of `reduced_models` holds it."""
     model = json.loads(model_json)
-    numbers = [value for value in (*model["linear"], *model["couplings"]) if value]
+    products = model.get("products", [])
+    numbers = [value for value in (*model["linear"], *model["couplings"], *(weight for _, weight in products)) if value]
+    order = max((len(spins) for spins, _ in products), default=2)
+    kind = (
+        "of the penalised problem" if order == 2 else f"with products of up to {order} spins,"
+    )  # which no penalty makes
+    approach = {"Modeling Approach": f"Ising model {kind} after reduction"}
     if not numbers:
-        return {
+        return approach | {
             "# Non-Zero Coefficients": "0",
             "Coefficients Type": NOT_AVAILABLE,
             "Coefficients Range": NOT_AVAILABLE,
         }
     whole = all(float(value).is_integer() for value in numbers)
-    return {
+    return approach | {
         "# Non-Zero Coefficients": str(len(numbers)),
         "Coefficients Type": "Integer" if whole else "Continuous",
         "Coefficients Range": f"{min(numbers):g} - {max(numbers):g}",

@@ -12,7 +12,14 @@ from qhybrid_pipelines.steps.on_demand.qoblib_export import export_qoblib
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines_tests.support import experiment_homes
-from qhybrid_pipelines_tests.support.qoblib_rules import check_submission, independent_set_errors, market_split_errors
+from qhybrid_pipelines_tests.support.qoblib_rules import (
+    SMALL_ROUTES,
+    check_submission,
+    independent_set_errors,
+    market_split_errors,
+    routing_errors,
+    sequence_energy,
+)
 
 pytestmark = [experiment_homes.RUNS_IN_PROCESS, pytest.mark.slow]
 
@@ -28,16 +35,24 @@ def ran(tmp_path_factory):
     launcher = experiment_homes.make_launcher(home)
     independent = {"family": "independent_set", "source": str(GRAPH)}
     market_split = {"family": "market_split", "source": str(SPLIT)}
+    routes = home.parent / "small-k3.vrp"
+    routes.write_text(SMALL_ROUTES)
     specs = [
         {"name": "one layer", "problem": independent, "ansatz": {"layers": 1}, **QUICK},
         {"name": "two layers", "problem": independent, "ansatz": {"layers": 2}, **QUICK},
         {"name": "split", "problem": market_split, **QUICK},
         {"name": "hopeless", "problem": market_split, "reduce": {"max_qubits": 2, "windows": 1}, **QUICK},
         {"name": "karate", "problem": {"family": "independent_set", "source": "networkx:karate_club"}, **QUICK},
+        {"name": "sequence", "problem": {"family": "labs", "source": {"generator": "length", "n": 8}}, **QUICK},
+        {
+            "name": "routes",
+            "problem": {"family": "vehicle_routing", "source": str(routes), "options": {"vehicles": 3}},
+            **QUICK,
+        },
     ]
     keys = experiment_homes.register(launcher, specs)
-    experiment_homes.run(launcher, keys)
-    return launcher.workspace, keys
+    experiment_homes.run(launcher, keys[2:])
+    return launcher.workspace, keys, launcher
 
 
 def exported(ran, keys, folder):
@@ -47,6 +62,7 @@ def exported(ran, keys, folder):
 @pytest.mark.long
 def test_two_experiments_on_one_instance(ran, tmp_path):
     keys = ran[1][:2]
+    experiment_homes.run(ran[2], keys)
     rows = exported(ran, keys, tmp_path / "submission")
     assert check_submission(tmp_path / "submission") == []
     place = tmp_path / "submission" / "ibm32"
@@ -84,9 +100,30 @@ def test_only_exact_splits_are_solutions(ran, number, tmp_path):
     assert one.row["Best Objective Value"] == "0"
 
 
+def test_a_sequence_and_its_energy(ran, tmp_path):
+    [one] = exported(ran, [ran[1][5]], tmp_path / "sequence")
+    assert check_submission(tmp_path / "sequence") == []
+    text = (tmp_path / "sequence" / "labs008" / "labs008_solution.sol").read_text()
+    assert float(one.row["Best Objective Value"]) == sequence_energy(8, text)
+
+
+def test_routes_and_their_length(ran, tmp_path):
+    [one] = exported(ran, [ran[1][6]], tmp_path / "routes")
+    assert check_submission(tmp_path / "routes") == []
+    text = (tmp_path / "routes" / "small-k3" / "small-k3_solution.sol").read_text()
+    assert routing_errors(SMALL_ROUTES, text) == []
+    assert text.endswith(f"Cost {one.row['Best Objective Value']}\n")
+
+
+def test_a_submission_is_of_one_class(ran, tmp_path):
+    with pytest.raises(InvalidInput, match="are of 2 classes, 02-labs and 09-routing"):
+        exported(ran, ran[1][5:], tmp_path / "mixed")
+    assert not (tmp_path / "mixed").exists()
+
+
 def test_an_instance_that_the_library_does_not_have_is_refused(ran, tmp_path):
     with pytest.raises(InvalidInput, match="karate_club of the family independent_set is not an instance of QOBLIB"):
-        exported(ran, ran[1][4:], tmp_path / "karate")
+        exported(ran, ran[1][4:5], tmp_path / "karate")
     assert not (tmp_path / "karate").exists()
 
 

@@ -7,6 +7,8 @@ and either ``NAME_solution.EXT`` or a folder ``solutions`` with ``NAME_solution_
 from __future__ import annotations
 
 import csv
+import itertools
+import math
 import re
 from pathlib import Path
 
@@ -23,6 +25,36 @@ _NUMBERS = [
     "Success Threshold",
     *(n for n in HEADER.split(",") if "Runtime" in n),
 ]
+
+#: Seven customers, of whom two vehicles can carry some ways to share and not others.
+SMALL_ROUTES = """NAME : small-k3
+TYPE : CVRP
+DIMENSION : 8
+EDGE_WEIGHT_TYPE : EUC_2D
+CAPACITY : 10
+NODE_COORD_SECTION
+1 0 0
+2 3 4
+3 6 1
+4 2 9
+5 7 7
+6 9 2
+7 1 5
+8 4 8
+DEMAND_SECTION
+1 0
+2 4
+3 3
+4 5
+5 2
+6 4
+7 1
+8 3
+DEPOT_SECTION
+1
+-1
+EOF
+"""
 
 
 def check_row(row: dict[str, str]) -> list[str]:
@@ -89,3 +121,35 @@ def market_split_errors(instance: str, solution: str) -> list[str]:
         for number, (*weights, target) in enumerate(lines[1:], start=1)
         if sum(int(w) for i, w in enumerate(weights, start=1) if chosen.get(i)) != int(target)
     ]
+
+
+def sequence_energy(size: int, solution: str) -> int:
+    """Return the energy that a solution file of a sequence has: 0 is +1 and 1 is -1, and every element is named."""
+    chosen = _chosen(solution)
+    assert sorted(chosen) == list(range(1, size + 1))
+    spins = [1 - 2 * chosen[number] for number in range(1, size + 1)]
+    return sum(sum(spins[i] * spins[i + shift] for i in range(size - shift)) ** 2 for shift in range(1, size))
+
+
+def routing_errors(instance: str, solution: str) -> list[str]:
+    """Return what is wrong with routes: a customer visited twice or never or unknown, a load, a length that is not the one claimed.
+
+    Customer ``k`` is node ``k + 1``, as node 1 is the depot; distances are Euclidean, each rounded.
+    """
+    sections = dict(re.findall(r"^(\w+)_SECTION\s*$([^A-Z]*)", instance, re.MULTILINE))
+    places = [tuple(map(float, line.split()[1:])) for line in sections["NODE_COORD"].strip().splitlines()]
+    demands = [int(line.split()[1]) for line in sections["DEMAND"].strip().splitlines()]
+    [capacity] = map(int, re.findall(r"^CAPACITY\s*:\s*(\d+)", instance, re.MULTILINE))
+    assert sections["DEPOT"].split() == ["1", "-1"]
+    routes = [list(map(int, text.split())) for text in re.findall(r"^Route #\d+: (.+)$", solution, re.MULTILINE)]
+    visits = sorted(itertools.chain.from_iterable(routes))
+    wrong = [] if visits == list(range(1, len(places))) else ["visits"]
+    wrong += [f"route {n}" for n, route in enumerate(routes, 1) if sum(demands[k] for k in route) > capacity]
+    length = sum(
+        math.floor(math.dist(places[a], places[b]) + 0.5)
+        for route in routes
+        for a, b in itertools.pairwise([0, *route, 0])
+    )
+    if re.findall(r"^Cost (\S+)$", solution, re.MULTILINE) != [str(length)]:
+        wrong.append("cost")
+    return wrong

@@ -223,14 +223,7 @@ def _from_file(text: str, options: BaseModel, file: str) -> Instance:
 
 @lru_cache(maxsize=16)
 def _problem_of(canonical: str) -> RoutingProblem:
-    payload = json.loads(canonical)
-    return RoutingProblem(
-        distances=np.array(payload["distances"], dtype=np.float64),
-        demands=None if payload["demands"] is None else tuple(payload["demands"]),
-        capacity=payload["capacity"],
-        vehicles=payload["vehicles"],
-        stops=payload["stops"],
-    )
+    return RoutingProblem.from_payload(json.loads(canonical))
 
 
 @lru_cache(maxsize=16)

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +51,17 @@ class RoutingProblem:
     capacity: int | None
     vehicles: int
     stops: int
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> RoutingProblem:
+        """Return the problem of an instance's payload."""
+        return cls(
+            distances=np.array(payload["distances"], dtype=np.float64),
+            demands=None if payload["demands"] is None else tuple(payload["demands"]),
+            capacity=payload["capacity"],
+            vehicles=payload["vehicles"],
+            stops=payload["stops"],
+        )
 
     @property
     def customers(self) -> int:

@@ -30,17 +30,21 @@ class Submitted:
 
     Attributes:
         instance: of the library.
+        name: what the library calls it.
+        folder: of the library, for the class.
         experiment: key.
         backend: that it ran on.
         row: of the summary.
-        assignment: values 0 and 1 in the instance's order.
+        solution: text of the solution file.
     """
 
     instance: Instance
+    name: str
+    folder: str
     experiment: str
     backend: str
     row: dict[str, str]
-    assignment: str
+    solution: str
 
 
 def export_qoblib(
@@ -66,7 +70,8 @@ def export_qoblib(
         reference: of a paper or repository; by default this program, its version and the experiment.
 
     Raises:
-        InvalidInput: an experiment is not about an instance of the library, or found no solution; the folder is not empty, or nobody is named.
+        InvalidInput: an experiment is not about an instance of the library, or found no solution; two are of different classes; the folder is
+            not empty, or nobody is named.
         MissingUpstream: one is not decided yet.
     """
     if not submitter.strip():
@@ -78,12 +83,18 @@ def export_qoblib(
             field="--output",
         )
     found = [one for key in dict.fromkeys(keys) for one in _submitted(key, specifications, lake, submitter, reference)]
+    if len(classes := sorted({one.folder for one in found})) > 1:
+        raise InvalidInput(
+            f"the experiments are of {len(classes)} classes, {' and '.join(classes)}, and the library takes a submission for each",
+            remedy="Export those of each class into a folder of their own.",
+            field="KEY",
+        )
     by_instance: dict[str, list[Submitted]] = defaultdict(list)
     for one in found:
-        by_instance[one.instance.name].append(one)
-        if one.instance.payload != by_instance[one.instance.name][0].instance.payload:
+        by_instance[one.name].append(one)
+        if one.instance.payload != by_instance[one.name][0].instance.payload:
             raise InvalidInput(
-                f"two different instances are called {one.instance.name}",
+                f"two different instances are called {one.name}",
                 remedy="Export them into two folders, and see which of them is the library's.",
                 field="KEY",
             )
@@ -108,12 +119,12 @@ def _write(folder: Path, name: str, found: list[Submitted]) -> None:
     writer.writerows(one.row for one in found)
     (folder / f"{name}_summary.csv").write_text(text.getvalue(), encoding="utf-8")
     if len(found) == 1:
-        (folder / f"{name}_solution.sol").write_text(qoblib.solution_text(found[0].assignment))
+        (folder / f"{name}_solution.sol").write_text(found[0].solution, encoding="utf-8")
         return
     (folder / "solutions").mkdir()
     for number, one in enumerate(found):
         path = folder / "solutions" / f"{name}_solution_{number}.sol"
-        path.write_text(qoblib.solution_text(one.assignment))
+        path.write_text(one.solution, encoding="utf-8")
 
 
 def _submitted(
@@ -127,6 +138,7 @@ def _submitted(
     [model] = lake.read(schemas.REDUCED_MODELS, whole).to_pylist()
     instance = Instance.from_row(instance_row)
     kind = qoblib.problem_class(instance)
+    name = kind.library_name(instance)
     for backend in decided:
         execution = PartitionKey(experiment=key, backend=backend)
         [comparison] = lake.read(schemas.BASELINE_COMPARISONS, execution).to_pylist()
@@ -145,25 +157,24 @@ def _submitted(
         answers = [row for row in best.values() if row is not None]
         if not answers:
             raise InvalidInput(
-                f"no run of {key} on {backend} found a solution of {instance.name} by the rules of {kind.folder}",
+                f"no run of {key} on {backend} found a solution of {name} by the rules of {kind.folder}",
                 remedy="Export experiments that found one; the library lists solutions only.",
                 field="KEY",
             )
         sign = 1 if instance_row["sense"] == "max" else -1
         answer = max(answers, key=lambda row: sign * row["objective"])
         facts = {
-            "Problem": instance.name,
+            "Problem": name,
             "Submitter": submitter,
             "Date": f"{provenance['recorded_at']:%Y-%m-%d}",
             "Reference": reference or f"qhybrid-pipelines {version('qhybrid-pipelines')}, experiment {key}",
             "Best Objective Value": f"{answer['objective']:g}",
             "Optimality Bound": f"{answer['objective']:g}" if model["solved_by_reduction"] else None,
-            "Modeling Approach": "Ising model of the penalised problem after reduction",
             "# Decision Variables": model["n_qubits"],
             "# Binary Variables": model["n_qubits"],
             "# Integer Variables": 0,
             "# Continuous Variables": 0,
-            **qoblib.coefficients(model["model"]),
+            **qoblib.model_columns(model["model"]),
             "Workflow": _workflow(spec, model, solutions, backend),
             "Algorithm Type": "Deterministic" if model["solved_by_reduction"] else "Stochastic",
             **qoblib.run_columns(
@@ -177,10 +188,12 @@ def _submitted(
         }
         yield Submitted(
             instance=instance,
+            name=name,
+            folder=kind.folder,
             experiment=key,
             backend=backend,
             row=qoblib.summary_row(facts),
-            assignment=answer["assignment"],
+            solution=kind.solution_text(instance, answer["assignment"]),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,19 @@ import pytest
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems import qoblib
 from qhybrid_pipelines.problems.instance import Instance
-from qhybrid_pipelines_tests.support.qoblib_rules import HEADER, check_row, independent_set_errors, market_split_errors
+from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.problems.solvers.routing import RoutingProblem
+from qhybrid_pipelines_tests.support.qoblib_rules import (
+    HEADER,
+    SMALL_ROUTES,
+    check_row,
+    independent_set_errors,
+    market_split_errors,
+    routing_errors,
+    sequence_energy,
+)
+
+ROUTES = Path(__file__).resolve().parents[2] / "instances" / "qoblib" / "routing" / "XSH-n20-k4-01.vrp"
 
 
 def graph(edges, size, *, weights=None, source="file:small.gph", names=None):
@@ -50,7 +63,7 @@ def test_an_independent_set_is_judged_as_the_library_judges_it(seed):
     kind = qoblib.problem_class(instance)
     for number in range(2**7):
         assignment = format(number, "07b")
-        errors = independent_set_errors(text, qoblib.solution_text(assignment))
+        errors = independent_set_errors(text, kind.solution_text(instance, assignment))
         assert kind.is_solution(instance, assignment) == (errors == []), assignment
 
 
@@ -64,12 +77,72 @@ def test_a_market_split_is_judged_as_the_library_judges_it(seed):
     text = "".join(["2 8\n", *rows])
     kind = qoblib.problem_class(instance)
     judged = [
-        (kind.is_solution(instance, a), market_split_errors(text, qoblib.solution_text(a)) == [])
+        (kind.is_solution(instance, a), market_split_errors(text, kind.solution_text(instance, a)) == [])
         for a in (format(number, "08b") for number in range(2**8))
     ]
     assert all(ours == theirs for ours, theirs in judged)
     assert any(ours for ours, _ in judged)
     assert not all(ours for ours, _ in judged)
+
+
+def test_a_sequence_is_judged_as_the_library_judges_it():
+    """All of nine elements: the energy of what is written is the objective, and the least is the published one."""
+    family = family_named("labs")
+    instance = family.generators["length"][1](family.generators["length"][0](n=9))
+    kind = qoblib.problem_class(instance)
+    assert (kind.folder, kind.library_name(instance)) == ("02-labs", "labs009")
+    rows = (np.arange(2**9)[:, None] >> np.arange(9) & 1).astype(np.uint8)
+    texts = ["".join(map(str, row)) for row in rows]
+    energies = [sequence_energy(9, kind.solution_text(instance, text)) for text in texts]
+    assert all(kind.is_solution(instance, text) for text in texts)
+    assert energies == family.objective(instance, rows).tolist()
+    assert min(energies) == 12
+
+
+def routing(text, vehicles, name="XSH-n20-k4-01.vrp"):
+    family = family_named("vehicle_routing")
+    return family.parsers["tsplib"](text, family.options(vehicles=vehicles), name)
+
+
+def written_routes(instance, routes):
+    """Return whether routes, customers from 1, are a solution here, and the text of them."""
+    kind, problem = qoblib.problem_class(instance), RoutingProblem.from_payload(instance.payload)
+    assignment = "".join(map(str, problem.encode([[customer - 1 for customer in route] for route in routes])))
+    return kind.is_solution(instance, assignment), kind.solution_text(instance, assignment)
+
+
+def test_the_published_routes_are_written_as_the_library_writes_them():
+    published = [[15, 2, 18, 1, 8], [10, 11, 7, 9, 6], [17, 4, 5, 19, 3], [20, 12, 13, 14, 16]]
+    solved, text = written_routes(routing(ROUTES.read_text(), 4), published)
+    assert solved
+    assert text.splitlines() == [
+        "Route #1: 15 2 18 1 8",
+        "Route #2: 10 11 7 9 6",
+        "Route #3: 17 4 5 19 3",
+        "Route #4: 20 12 13 14 16",
+        "Cost 646",
+    ]
+    assert routing_errors(ROUTES.read_text(), text) == []
+    # Negative control of the rule.
+    assert routing_errors(ROUTES.read_text(), text.replace("15 2 18", "15 2 2")) == ["visits", "cost"]
+    assert routing_errors(ROUTES.read_text(), text.replace("646", "645")) == ["cost"]
+
+
+def test_routes_are_judged_as_the_library_judges_them():
+    instance = routing(SMALL_ROUTES, 3, "small-k3.vrp")
+    choose, judged = random.Random(5), set()
+    for _ in range(300):
+        order = choose.sample(range(1, 8), 7)
+        if choose.random() < 0.3:
+            order[0] = order[1]
+        cuts = sorted(choose.choices(range(8), k=2))
+        routes = [order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :]]
+        if max(map(len, routes)) > instance.payload["stops"]:
+            continue
+        solved, text = written_routes(instance, routes)
+        assert solved == (routing_errors(SMALL_ROUTES, text) == []), routes
+        judged.add((solved, len(text.splitlines())))
+    assert {(True, 4), (True, 3), (False, 4), (False, 3)} >= judged >= {(True, 4), (False, 4), (False, 3)}
 
 
 @pytest.mark.parametrize(
@@ -78,6 +151,13 @@ def test_a_market_split_is_judged_as_the_library_judges_it(seed):
         (graph([[0, 1]], 2, weights=[1.0, 2.0]), "its nodes have weights"),
         (graph([[0, 1]], 2, names=("a", "b")), "not numbered from 1"),
         (graph([[0, 1]], 2, source="networkx:path"), "not from a file of the library"),
+        (routing(SMALL_ROUTES, 3, "small.vrp"), "does not say the number of vehicles"),
+        (routing(SMALL_ROUTES, 3, "small-k2.vrp"), "it has 3 vehicles, and the library's has 2"),
+        (routing(SMALL_ROUTES.replace("CAPACITY : 10", "CAPACITY : 30"), 3), "no capacity that binds"),
+        (
+            routing(SMALL_ROUTES.replace("\n1\n-1", "\n2\n-1").replace("1 0\n2 4", "1 4\n2 0"), 3),
+            "its depot is not node 1",
+        ),
         (
             Instance(name="p", family="portfolio", variables=("a",), payload={}, best_known=None, source="file:p"),
             "several periods",
@@ -106,15 +186,20 @@ def test_runs_are_counted_against_the_best_of_them():
 
 def test_numbers_of_a_model():
     model = json.dumps({"linear": [0.0, -2.0], "pairs": [[0, 1]], "couplings": [3.0], "offset": 9.0})
-    assert qoblib.coefficients(model) == {
+    assert qoblib.model_columns(model) == {
+        "Modeling Approach": "Ising model of the penalised problem after reduction",
         "# Non-Zero Coefficients": "2",
         "Coefficients Type": "Integer",
         "Coefficients Range": "-2 - 3",
     }
     half = json.dumps({"linear": [0.5], "pairs": [], "couplings": [], "offset": 0.0})
-    assert qoblib.coefficients(half)["Coefficients Type"] == "Continuous"
+    assert qoblib.model_columns(half)["Coefficients Type"] == "Continuous"
+    products = json.dumps({"linear": [0.5], "couplings": [], "products": [[[0, 1, 2], 4.0], [[0, 1, 2, 3], -1.0]]})
+    found = qoblib.model_columns(products)
+    assert (found["# Non-Zero Coefficients"], found["Coefficients Range"]) == ("3", "-1 - 4")
+    assert "products of up to 4 spins" in found["Modeling Approach"]
     none = json.dumps({"linear": [], "pairs": [], "couplings": [], "offset": 0.0})
-    assert qoblib.coefficients(none)["Coefficients Range"] == "N/A"
+    assert qoblib.model_columns(none)["Coefficients Range"] == "N/A"
 
 
 def test_a_row_has_every_column_on_one_line():
