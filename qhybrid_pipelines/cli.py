@@ -11,7 +11,9 @@ import gc
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib import import_module
+from inspect import currentframe
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +23,7 @@ from qhybrid_pipelines.commands.exit_codes import run_to_end
 from qhybrid_pipelines.commands.memory_limit import READING, check_address_space
 from qhybrid_pipelines.commands.output_streams import prepare_streams
 from qhybrid_pipelines.commands.plain_values import use_plain_values
+from qhybrid_pipelines.commands.process_end import ending_at_once
 from qhybrid_pipelines.core.system.stop_request import watch_stop_signals
 
 ALLOCATIONS_PER_COLLECTION = 20_000
@@ -121,4 +124,8 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     prepare_streams()
     watch_stop_signals()
-    run_to_end(run_command)
+    here = currentframe()
+    caller = here.f_back if here is not None else None
+    is_whole_process = caller is not None and caller.f_globals.get("__name__") == "__main__"
+    with ending_at_once() if is_whole_process else nullcontext():  # else the program that calls this goes on
+        run_to_end(run_command)

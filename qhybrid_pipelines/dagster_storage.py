@@ -48,6 +48,8 @@ class Engines:
     def __init__(self) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         _all_engines.add(self)
+        # Whoever ends without closing leaves no log beside a file: its last connection writes it back as it closes.
+        weakref.finalize(self, _dispose, self._engines, os.getpid())
 
     def __len__(self) -> int:
         return len(self._engines)
@@ -71,6 +73,12 @@ class Engines:
         """Leave what a parent process opened to it: no handle of SQLite may cross a fork."""
         for engine in self._engines.values():
             engine.dispose(close=False)
+
+
+def _dispose(engines: OrderedDict[str, Engine], process: int) -> None:
+    if os.getpid() == process:
+        while engines:
+            engines.popitem()[1].dispose()
 
 
 _all_engines: weakref.WeakSet[Engines] = weakref.WeakSet()
