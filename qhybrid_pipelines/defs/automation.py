@@ -34,6 +34,7 @@ from qhybrid_pipelines.defs.run_history import (
     read_run_histories,
 )
 from qhybrid_pipelines.defs.run_requests import make_run_request, make_run_requests
+from qhybrid_pipelines.defs.run_tags import PUBLISH_TAGS
 from qhybrid_pipelines.defs.scheduled import scheduled_experiments
 from qhybrid_pipelines.steps.execute.qpu_completions import (
     CompletedExecution,
@@ -44,12 +45,15 @@ from qhybrid_pipelines.steps.operate import audits
 from qhybrid_pipelines.steps.operate import nightly_benchmark as nightly
 from qhybrid_pipelines.steps.operate.due_work import find_due_work, open_experiments
 from qhybrid_pipelines.steps.operate.telemetry import send_spans_best_effort
-from qhybrid_pipelines.steps.operate.warehouse import is_stale
+from qhybrid_pipelines.steps.operate.warehouse import is_overdue, is_stale
 from qhybrid_pipelines.steps.workspace import Workspace
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 #: Jobs change all the time; analysts see that this much later at most.
 LEDGER_PUBLISH_INTERVAL = timedelta(minutes=5)
+#: What is in the lake, and not yet in the snapshot, waits so long for a moment in which no stage runs.
+PUBLISH_VARIABLE = "QHYBRID_PUBLISH_MINUTES"
+DEFAULT_PUBLISH_MINUTES = 3
 #: A tick of a sensor is ended by Dagster after 60 s.
 POLL_LIMIT_SECONDS = 30.0
 #: What is not read by then goes on outside of the tick.
@@ -74,6 +78,18 @@ def interval_seconds() -> int:
     return read_whole_number(
         INTERVAL_VARIABLE, DEFAULT_INTERVAL_SECONDS, meaning="a time between two ticks", unit="whole seconds"
     )
+
+
+def publish_interval() -> timedelta:
+    """Return how old a snapshot grows before it is replaced while stages run.
+
+    Raises:
+        InvalidInput: the environment says something that is not a time.
+    """
+    minutes = read_whole_number(
+        PUBLISH_VARIABLE, DEFAULT_PUBLISH_MINUTES, meaning="a time between two snapshots", unit="whole minutes"
+    )
+    return timedelta(minutes=minutes)
 
 
 def build(jobs: dict[str, Any]) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
@@ -213,16 +229,16 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         resting = find_resting(list(may_begin), open_workspace.control_plane, now)
         new = {stage: history for stage, history in may_begin.items() if stage not in resting}
         requests = make_run_requests(new, open_workspace, context.instance, lambda history: str(history.ended or ""))
+        is_quiet = not running and not new
         if (
-            not running
-            and not new
+            (is_quiet or is_overdue(open_workspace.home, publish_interval()))
             and _STALE.ask(
                 str(open_workspace.home.path),
                 lambda: is_stale(open_workspace.home, open_workspace.control_plane.ledger, LEDGER_PUBLISH_INTERVAL),
             )
             and not _is_publishing(context.instance)
         ):
-            requests.append(dg.RunRequest(job_name=JOB_NAMES["publish"]))
+            requests.append(_publish_request(with_backends=is_quiet))
         if not requests:
             states = f"{running} stages are running, {failed} failed{_explain_rests(histories, resting, now)}"
             reason = states if histories else _explain_idle(open_workspace)
@@ -359,6 +375,12 @@ def _explain_idle(open_workspace: Workspace) -> str:
     """Say why nothing is due."""
     jobs = waiting_jobs(open_workspace.control_plane.ledger)
     return f"{len(jobs)} jobs are with their providers or wait for a person" if jobs else "everything is decided"
+
+
+def _publish_request(*, with_backends: bool) -> dg.RunRequest:
+    """Return the run that makes a snapshot; asking the backends what they are takes seconds, which waits for a quiet moment."""
+    selected = None if with_backends else [dg.AssetKey("warehouse")]
+    return dg.RunRequest(job_name=JOB_NAMES["publish"], asset_selection=selected, tags=PUBLISH_TAGS)
 
 
 def _is_publishing(instance: dg.DagsterInstance) -> bool:

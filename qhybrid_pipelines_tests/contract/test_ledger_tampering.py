@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead
 from qhybrid_pipelines.control.ledger.lifecycle import Event
+from qhybrid_pipelines.control.ledger.sql import audit
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
 from qhybrid_pipelines_tests.contract.test_ledger_twins import actions, apply_history
@@ -119,6 +120,37 @@ def test_a_state_or_a_job_is_missed_however_old_its_last_event_is(ledger: SqlLed
     assert "state is 'APPROVED'" in " ".join(ledger.audit_rows(after=end))
     tamper(ledger, "DELETE FROM job WHERE job_id = 'j-done'")
     assert "job j-done is not among the jobs" in " ".join(ledger.audit_rows(after=end))
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE job SET state = 'FAILED' WHERE job_id = 'j-done'", "state is 'FAILED'"),
+        ("UPDATE job SET version = 99 WHERE job_id = 'j-done'", "version is 99"),
+        ("DELETE FROM job WHERE job_id = 'j-done'", "job j-done is not among the jobs"),
+    ],
+)
+def test_the_parts_of_a_large_ledger_that_are_looked_at_cover_all_of_it(
+    ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch, statement: str, words: str
+) -> None:
+    """Two of five jobs at a time, and events likewise: one of the parts has what is wrong, and none complains without it."""
+    end = ledger.head().position
+    monkeypatch.setattr(audit, "SAMPLE", 2)
+    monkeypatch.setattr(audit, "EVENTS_PER_JOB", 5)
+
+    def found() -> list[str]:
+        said = []
+        for part in range(1 + end // 10):
+            monkeypatch.setattr(audit.secrets, "randbelow", lambda below, part=part: min(part, below - 1))
+            said.append(" ".join(ledger.audit_rows(after=end)))
+        return said
+
+    assert not any(found())
+    tamper(ledger, statement)
+    told = [words in said for said in found()]
+    assert any(told)
+    # Rows of j-done are compared with those of its open siblings each time; that it is gone is seen in its part only.
+    assert all(told) == statement.startswith("UPDATE")
 
 
 def test_the_tail_that_was_cut_off_with_its_rows_is_told_by_a_note(ledger: SqlLedger) -> None:

@@ -1,6 +1,8 @@
 """What runs by itself: sensors and schedules are evaluated as the daemon does, and what they request is really run."""
 
 import json
+import os
+import time
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -10,12 +12,29 @@ from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from qhybrid_pipelines.control.experiments.due_stages import Stage
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.defs.automation import INTERVAL_VARIABLE, PAUSE_AFTER_FAILURE, interval_seconds
+from qhybrid_pipelines.defs.automation import (
+    DEFAULT_PUBLISH_MINUTES,
+    INTERVAL_VARIABLE,
+    PAUSE_AFTER_FAILURE,
+    PUBLISH_VARIABLE,
+    interval_seconds,
+    publish_interval,
+)
 from qhybrid_pipelines.defs.jobs import STAGES
 from qhybrid_pipelines.defs.partitions import EXPERIMENT_PARTITIONS
 from qhybrid_pipelines.defs.run_history import MAX_ATTEMPTS, read_run_history
-from qhybrid_pipelines.defs.run_tags import EXPERIMENT_TAG, PARTITION_TAG, VERDICT_TAG, stage_tags
-from qhybrid_pipelines.storage import analyst
+from qhybrid_pipelines.defs.run_tags import (
+    EXPERIMENT_TAG,
+    PARTITION_TAG,
+    PRIORITIES,
+    PRIORITY_TAG,
+    VERDICT_TAG,
+    stage_tags,
+)
+from qhybrid_pipelines.steps.operate.warehouse import publish
+from qhybrid_pipelines.storage import analyst, schemas
+from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines.storage.tables import empty
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.code_location import NIGHT, open_code_location, requested_stages
 
@@ -135,6 +154,46 @@ def test_reconcile_asks_once_per_moment(code_location):
     assert {run.partition_key for run in runs} == {key}
     assert runs[0].run_key == runs[1].run_key != runs[2].run_key
     assert code_location.tick("reconcile_execute") == "nothing was left undone"
+
+
+def test_a_snapshot_grows_no_older_than_its_interval_while_stages_run(code_location, monkeypatch):
+    """A house that is never idle has snapshots too: one is asked for beside stages that run or begin, before all that wait."""
+    home = code_location.workspace.home
+    publish(home, code_location.workspace.control_plane.ledger)
+    running = code_location.register(PETERSEN)
+    code_location.add_past_run("prepare", dg.DagsterRunStatus.STARTED, stage_tags(Stage(experiment=running)))
+    new = code_location.register(PETERSEN.replace("name: petersen", "name: another"))
+
+    def asked_when_it_is_old(minutes):
+        moment = time.time() - 60 * minutes
+        os.utime(home.warehouse, (moment, moment))
+        return requested_stages(code_location.tick("due_stages"))
+
+    # Nothing that the snapshot would show has changed.
+    assert asked_when_it_is_old(30) == [("prepare", new)]
+    lake = code_location.workspace.lake
+    lake.write(schemas.EXPERIMENTS, PartitionKey(experiment=running), empty(schemas.EXPERIMENTS))
+    assert asked_when_it_is_old(DEFAULT_PUBLISH_MINUTES - 1) == [("prepare", new)]
+    assert asked_when_it_is_old(DEFAULT_PUBLISH_MINUTES + 1) == [("prepare", new), ("publish", None)]
+    asked = next(request for request in code_location.tick("due_stages") if STAGES[request.job_name] == "publish")
+    assert int(asked.tags[PRIORITY_TAG]) > max(PRIORITIES.values())
+    assert [key.path for key in asked.asset_selection] == [["warehouse"]]
+    monkeypatch.setenv(PUBLISH_VARIABLE, "60")
+    assert asked_when_it_is_old(DEFAULT_PUBLISH_MINUTES + 1) == [("prepare", new)]
+    monkeypatch.setenv(PUBLISH_VARIABLE, "soon")
+    with pytest.raises(InvalidInput, match="'soon' is not a time between two snapshots"):
+        publish_interval()
+
+
+def test_a_home_without_a_snapshot_gets_its_first_while_stages_run(code_location):
+    key = code_location.register(PETERSEN)
+    assert requested_stages(code_location.tick("due_stages")) == [("prepare", key)]
+    moment = time.time() - 60 * (DEFAULT_PUBLISH_MINUTES + 1)
+    for specification in code_location.workspace.home.specifications.iterdir():
+        os.utime(specification, (moment, moment))
+    assert requested_stages(code_location.tick("due_stages")) == [("prepare", key), ("publish", None)]
+    code_location.add_past_run("publish", dg.DagsterRunStatus.STARTED)
+    assert requested_stages(code_location.tick("due_stages")) == [("prepare", key)]
 
 
 def test_a_failed_publication_is_not_tried_again_at_every_look(code_location):

@@ -272,7 +272,7 @@ class Ledger(Protocol):
         Args:
             job_id: look at this job and the budget of its experiment only.
             after: look at the jobs with an event after this position, at those that are not settled, and at those whose
-                state is not that of their last event; 0 is everything.
+                state is not that of their last event, of a large ledger a part of these; 0 is everything.
         """
 
     def missing_guards(self) -> list[str]:

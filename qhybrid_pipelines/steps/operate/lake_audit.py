@@ -14,6 +14,8 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.removals import RemovalStore
 from qhybrid_pipelines.storage.schemas import QML_SUBMISSIONS, QPU_SUBMISSIONS, Table
 
+#: Jobs that are in memory at a time.
+JOBS_PER_PAGE = 2000
 #: What a row of submissions says about its first job, and never changes.
 _SAME = ("experiment", "job_id", "payload_sha256")
 
@@ -39,7 +41,7 @@ def compare_lake(home: Home, ledger: Ledger, *, after: int = 0) -> list[str]:
 def compare_raw_results(home: Home, ledger: Ledger) -> list[str]:
     """Return which results that the ledger names are missing or changed in the store of raw results."""
     store, findings = RawStore(home.raw, removals=RemovalStore(home)), []
-    for job in ledger.jobs():
+    for job in _every_job(ledger):
         stored = ledger.stored_result(job.job_id)
         if stored is None:
             continue
@@ -55,6 +57,14 @@ def compare_raw_results(home: Home, ledger: Ledger) -> list[str]:
                 f"the result of job {job.job_id} has {len(content)} bytes, and the ledger says {stored.size_bytes}"
             )
     return findings
+
+
+def _every_job(ledger: Ledger) -> Iterator[JobRecord]:
+    """Yield all jobs; memory holds some at a time."""
+    after = ""
+    while jobs := ledger.page_of_jobs(after=after, limit=JOBS_PER_PAGE):
+        yield from jobs
+        after = jobs[-1].job_id
 
 
 def _changed_experiments(ledger: Ledger, after: int) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -64,6 +65,16 @@ def unreadable_files(home: Home) -> list[str]:
     except (FileNotFoundError, InvalidInput, CorruptFile):  # none yet, or one of an older release
         return []
     return [row["problem"] for row in rows]
+
+
+def is_overdue(home: Home, interval: timedelta) -> bool:
+    """Tell whether the snapshot is older than an interval; before the first one, the oldest specification counts."""
+    try:
+        since = home.warehouse.stat().st_mtime
+    except FileNotFoundError:
+        with os.scandir(home.specifications) as found:
+            since = min((entry.stat().st_mtime for entry in found), default=time.time())
+    return time.time() - since > interval.total_seconds()
 
 
 def is_stale(home: Home, ledger: Ledger, patience: timedelta = timedelta()) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, TableClause, column, func, or_, select, table
+from sqlalchemy import Connection, Select, TableClause, column, func, or_, select, table
 
 from qhybrid_pipelines.control.ledger.chain.event_chain import event_hash
 from qhybrid_pipelines.control.ledger.lifecycle import SETTLED
@@ -17,6 +18,8 @@ from qhybrid_pipelines.core.jobs.job_states import JobState
 
 #: Jobs whose rows and events are in memory at a time.
 JOBS_PER_PAGE = 500
+#: Jobs that the database looks at, though nothing was written about them, and events for each of them.
+SAMPLE, EVENTS_PER_JOB = 50_000, 10
 
 #: The tables without the types of their columns: what is compared is what is stored.
 _JOB, _ATTEMPT, _EVENT, _RESULT, _BUDGET = (
@@ -32,32 +35,43 @@ def audit_all(connection: Connection) -> list[str]:
     return findings + _audit_budgets(connection, budgets, {row["experiment"] for row in _rows(connection, _BUDGET)})
 
 
-def audit_changed(connection: Connection, position: int) -> list[str]:
+def audit_changed(
+    connection: Connection,
+    position: int,
+) -> list[str]:
     """Compare the rows of the jobs that have an event after a position, that are not settled, or that contradict it.
 
     A job whose state or number of events is not that of its last event is found wherever that event is, and so are
-    jobs without events and events without a job: the database compares these for all of them, which costs little.
+    jobs without events and events without a job: the database compares these for all jobs of a ledger that has at most
+    `SAMPLE` of them, and for as many neighbours, another part each time, of a larger one.
+
+    Args:
+        connection: in a transaction.
+        position: of the last event that was compared before.
     """
-    last = select(_EVENT.c.job_id, func.max(_EVENT.c.sequence).label("sequence")).group_by(_EVENT.c.job_id).subquery()
+    some, positions = _some_jobs(connection, SAMPLE), _some_positions(connection, SAMPLE * EVENTS_PER_JOB)
+    grouped = select(_EVENT.c.job_id, func.max(_EVENT.c.sequence).label("sequence")).group_by(_EVENT.c.job_id)
+    last = (grouped if some is None else grouped.where(_EVENT.c.job_id.in_(some))).subquery()
     ends = (
         select(_EVENT.c.job_id, _EVENT.c.sequence, _EVENT.c.to_state, _EVENT.c.observed_at_us)
         .join(last, (_EVENT.c.job_id == last.c.job_id) & (_EVENT.c.sequence == last.c.sequence))
         .subquery()
     )
     with_ends = _JOB.outerjoin(ends, _JOB.c.job_id == ends.c.job_id)
-    with_jobs = ends.outerjoin(_JOB, _JOB.c.job_id == ends.c.job_id)
     contradicts = or_(
         ends.c.job_id.is_(None),
         _JOB.c.version != ends.c.sequence,
         _JOB.c.state != ends.c.to_state,
         _JOB.c.updated_at_us != ends.c.observed_at_us,
     )
+    compared = select(_JOB.c.job_id).select_from(with_ends).where(contradicts)
+    is_there = select(_JOB.c.job_id).where(_JOB.c.job_id == _EVENT.c.job_id).exists()
     unsettled = [str(state) for state in JobState if state not in SETTLED]
     wanted = (
         select(_EVENT.c.job_id).where(_EVENT.c.position > position),
         select(_JOB.c.job_id).where(_JOB.c.state.in_(unsettled)),
-        select(_JOB.c.job_id).select_from(with_ends).where(contradicts),
-        select(ends.c.job_id).select_from(with_jobs).where(_JOB.c.job_id.is_(None)),
+        compared if some is None else compared.where(_JOB.c.job_id.in_(some)),
+        select(_EVENT.c.job_id).where(_EVENT.c.position.between(*positions), ~is_there),
     )
     job_ids = {job_id for statement in wanted for job_id in connection.scalars(statement)}
     findings, budgets = _audit_jobs(connection, sorted(job_ids))
@@ -72,6 +86,22 @@ def audit_changed(connection: Connection, position: int) -> list[str]:
         mine.reserved_microusd += other.reserved_microusd
         mine.settled_microusd += other.settled_microusd
     return findings + more + _audit_budgets(connection, budgets, budgets)
+
+
+def _some_jobs(connection: Connection, most: int) -> Select[tuple[str]] | None:
+    """Return which jobs are looked at, neighbours by id from a random place on; None is all, where there are few."""
+    number = int(connection.scalar(select(func.count()).select_from(_JOB)) or 0)
+    if number <= most:
+        return None
+    start = most * secrets.randbelow(-(-number // most))
+    return select(_JOB.c.job_id).order_by(_JOB.c.job_id).offset(start).limit(most)
+
+
+def _some_positions(connection: Connection, most: int) -> tuple[int, int]:
+    """Return the first and the last position of the events that are looked at, from a random place on where there are many."""
+    end = int(connection.scalar(select(func.max(_EVENT.c.position))) or 0)
+    start = most * secrets.randbelow(-(-end // most)) if end > most else 0
+    return start + 1, start + most
 
 
 def audit_one(connection: Connection, job_id: str) -> list[str]:
