@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: What a shell reports for a process that ended because of a signal: 128 and the signal's number.
 SIGNAL_EXIT_BASE = 128
+
+#: How long the thread that reads signals is waited for: it only has to come to its turn.
+_PAUSE_SECONDS, _LONGEST_PAUSES = 0.001, 5000
 
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
@@ -86,13 +90,20 @@ def _raise_stop(number: int, _: FrameType | None) -> None:
 
 
 def _leave_out_interruptions(unraisable: UnraisableHookArgs) -> None:
-    """Print what Python cannot raise, but for the interruption itself.
+    """Print what Python cannot raise, but for an interruption: ours, that of Dagster's handlers, and Python's own.
 
     A signal that comes while Python clears weak references is raised inside one of their callbacks, which swallows it
-    with a traceback on the terminal. The word is remembered all the same, and asked for before the next step.
+    with a traceback on the terminal. Where the handler is another one, our thread may not have read the signal yet, and what
+    was interrupted would go on as if nothing had been said: wait for the thread.
     """
-    if stop_requested() is None or issubclass(unraisable.exc_type, Exception):
+    if issubclass(unraisable.exc_type, Exception):
         sys.__unraisablehook__(unraisable)
+        return
+    for _ in range(_LONGEST_PAUSES):
+        if _received:
+            return
+        time.sleep(_PAUSE_SECONDS)
+    sys.__unraisablehook__(unraisable)  # no signal has raised it
 
 
 def _remember(number: int) -> None:

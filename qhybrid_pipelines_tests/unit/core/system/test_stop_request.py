@@ -29,6 +29,29 @@ del thing
 print(stop_requested().reason if watch else "went on")
 """
 
+#: As Dagster does it: the handler is another one, and what it raises is no error.
+SWALLOWED_ELSEWHERE = """
+import os, signal, weakref
+from qhybrid_pipelines.core.system.stop_request import stop_requested, watch_stop_signals
+
+class Interrupted(BaseException):
+    pass
+
+def interrupt(number, frame):
+    raise Interrupted
+
+class Thing:
+    pass
+
+watch_stop_signals()
+signal.signal(signal.SIGTERM, interrupt)
+thing = Thing()
+# The handler runs before this call returns, and so before the thread that reads signals can.
+reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+del thing
+print(stop_requested().reason)
+"""
+
 BROKEN = """
 import weakref
 from qhybrid_pipelines.core.system.stop_request import watch_stop_signals
@@ -54,6 +77,12 @@ def run(code: str) -> subprocess.CompletedProcess:
 def test_a_swallowed_interruption_is_remembered_and_not_printed():
     finished = run(SWALLOWED.format(watch=True))
     assert finished.stdout == "Ctrl-C\n"
+    assert finished.stderr == ""
+
+
+def test_one_that_another_handler_raises_is_remembered_before_anything_goes_on():
+    finished = run(SWALLOWED_ELSEWHERE)
+    assert finished.stdout == "SIGTERM\n"
     assert finished.stderr == ""
 
 
