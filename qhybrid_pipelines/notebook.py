@@ -13,7 +13,7 @@ Examples run as tests.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +24,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, JobFailed
 from qhybrid_pipelines.core.specifications.named_files import with_absolute_paths
 from qhybrid_pipelines.core.system.files import write_bytes
-from qhybrid_pipelines.notebook_files import edges_as_csv, openqasm
+from qhybrid_pipelines.notebook_files import edges_as_csv, feature_inputs, openqasm
 from qhybrid_pipelines.settings import Settings
 from qhybrid_pipelines.storage.layout import Home
 
@@ -47,8 +47,10 @@ class Experiment:
         graph: instead of ``problem["source"]``, a NetworkX graph; edge weights are its attribute ``weight``.
         circuit: instead of ``problem["circuit"]``, a Qiskit circuit, a PennyLane QNode, or a function that calls PennyLane's gates
             or returns a Qiskit circuit. Free parameters, and the arguments of a function, are the angles of the sweep. With
-            ``graph``, qubit i is the i-th of ``graph.nodes``, and a wire that has a node's name is that node.
+            ``graph``, qubit i is the i-th of ``graph.nodes``, and a wire that has a node's name is that node. With ``kind="qml"`` it
+            is the model that is trained, and ``data`` says which angles are features.
         angles: how many angles an argument of ``circuit`` holds that is an array, for example ``{"gammas": 2}``.
+        data: with ``kind="qml"``, the arguments of ``circuit``, or free parameters, that are features; the others are weights.
         home: folder of all state; else QHYBRID_HOME, else ``./data``.
         fields: every other field of a specification, such as ``shots=1024`` or ``backends=["ionq:simulator"]``.
 
@@ -76,6 +78,19 @@ class Experiment:
         >>> own = Experiment({"family": "maxcut"}, name="square", graph=square, circuit=one_layer, reduce={"rules": "none"})
         >>> own.specification["problem"]["circuit_variables"]
         ['0', '1', '2', '3']
+
+        With ``kind="qml"`` the function is trained:
+
+        >>> def uploaded(x, w):
+        ...     for wire in range(2):
+        ...         qml.RY(x[wire] + w[wire], wires=wire)
+        ...     qml.CNOT(wires=[0, 1])
+        ...     qml.RX(w[2], wires=1)
+        >>> trained = Experiment(
+        ...     name="wine", kind="qml", dataset={"source": "sklearn:wine"}, circuit=uploaded, angles={"x": 2, "w": 3}, data=["x"]
+        ... )
+        >>> trained.specification["circuit"]["data"]
+        ['x_0', 'x_1']
     """
 
     def __init__(
@@ -86,18 +101,24 @@ class Experiment:
         graph: nx.Graph[Any] | None = None,
         circuit: QuantumCircuit | Callable[..., Any] | None = None,
         angles: Mapping[str, int] | None = None,
+        data: Sequence[str] | None = None,
         home: str | Path | None = None,
         **fields: Any,
     ) -> None:
-        data: dict[str, Any] = {"name": name, **fields}
+        given: dict[str, Any] = {"name": name, **fields}
         if problem is not None:
-            data["problem"] = dict(problem)
-        self._open(data, home)
+            given["problem"] = dict(problem)
+        self._open(given, home)
         if graph is not None:
             self._put_file("source", f"{name}.csv", edges_as_csv(graph), format="csv_edges")
         if circuit is not None:
             text, variables = openqasm(circuit, graph, angles)
-            self._put_file("circuit", f"{name}.qasm", text)
+            if fields.get("kind") == "qml":
+                names = feature_inputs(data or (), angles or {})
+                self._put_file("file", f"{name}.qasm", text, section="circuit", data=names)
+                variables = []
+            else:
+                self._put_file("circuit", f"{name}.qasm", text)
             if variables:
                 self._data["problem"].setdefault("circuit_variables", variables)
         self._check()
@@ -289,21 +310,21 @@ class Experiment:
 
         read_experiment(self.to_yaml(), file=f"{self._data['name']}.yaml")
 
-    def _put_file(self, field: str, name: str, text: str, **more: str) -> None:
-        """Keep what was given as an object as a file of the home, and name that file in the problem."""
-        problem = self._data.setdefault("problem", {})
-        if field in problem:
+    def _put_file(self, field: str, name: str, text: str, *, section: str = "problem", **more: Any) -> None:
+        """Keep what was given as an object as a file of the home, and name that file in the specification."""
+        part = self._data.setdefault(section, {})
+        if field in part:
             raise InvalidInput(
-                f"problem.{field} is given twice",
+                f"{section}.{field} is given twice",
                 remedy="Give the object or the name, not both.",
-                field=f"problem.{field}",
+                field=f"{section}.{field}",
             )
         content = text.encode()
         self._home.make()
         path = self._home.path / "notebook" / sha256_hex(text)[:16] / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, content, tmp=self._home.tmp)
-        problem |= {field: str(path), **more}
+        part |= {field: str(path), **more}
 
 
 def load(key: str, *, home: str | Path | None = None) -> Experiment:

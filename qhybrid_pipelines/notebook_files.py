@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.errors import InvalidInput
@@ -75,3 +75,19 @@ def openqasm(
             f"the circuit cannot be written as OpenQASM 3: {error}", remedy="Decompose it first.", field="circuit"
         ) from None
     return text, variables
+
+
+def feature_inputs(arguments: Sequence[str], angles: Mapping[str, int]) -> list[str]:
+    """Return the inputs that a function's arguments become in the text of its circuit; one for each number of an array.
+
+    Examples:
+        >>> feature_inputs(["x", "bias"], {"x": 2, "w": 6})
+        ['x_0', 'x_1', 'bias']
+    """
+    from qhybrid_pipelines.quantum.pennylane_recorder import inputs
+
+    return [
+        name
+        for argument in arguments
+        for name in ([one.name for one in inputs(argument, angles[argument])] if argument in angles else [argument])
+    ]

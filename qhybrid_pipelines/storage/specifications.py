@@ -102,6 +102,8 @@ class Specifications:
         key, text = key or self.key_of(spec), experiment_text(spec)
         if isinstance(spec, LearningSpec):
             self._store_source_file(spec.dataset.source, blob, field="dataset.source")
+            own = None if spec.circuit is None else spec.circuit.file
+            self._store_source_file(own, circuit, field="circuit.file")
         elif isinstance(spec, SamplingSpec):
             for source, field in [
                 *((s, "circuit.files") for s in spec.circuit.files),

@@ -188,6 +188,37 @@ CASES = {
         "training.optimiser",
         "adam",
     ),
+    "a model without its circuit": (GOOD, {"models": ["own_circuit"]}, "circuit", "add circuit: with file and data"),
+    "a circuit that no model trains": (
+        GOOD,
+        {"circuit": {"file": "mine.qasm", "data": ["x"]}},
+        "models",
+        "add own_circuit",
+    ),
+    "a circuit for more features": (
+        GOOD,
+        {"models": ["own_circuit"], "circuit": {"file": "mine.qasm", "data": ["x", "y", "z"]}, "features": {}},
+        "circuit.data",
+        "names 3 inputs, and there are 2 columns",
+    ),
+    "a circuit for fewer features": (
+        GOOD,
+        {"models": ["own_circuit"], "circuit": {"file": "mine.qasm", "data": ["x"]}},
+        "circuit.data",
+        "use features.pca: 1",
+    ),
+    "a circuit that is not there": (
+        GOOD,
+        {"models": ["own_circuit"], "circuit": {"file": "mine.qasm", "data": ["x", "y"]}},
+        "circuit.file",
+        "mine.qasm",
+    ),
+    "features of a circuit misspelt": (
+        GOOD,
+        {"models": ["own_circuit"], "circuit": {"file": "mine.qasm", "dta": ["x", "y"]}},
+        "circuit.dta",
+        "Did you mean data?",
+    ),
     "unknown kind": (GOOD, {"kind": "magic"}, "kind", "magic"),
 }
 

@@ -14,7 +14,13 @@ from typing import Any
 
 from qhybrid_pipelines.control.experiments.allowed_files import GivenFiles, ReadableFolders
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf, keep_registered_default
-from qhybrid_pipelines.control.experiments.named_files import angle_files, circuit_files, dataset_files, series_files
+from qhybrid_pipelines.control.experiments.named_files import (
+    angle_files,
+    circuit_files,
+    dataset_files,
+    model_circuits,
+    series_files,
+)
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.names import composed, find_file, name_in_allowed_letters, name_without_ending
 from qhybrid_pipelines.core.specifications import schedules, variations
@@ -212,7 +218,7 @@ class Registration:
     def _resolve(self, spec: AnySpec, *, file: str | None, folder: Path, lines: Lines) -> tuple[AnySpec, *Files]:
         try:
             if isinstance(spec, LearningSpec):
-                return *self._resolve_dataset(spec, folder), None, None, {}
+                return *self._resolve_learning(spec, folder), None, {}
             if isinstance(spec, SamplingSpec):
                 resolved, series = self._resolve_series(spec, folder)
                 return resolved, None, None, None, series
@@ -250,13 +256,21 @@ class Registration:
         stored = self._specifications.read_source_file
         return series_files.register_series(spec, folder, stored, read_named=self._readable)
 
-    def _resolve_dataset(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None]:
+    def _resolve_learning(self, spec: LearningSpec, folder: Path) -> tuple[LearningSpec, bytes | None, bytes | None]:
         self._check_backends(spec.evaluation.backends, field="evaluation.backends")
         if spec.dataset.bundled is None:
             self._readable.check(spec.dataset.source, folder, field=dataset_files.FIELD)
         self._specifications.check_source_file(spec.dataset.source, field=dataset_files.FIELD)
         stored = self._specifications.read_source_file
-        return dataset_files.register_dataset(spec, folder, stored, read_named=self._readable)
+        spec, content = dataset_files.register_dataset(spec, folder, stored, read_named=self._readable)
+        if spec.circuit is None:
+            return spec, content, None
+        self._readable.check(spec.circuit.file, folder, field=model_circuits.FIELD)
+        self._specifications.check_source_file(spec.circuit.file, field=model_circuits.FIELD)
+        spec, circuit = model_circuits.register_model_circuit(
+            spec.circuit, spec, folder, stored, read_named=self._readable
+        )
+        return spec, content, circuit
 
     def _register_problem_file(self, path: Path, most: int) -> list[RegisteredExperiment]:
         data, lines, source_file = self._read_sidecar(path)

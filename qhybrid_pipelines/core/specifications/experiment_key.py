@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
 
 #: Fields that came after the first release: at their default they do not count, so that the keys of before stay.
-_FIELDS_ADDED_LATER = (("data_class", "internal"),)
+_FIELDS_ADDED_LATER = (("data_class", "internal"), ("circuit", None))
 
 #: Key under which the ledger holds the circuits that prove the bit order of a backend. No specification hashes to zeros.
 CANARY_EXPERIMENT = "canary-00000000"

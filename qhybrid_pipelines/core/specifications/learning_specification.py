@@ -30,6 +30,7 @@ from qhybrid_pipelines.core.specifications.experiment_specification import (
     DataClass,
     StrictModel,
 )
+from qhybrid_pipelines.core.specifications.own_circuit_specification import OWN_CIRCUIT, OwnCircuitSpec
 from qhybrid_pipelines.core.specifications.strict_model import each_entry_once, list_as_tuple
 from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 
@@ -54,6 +55,7 @@ class _ModelFacts(Protocol):
 
     unentangled_control: str | None
     is_measured: bool
+    needs_circuit: bool
 
 
 def known_models() -> Mapping[str, _ModelFacts]:
@@ -232,6 +234,10 @@ class LearningSpec(StrictModel):
         min_length=1,
         description="Models to train; the control without entanglement, separable, always runs with variational.",
     )
+    circuit: OwnCircuitSpec | None = Field(
+        default=None,
+        description="A circuit of your own as the model own_circuit: {file: mine.qasm, data: [x0, x1]}, its other inputs are weights.",
+    )
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     folds: FoldsSpec = Field(default_factory=FoldsSpec)
     tuning: TuningSpec = Field(default_factory=TuningSpec)
@@ -275,6 +281,35 @@ class LearningSpec(StrictModel):
         if isinstance(training, Mapping) and training.get("backend") is not None and isinstance(evaluation, Mapping):
             return {**value, "evaluation": {"backends": [training["backend"]], **evaluation}}
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _circuit_is_the_model(cls, value: Any) -> Any:
+        """Train the circuit that is named, on as many components as it has inputs for, where nothing else is said."""
+        circuit = value.get("circuit") if isinstance(value, Mapping) else None
+        if not isinstance(circuit, Mapping):
+            return value
+        features, data = value.get("features", {}), circuit.get("data")
+        if isinstance(features, Mapping) and isinstance(data, list | tuple) and data:
+            features = {"pca": min(len(data), MAX_LEARNING_QUBITS), **features}
+        return {"models": (OWN_CIRCUIT,), **value, "features": features}
+
+    @model_validator(mode="after")
+    def _circuit_has_its_model(self) -> LearningSpec:
+        needing = [name for name in self.models if known_models()[name].needs_circuit]
+        if needing and self.circuit is None:
+            raise PydanticCustomError(
+                "no_circuit",
+                "{model} trains a circuit of your own, and none is named; add circuit: with file and data, or take another model",
+                {"field": "circuit", "model": needing[0]},
+            )
+        if self.circuit is not None and not needing:
+            raise PydanticCustomError(
+                "circuit_without_model",
+                "a circuit is named, and no model trains it; add {model}, or remove circuit",
+                {"field": "models", "model": OWN_CIRCUIT},
+            )
+        return self
 
     @model_validator(mode="after")
     def _loop_can_be_run(self) -> LearningSpec:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FIELDS = (("problem", "source"), ("problem", "circuit"), ("dataset", "source"), ("sweep", "file"))
+FIELDS = (("problem", "source"), ("problem", "circuit"), ("dataset", "source"), ("sweep", "file"), ("circuit", "file"))
 
 
 def with_absolute_paths(specification: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import numpy as np
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.core.jobs.openqasm import read_circuit
-from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape, apply_layers
+from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape, OwnCircuitShape
+from qhybrid_pipelines.learning.circuits.reuploading_circuit import apply_layers
 from qhybrid_pipelines.quantum.qasm import empty_circuit, make_template
 
 #: PennyLane's gate, and the methods of a Qiskit circuit that do the same; Rot(a, b, c) is RZ(a), RY(b), RZ(c) in turn.
@@ -42,8 +43,10 @@ def weight_name(layer: int, qubit: int, angle: int) -> str:
 
 
 @cache
-def circuit_template(shape: CircuitShape) -> Template:
+def circuit_template(shape: AnyCircuitShape) -> Template:
     """Return the template of a circuit; features and weights are its inputs."""
+    if isinstance(shape, OwnCircuitShape):
+        return shape.template
     import pennylane as qml
     from qiskit.circuit import Parameter
 
@@ -68,7 +71,7 @@ def template_from_gates(gates: Sequence[Any], n_qubits: int) -> Template:
     return make_template(circuit)
 
 
-def make_bindings(shape: CircuitShape, features: F64, weights: F64) -> F64:
+def make_bindings(shape: AnyCircuitShape, features: F64, weights: F64) -> F64:
     """Return the values of the template's inputs, shape ``(points, inputs)``, in the order of ``template.parameters``.
 
     Args:
@@ -76,6 +79,8 @@ def make_bindings(shape: CircuitShape, features: F64, weights: F64) -> F64:
         features: shape ``(points, n_features)``, radians.
         weights: shape ``weights_shape`` for all points alike, or ``(points, *weights_shape)``; radians.
     """
+    if isinstance(shape, OwnCircuitShape):
+        return shape.bindings(features, weights)
     points = len(features)
     per_point = np.broadcast_to(weights, (points, *shape.weights_shape)).reshape(points, -1)
     names = [feature_name(feature) for feature in range(shape.n_features)]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.binary_models.ising import F64
-from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
+from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape
 
 I64 = npt.NDArray[np.int64]
 
@@ -33,7 +33,7 @@ class TrainedCircuit:
         bias: shape ``(outputs,)``.
     """
 
-    shape: CircuitShape
+    shape: AnyCircuitShape
     weights: F64
     readout: F64
     bias: F64
@@ -53,7 +53,7 @@ def squeeze_binary_scores(scores: F64) -> F64:
     return scores[:, 0] if scores.shape[1] == 1 else scores
 
 
-def split_parameters(parameters: Any, shape: CircuitShape) -> tuple[Any, Any, Any]:
+def split_parameters(parameters: Any, shape: AnyCircuitShape) -> tuple[Any, Any, Any]:
     """Return weights, readout and bias of a row of parameters, in their shapes."""
     outputs = (len(parameters) - shape.n_weights) // (shape.n_qubits + 1)
     end = shape.n_weights + outputs * shape.n_qubits
@@ -64,7 +64,7 @@ def split_parameters(parameters: Any, shape: CircuitShape) -> tuple[Any, Any, An
     )
 
 
-def circuit_from_parameters(parameters: F64, shape: CircuitShape) -> TrainedCircuit:
+def circuit_from_parameters(parameters: F64, shape: AnyCircuitShape) -> TrainedCircuit:
     """Return the circuit of a row of parameters."""
     weights, readout, bias = split_parameters(parameters.copy(), shape)
     return TrainedCircuit(shape=shape, weights=weights, readout=readout, bias=bias)

@@ -11,8 +11,9 @@ from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
 from qhybrid_pipelines.learning.circuits.class_scores import I64
+from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape, OwnCircuitShape
+from qhybrid_pipelines.learning.circuits.own_circuit_engine import OwnCircuitEngine
 from qhybrid_pipelines.learning.circuits.pennylane_engine import BackpropEngine, require_jax
-from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 
 #: ``adjoint`` is NumPy, ``autograd`` and ``jax`` are PennyLane's backpropagation.
 GradientEngineName = Literal["adjoint", "autograd", "jax"]
@@ -32,15 +33,24 @@ class GradientEngine(Protocol):
         """Return the mean loss and its gradient, in the order of ``parameters``."""
 
 
-def make_gradient_engine(name: GradientEngineName, shape: CircuitShape) -> GradientEngine:
+def exact_engine(shape: AnyCircuitShape) -> AdjointEngine | OwnCircuitEngine:
+    """Return the engine that predicts, and trains where nothing else is asked for."""
+    return OwnCircuitEngine(shape) if isinstance(shape, OwnCircuitShape) else AdjointEngine(shape)
+
+
+def make_gradient_engine(name: GradientEngineName, shape: AnyCircuitShape) -> GradientEngine:
     """Return the engine of this name for a circuit.
 
     Raises:
-        InvalidInput: there is no such engine, or jax is not installed.
+        InvalidInput: there is no such engine, or none for such a circuit, or jax is not installed.
     """
+    if name == "adjoint":
+        return exact_engine(shape)
+    if isinstance(shape, OwnCircuitShape):
+        raise InvalidInput(
+            f"the engine {name!r} knows the re-uploading circuit only", remedy="Choose adjoint.", field="engine"
+        )
     match name:
-        case "adjoint":
-            return AdjointEngine(shape)
         case "autograd":
             return BackpropEngine(shape, "autograd")
         case "jax":

@@ -68,6 +68,25 @@ class FeaturePipeline:
         return cls(**{name: np.array(v, dtype=np.float64) for name, v in fitted.items() if v is not None})
 
 
+def check_circuit_width(dataset: Dataset, k: int | None, inputs: int) -> None:
+    """Check that a circuit of the user's has as many inputs for features as there are features.
+
+    Raises:
+        InvalidInput: it has more or fewer.
+    """
+    columns = len(dataset.feature_names)
+    given = columns if k is None else k
+    if columns < inputs or given != inputs:
+        there = f"{given} principal components" if k is not None and k <= columns else f"{columns} columns"
+        raise InvalidInput(
+            f"circuit.data names {inputs} {'input' if inputs == 1 else 'inputs'}, and there are {there}",
+            remedy=f"Name one input for each feature, or use features.pca: {inputs}."
+            if inputs <= columns
+            else f"Write the circuit for {columns} features or fewer.",
+            field="circuit.data",
+        )
+
+
 def check_features(dataset: Dataset, k: int | None) -> None:
     """Check that the data set's columns fit on the qubits, one angle each.
 

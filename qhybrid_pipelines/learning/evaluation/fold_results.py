@@ -12,7 +12,7 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.dataset import Dataset, describe_dataset
-from qhybrid_pipelines.learning.data.feature_pipeline import check_features
+from qhybrid_pipelines.learning.data.feature_pipeline import check_circuit_width, check_features
 from qhybrid_pipelines.learning.data.folds import INNER_FOLDS, Split, check_folds, make_splits
 from qhybrid_pipelines.learning.data.table_rows import (
     DatasetRow,
@@ -67,6 +67,8 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
         if dataset.times is not None:  # the first fold in time is trained on a small part of the rows
             fewest = min(len(split.outer_train) for split in splits)
             smallest = min(len(split.train) for split in splits)
+    if spec.circuit is not None:
+        check_circuit_width(dataset, spec.features.pca, len(spec.circuit.data))
     check_features(dataset, spec.features.pca)
     for number, size in enumerate(spec.evaluation.curve):
         if not max(len(dataset.class_names), spec.features.pca or 1) <= size <= fewest:

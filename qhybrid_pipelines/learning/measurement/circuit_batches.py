@@ -7,7 +7,7 @@ Phys. Rev. A 99, 032331 (2019)). That is ``samples * (2 * weights + 1)`` circuit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from qhybrid_pipelines.learning.circuits.class_scores import (
     backpropagate_readout,
 )
 from qhybrid_pipelines.learning.circuits.input_checks import check_angles, check_columns
-from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
+from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape, OwnCircuitShape
 
 #: Half the distance between the two turned circuits, radians.
 PARAMETER_SHIFT = np.pi / 2
@@ -87,13 +87,29 @@ def gradient_batch(
     Arguments and errors are those of :func:`inference_batch`, with seeds of shape ``(circuits_per_sample * samples, ...)``.
     """
     shifts = parameter_shifts(circuit.shape)
-    return shifted_batch(circuit, features, shifts, experiment=experiment, backend=backend, shots=shots, seeds=seeds)
+    one_each = with_a_weight_for_each_rotation(circuit)
+    return shifted_batch(one_each, features, shifts, experiment=experiment, backend=backend, shots=shots, seeds=seeds)
 
 
-def parameter_shifts(shape: CircuitShape) -> F64:
-    """Return how far each circuit of a sample has its weights turned, shape ``(circuits_per_sample, n_weights)``, radians."""
-    shifts = np.zeros((circuits_per_sample(shape), shape.n_weights))
-    weight = np.arange(shape.n_weights)
+def with_a_weight_for_each_rotation(circuit: TrainedCircuit) -> TrainedCircuit:
+    """Return the same circuit with a weight for each rotation that hangs on weights, which is what the rule turns.
+
+    The built-in circuits have that already; in a circuit from a file a weight may turn several gates.
+    """
+    shape = circuit.shape
+    if not isinstance(shape, OwnCircuitShape):
+        return circuit
+    return replace(circuit, shape=shape.unrolled(), weights=shape.rotation_angles(circuit.weights))
+
+
+def parameter_shifts(shape: AnyCircuitShape) -> F64:
+    """Return how far each circuit of a sample has its rotations turned, shape ``(circuits_per_sample, rotations)``, radians.
+
+    A rotation is one that hangs on weights; the built-in circuits have one for each weight.
+    """
+    rotations = _rotations(shape)
+    shifts = np.zeros((circuits_per_sample(shape), rotations))
+    weight = np.arange(rotations)
     shifts[1 + 2 * weight, weight], shifts[2 + 2 * weight, weight] = PARAMETER_SHIFT, -PARAMETER_SHIFT
     return shifts
 
@@ -109,7 +125,7 @@ def shifted_batch(
     shape = circuit.shape
     features = _check_features(shape, features)
     shifted_weights = (circuit.weights.ravel() + shifts).reshape(-1, *shape.weights_shape)
-    weights = np.tile(shifted_weights, (len(features), 1, 1, 1))
+    weights = np.tile(shifted_weights, (len(features), *(1 for _ in shape.weights_shape)))
     return CircuitBatch(
         experiment=experiment,
         backend=backend,
@@ -120,12 +136,16 @@ def shifted_batch(
     )
 
 
-def circuits_per_sample(shape: CircuitShape) -> int:
+def circuits_per_sample(shape: AnyCircuitShape) -> int:
     """Return how many circuits a gradient takes for each sample."""
-    return 2 * shape.n_weights + 1
+    return 2 * _rotations(shape) + 1
 
 
-def epoch_size(shape: CircuitShape, *, samples: int, batch_size: int, shots: int) -> EpochSize:
+def _rotations(shape: AnyCircuitShape) -> int:
+    return len(shape.turned) if isinstance(shape, OwnCircuitShape) else shape.n_weights
+
+
+def epoch_size(shape: AnyCircuitShape, *, samples: int, batch_size: int, shots: int) -> EpochSize:
     """Return what one pass over the samples is on a backend; multiply its parts by the backend's prices."""
     circuits = samples * circuits_per_sample(shape)
     return EpochSize(submissions=-(-samples // batch_size), circuits=circuits, shots=circuits * shots)
@@ -184,10 +204,13 @@ def gradient_from_expectations(expectations: F64, circuit: TrainedCircuit, targe
     measured = expectations.reshape(len(targets), -1, circuit.shape.n_qubits)
     loss, readout_gradient, expectation_gradient = backpropagate_readout(circuit, measured[:, 0], targets)
     slopes = (measured[:, 1::2] - measured[:, 2::2]) / 2
-    return loss, np.concatenate([np.einsum("sq,swq->w", expectation_gradient, slopes), readout_gradient])
+    gradient = np.einsum("sq,swq->w", expectation_gradient, slopes)
+    if isinstance(circuit.shape, OwnCircuitShape):
+        gradient = gradient @ circuit.shape.weight_matrix()
+    return loss, np.concatenate([gradient, readout_gradient])
 
 
-def _check_features(shape: CircuitShape, features: F64) -> F64:
+def _check_features(shape: AnyCircuitShape, features: F64) -> F64:
     check_columns(features, shape.n_features)
     check_angles(features)
     return features

@@ -15,7 +15,7 @@ from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.learning.circuits.class_scores import I64, circuit_from_parameters
-from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
+from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape
 from qhybrid_pipelines.learning.measurement.circuit_batches import (
     circuits_per_sample,
     gradient_batch,
@@ -31,7 +31,7 @@ class ParameterShiftEngine:
     """Loss and gradient of one circuit shape by the parameter-shift rule, for `Trainer`."""
 
     def __init__(
-        self, shape: CircuitShape, run: RunBatch, *, experiment: str, backend: str, shots: int, seed: int
+        self, shape: AnyCircuitShape, run: RunBatch, *, experiment: str, backend: str, shots: int, seed: int
     ) -> None:
         """Keep how circuits are run.
 

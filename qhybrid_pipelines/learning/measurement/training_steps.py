@@ -25,12 +25,13 @@ from qhybrid_pipelines.learning.circuits.class_scores import (
     backpropagate_readout,
     circuit_from_parameters,
 )
-from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
+from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape
 from qhybrid_pipelines.learning.measurement.circuit_batches import (
     circuits_per_sample,
     gradient_from_expectations,
     parameter_shifts,
     shifted_batch,
+    with_a_weight_for_each_rotation,
 )
 from qhybrid_pipelines.learning.training.trainer import Trainer
 
@@ -50,7 +51,8 @@ class FoldStep:
         circuit: with the parameters at which it is.
         features: of the samples, shape ``(samples, n_features)``, radians.
         targets: class indices, shape ``(samples,)``.
-        shifts: what each circuit of a sample has its weights turned by, shape ``(circuits, n_weights)``, radians.
+        shifts: what each circuit of a sample has its weights turned by, shape ``(circuits, n_weights)``, radians; for ``adam`` its
+            rotations, see :func:`.circuit_batches.parameter_shifts`.
     """
 
     optimiser: OptimiserName
@@ -65,7 +67,7 @@ class FoldStep:
         return len(self.features) * len(self.shifts)
 
 
-def circuits_per_row(shape: CircuitShape, optimiser: OptimiserName) -> int:
+def circuits_per_row(shape: AnyCircuitShape, optimiser: OptimiserName) -> int:
     """Return how many circuits a step takes for each of its samples."""
     return circuits_per_sample(shape) if optimiser == "adam" else 2
 
@@ -106,7 +108,13 @@ def step_batch(steps: Sequence[FoldStep], *, experiment: str, backend: str, shot
     ends = np.cumsum([step.circuits for step in steps])
     pieces = [
         shifted_batch(
-            step.circuit, step.features, step.shifts, experiment=experiment, backend=backend, shots=shots, seeds=part
+            with_a_weight_for_each_rotation(step.circuit) if step.optimiser == "adam" else step.circuit,
+            step.features,
+            step.shifts,
+            experiment=experiment,
+            backend=backend,
+            shots=shots,
+            seeds=part,
         )
         for step, part in zip(steps, np.split(seeds, ends[:-1]), strict=True)
     ]

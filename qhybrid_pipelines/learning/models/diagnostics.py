@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
 from qhybrid_pipelines.learning.circuits.class_scores import I64, TrainedCircuit
+from qhybrid_pipelines.learning.circuits.gradient_engines import exact_engine
 from qhybrid_pipelines.learning.training.trainer import HALF_TURN, mini_batch_rows
 
 #: Weights that are drawn, and rows whose mean loss is differentiated at each: as much work as so many steps of training.
@@ -34,7 +34,7 @@ def gradient_variance(circuit: TrainedCircuit, features: F64, targets: I64, *, s
     shape = circuit.shape
     rows = mini_batch_rows(0, samples=len(features), batch_size=ROWS, seed=seed)
     drawn = generator(seed, "learning", "gradient variance").uniform(-HALF_TURN, HALF_TURN, (DRAWS, shape.n_weights))
-    engine, readout = AdjointEngine(shape), circuit.parameters[shape.n_weights :]
+    engine, readout = exact_engine(shape), circuit.parameters[shape.n_weights :]
     with threadpool_limits(limits=1, user_api="blas"):
         slopes = [
             engine.loss_and_gradient(np.concatenate([weights, readout]), features[rows], targets[rows])[1]

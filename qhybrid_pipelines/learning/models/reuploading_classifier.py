@@ -18,11 +18,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.binary_models.ising import F64
-from qhybrid_pipelines.learning.circuits.adjoint_engine import AdjointEngine
 from qhybrid_pipelines.learning.circuits.class_scores import TrainedCircuit, probabilities, squeeze_binary_scores
 from qhybrid_pipelines.learning.circuits.gradient_engines import (
     GradientEngine,
     GradientEngineName,
+    exact_engine,
     make_gradient_engine,
 )
 from qhybrid_pipelines.learning.circuits.input_checks import (
@@ -32,6 +32,7 @@ from qhybrid_pipelines.learning.circuits.input_checks import (
     check_qubit_count,
     check_whole_number,
 )
+from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape, OwnCircuitShape
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.training.stopping_rules import iteration_limit_message
 from qhybrid_pipelines.learning.training.trainer import HALF_TURN, Trainer, TrainingConfig
@@ -167,7 +168,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             checkpoint=checkpoint,
         )
 
-    def circuit_shape(self, n_features: int) -> CircuitShape:
+    def circuit_shape(self, n_features: int) -> AnyCircuitShape:
         """Return the circuit for so many features, without training anything.
 
         Raises:
@@ -185,7 +186,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False, reset=False)
         check_angles(X, getattr(self, "feature_names_in_", None))
-        return AdjointEngine(self.circuit_.shape).expectations(X, self.circuit_.weights)
+        return exact_engine(self.circuit_.shape).expectations(X, self.circuit_.weights)
 
     def decision_function(self, X: Any) -> F64:  # noqa: N803
         """Return the log-odds of the second class, shape ``(samples,)``; for more classes a score each."""
@@ -214,7 +215,8 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def restore_fitted(self, record: Mapping[str, Any]) -> Self:
         """Take back what `fitted_record` returned, ready to predict, without the training history."""
-        shape = CircuitShape(**record["shape"])
+        written = record["shape"]
+        shape = OwnCircuitShape.from_record(written) if "text" in written else CircuitShape(**written)
         arrays = {part: np.array(record[part], dtype=np.float64) for part in FITTED_ARRAYS}
         self.circuit_ = TrainedCircuit(shape=shape, **arrays)
         self.n_features_in_ = shape.n_features

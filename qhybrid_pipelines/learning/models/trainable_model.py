@@ -14,6 +14,7 @@ from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settin
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.core.binary_models.ising import F64
+    from qhybrid_pipelines.learning.circuits.own_circuit import OwnCircuitShape
     from qhybrid_pipelines.learning.data.dataset import I64
 
 
@@ -31,6 +32,19 @@ class Diagnostics:
 
 
 NO_DIAGNOSTICS = Diagnostics()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """What a specification says about the circuits that are trained.
+
+    Attributes:
+        training: what is not searched for.
+        circuit: that somebody wrote; None where no model needs one.
+    """
+
+    training: TrainingSpec
+    circuit: OwnCircuitShape | None = None
 
 
 class SavedClassifier(Protocol):
@@ -59,6 +73,7 @@ class TrainableModel(ABC):
         side: quantum or unentangled_control.
         unentangled_control: name of the model that is its control without entanglement and always runs with it.
         is_measured: its circuits can be measured on a backend; then its classifier is a `ReuploadingClassifier`.
+        needs_circuit: it is trained on the circuit that the specification names.
         max_rows: rows of a data set that it can take; None where only memory limits them.
         failures: errors of ``fit`` that make a trial lose instead of ending the experiment.
     """
@@ -68,6 +83,7 @@ class TrainableModel(ABC):
     side: Side = "quantum"
     unentangled_control: str | None = None
     is_measured: bool = False
+    needs_circuit: bool = False
     max_rows: int | None = None
     failures: tuple[type[Exception], ...] = ()
 
@@ -76,7 +92,7 @@ class TrainableModel(ABC):
         """Return its scikit-learn class, a `SavedClassifier`."""
 
     @abstractmethod
-    def defaults(self, training: TrainingSpec) -> Settings:
+    def defaults(self, request: ModelRequest) -> Settings:
         """Return its settings without tuning."""
 
     @abstractmethod
@@ -84,11 +100,11 @@ class TrainableModel(ABC):
         """Return what may be searched for, as `Learner.search_space`; empty where there is nothing to tune."""
 
     @abstractmethod
-    def build(self, training: TrainingSpec, settings: Settings, seed: int) -> Estimator:
+    def build(self, request: ModelRequest, settings: Settings, seed: int) -> Estimator:
         """Return an unfitted estimator.
 
         Args:
-            training: of the specification, what is not searched for.
+            request: what the specification says.
             settings: with the names of `defaults`.
             seed: 31 bits.
         """
@@ -104,14 +120,14 @@ class TrainableModel(ABC):
         """
         return NO_DIAGNOSTICS
 
-    def make_learner(self, training: TrainingSpec) -> Learner:
+    def make_learner(self, request: ModelRequest) -> Learner:
         """Return the model as tuning and comparison know it."""
         return Learner(
             name=self.name,
             side=self.side,
             inputs="reduced",
-            build=partial(self.build, training),
-            defaults=self.defaults(training),
+            build=partial(self.build, request),
+            defaults=self.defaults(request),
             search_space=self.search_space(),
             failures=self.failures,
         )

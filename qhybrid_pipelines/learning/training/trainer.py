@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.canonical import canonical_json, sha256_hex
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.learning.circuits.class_scores import I64, TrainedCircuit, circuit_from_parameters, output_count
 from qhybrid_pipelines.learning.circuits.gradient_engines import GradientEngine
-from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
+from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape
 from qhybrid_pipelines.learning.training.stopping_rules import (
     check_better_than_guessing,
     check_divergence,
@@ -55,7 +55,7 @@ class TrainingConfig:
     seed: int
 
 
-def fingerprint(shape: CircuitShape, config: TrainingConfig, engine: str, features: F64, targets: I64) -> str:
+def fingerprint(shape: AnyCircuitShape, config: TrainingConfig, engine: str, features: F64, targets: I64) -> str:
     """Return the SHA-256 of all that decides the parameters."""
     head = canonical_json(
         {"shape": asdict(shape), "config": asdict(config), "engine": engine, "samples": list(features.shape)}
@@ -64,7 +64,7 @@ def fingerprint(shape: CircuitShape, config: TrainingConfig, engine: str, featur
     return sha256_hex(head + numbers + np.ascontiguousarray(targets, dtype="<i8").tobytes())
 
 
-def initial_parameters(shape: CircuitShape, outputs: int, seed: int) -> F64:
+def initial_parameters(shape: AnyCircuitShape, outputs: int, seed: int) -> F64:
     """Return the parameters before the first iteration, in the order of `TrainedCircuit.parameters`."""
     rng = generator(seed, "learning", "first parameters")
     weights = rng.uniform(-HALF_TURN, HALF_TURN, shape.n_weights)
@@ -89,7 +89,7 @@ class Trainer:
 
     def __init__(
         self,
-        shape: CircuitShape,
+        shape: AnyCircuitShape,
         config: TrainingConfig,
         features: F64,
         targets: I64,

@@ -79,12 +79,13 @@ def read_request(body: bytes) -> NetworkRequest:
         *_named_file(specification, ("problem", "source"), given, schemes=(NETWORKX,)),
         *_named_file(specification, ("problem", "circuit"), given),
         *_named_file(specification, ("dataset", "source"), given, schemes=(BUNDLED,)),
+        *_named_file(specification, ("circuit", "file"), given),
     ]
     for name in given:
         if name not in used:
             raise invalid(
                 f"no field of the specification names the file {name!r}",
-                remedy="Name it as problem.source, problem.circuit or dataset.source, or leave it out.",
+                remedy="Name it as problem.source, problem.circuit, dataset.source or circuit.file, or leave it out.",
                 field=FILES,
             )
     return NetworkRequest(

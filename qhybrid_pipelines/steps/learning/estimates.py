@@ -12,6 +12,7 @@ from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.feature_pipeline import fit_angle_encoder
 from qhybrid_pipelines.learning.models.registry import all_models
+from qhybrid_pipelines.learning.models.trainable_model import ModelRequest
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_experiment_dataset, make_folds
 from qhybrid_pipelines.steps.learning.fold_trainings import fold_trainings, plan_iteration
 from qhybrid_pipelines.steps.learning.inference_batches import (
@@ -20,6 +21,7 @@ from qhybrid_pipelines.steps.learning.inference_batches import (
     inference_batches,
     plan_inference,
 )
+from qhybrid_pipelines.steps.learning.requested_models import model_request
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -56,13 +58,13 @@ def planned_inferences(
     if lake.exists(schemas.QML_MODELS, whole):
         qml_models = lake.read(schemas.QML_MODELS, whole)
         return [*inference_batches(key, backend, spec=spec, dataset=dataset, splits=splits, qml_models=qml_models)]
-    found = []
+    found, request = [], model_request(spec, registered)
     for model in spec.measured_models:
         folds = tuple(
             FoldModel(
                 split=split,
                 reduction=fit_angle_encoder(dataset.features[split.outer_train], spec.features.pca),
-                estimator=_untrained_classifier(model, spec, dataset.labels, len(dataset.feature_names)),
+                estimator=_untrained_classifier(model, spec, request, dataset.labels, len(dataset.feature_names)),
             )
             for split in splits
         )
@@ -78,7 +80,7 @@ def planned_training(key: str, spec: LearningSpec, registered: Specifications) -
     if spec.training.backend is None:
         return []
     dataset = load_experiment_dataset(spec, registered)
-    trainings = fold_trainings(spec, dataset, make_folds(spec, dataset))
+    trainings = fold_trainings(spec, model_request(spec, registered), dataset, make_folds(spec, dataset))
     planned = plan_iteration(trainings, key, spec.training.backend, spec, 1)
     return [(step.trainings[0].model, step.batch) for step in planned]
 
@@ -96,9 +98,10 @@ def estimate_epochs(key: str, backend: str, spec: LearningSpec, registered: Spec
     split, shots = make_folds(spec, dataset)[0], max(spec.measured_shots)
     rows = split.outer_train
     features = fit_angle_encoder(dataset.features[rows], spec.features.pca).transform(dataset.features[rows])
+    request = model_request(spec, registered)
     batch_size = min(spec.training.batch_size, len(rows))
     for model in spec.measured_models:
-        circuit = _untrained_classifier(model, spec, dataset.labels, len(dataset.feature_names)).circuit_
+        circuit = _untrained_classifier(model, spec, request, dataset.labels, len(dataset.feature_names)).circuit_
         size = epoch_size(circuit.shape, samples=len(rows), batch_size=batch_size, shots=shots)
         points = batch_size * circuits_per_sample(circuit.shape)
         step = gradient_batch(
@@ -115,13 +118,17 @@ def estimate_epochs(key: str, backend: str, spec: LearningSpec, registered: Spec
 
 
 def _untrained_classifier(
-    model: str, spec: LearningSpec, labels: np.ndarray[tuple[int], np.dtype[np.int64]], columns: int
+    model: str,
+    spec: LearningSpec,
+    request: ModelRequest,
+    labels: np.ndarray[tuple[int], np.dtype[np.int64]],
+    columns: int,
 ) -> ReuploadingClassifier:
     """Return a classifier with its first parameters: the right circuit for a price, the wrong one for a prediction."""
     from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
 
     trainable = all_models()[model]
-    estimator = trainable.build(spec.training, trainable.defaults(spec.training), spec.seed)
+    estimator = trainable.build(request, trainable.defaults(request), spec.seed)
     assert isinstance(estimator, ReuploadingClassifier)
     classes = np.unique(labels)
     width = spec.features.pca or columns

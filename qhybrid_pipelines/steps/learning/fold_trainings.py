@@ -20,6 +20,7 @@ from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline, fi
 from qhybrid_pipelines.learning.data.folds import Split
 from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner
 from qhybrid_pipelines.learning.models.registry import all_models
+from qhybrid_pipelines.learning.models.trainable_model import ModelRequest
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -90,7 +91,9 @@ class ModelStep:
     batch: CircuitBatch
 
 
-def fold_trainings(spec: LearningSpec, dataset: Dataset, splits: Iterable[Split]) -> list[FoldTraining]:
+def fold_trainings(
+    spec: LearningSpec, request: ModelRequest, dataset: Dataset, splits: Iterable[Split]
+) -> list[FoldTraining]:
     """Return the trainings of an experiment before their first iteration: model after model, and its folds in their order."""
     from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
 
@@ -100,7 +103,7 @@ def fold_trainings(spec: LearningSpec, dataset: Dataset, splits: Iterable[Split]
         for split in splits:
             rows = split.outer_train
             seed = derive_seed_31bit(spec.seed, "fit", model, "reduced", split.repeat, split.fold)
-            estimator = trainable.build(spec.training, trainable.defaults(spec.training), seed)
+            estimator = trainable.build(request, trainable.defaults(request), seed)
             assert isinstance(estimator, ReuploadingClassifier)
             estimator.set_params(max_iterations=spec.training.iterations)
             reduction = fit_angle_encoder(dataset.features[rows], spec.features.pca)

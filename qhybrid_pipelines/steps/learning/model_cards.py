@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.models.registry import all_models
+from qhybrid_pipelines.steps.prepare.experiments import describe_source
 from qhybrid_pipelines.steps.values_from_rows import Row
 
 
@@ -48,7 +49,7 @@ def model_card(model: str, spec: LearningSpec, card: Row, summaries: Sequence[Ro
         "",
         all_models()[model].description,
         "",
-        _training_sentence(spec, card),
+        _training_sentence(model, spec, card),
         "",
         "## How it was compared",
         "",
@@ -75,12 +76,20 @@ def _interval(row: Row) -> str:
     return "" if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
 
 
-def _training_sentence(spec: LearningSpec, card: Row) -> str:
+def _training_sentence(model: str, spec: LearningSpec, card: Row) -> str:
     features = "all columns" if spec.features.pca is None else f"{spec.features.pca} principal components"
     return (
         f"Trained on {card['dataset']} ({card['n_rows']} rows, {card['n_classes']} classes, `{card['digest'][:12]}`), "
-        f"{features} as angles, fitted inside each fold; {spec.training.layers} layers, {_length_of_training(spec)}."
+        f"{features} as angles, fitted inside each fold; {_circuit_clause(model, spec)}, {_length_of_training(spec)}."
     )
+
+
+def _circuit_clause(model: str, spec: LearningSpec) -> str:
+    if spec.circuit is None or not all_models()[model].needs_circuit:
+        return f"{spec.training.layers} layers"
+    named = describe_source(spec.circuit.file)
+    trained = "all other inputs" if spec.circuit.weights is None else ", ".join(spec.circuit.weights)
+    return f"the circuit {named} with the features {', '.join(spec.circuit.data)} and the weights {trained}"
 
 
 def _length_of_training(spec: LearningSpec) -> str:

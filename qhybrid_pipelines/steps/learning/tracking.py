@@ -18,6 +18,7 @@ from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY
 from qhybrid_pipelines.steps.learning.fold_trainings import measured_iterations
 from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
 from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json
+from qhybrid_pipelines.steps.prepare.experiments import describe_source
 from qhybrid_pipelines.steps.values_from_rows import (
     Row,
     get_row,
@@ -168,7 +169,8 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
             "n_rows": card["n_rows"],
             "n_columns": card["n_columns"],
             "pca": spec.features.pca,
-            "layers": spec.training.layers,
+            "layers": spec.training.layers if spec.circuit is None else None,
+            **({} if spec.circuit is None else {"circuit": describe_source(spec.circuit.file)}),
             **_training_params(spec),
             "models": ", ".join(circuits),
             "baselines": ", ".join(spec.baseline_names),

@@ -19,11 +19,12 @@ from qhybrid_pipelines.learning.evaluation.tuner import TunedLearner, Tuner
 from qhybrid_pipelines.learning.models.baselines import baseline_learners, control_learners
 from qhybrid_pipelines.learning.models.learner import Learner
 from qhybrid_pipelines.learning.models.registry import all_models
-from qhybrid_pipelines.learning.models.trainable_model import NO_DIAGNOSTICS, Diagnostics
+from qhybrid_pipelines.learning.models.trainable_model import NO_DIAGNOSTICS, Diagnostics, ModelRequest
 from qhybrid_pipelines.parallel.mapper import chosen_mapper
 from qhybrid_pipelines.steps.learning.checkpointed_fit import CheckpointedFit, ReportProgress
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.learning.fold_trainings import FoldTraining, fold_trainings, take_measured_steps
+from qhybrid_pipelines.steps.learning.requested_models import model_request
 from qhybrid_pipelines.steps.values_from_rows import read_learning_experiments
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -64,8 +65,9 @@ def train(
     for key, spec in read_learning_experiments(experiments):
         dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
         splits = stored_folds(qml_folds, key)
-        on_backend = _trained_on_backend(key, spec, dataset, splits, Lake(home))
-        _train(key, spec, dataset, splits, found, on_backend=on_backend, home=home, report=report)
+        request = model_request(spec, specifications)
+        on_backend = _trained_on_backend(key, spec, dataset, splits, request=request, lake=Lake(home))
+        _train(key, spec, dataset, splits, found, request=request, on_backend=on_backend, home=home, report=report)
     return (
         from_rows(schemas.QML_MODELS, found.runs),
         from_rows(schemas.QML_ITERATIONS, found.iterations),
@@ -73,14 +75,14 @@ def train(
     )
 
 
-def make_learners(spec: LearningSpec) -> list[Learner]:
+def make_learners(spec: LearningSpec, request: ModelRequest) -> list[Learner]:
     """Return everything that is trained: the circuits, the baselines, the controls."""
-    circuits = [all_models()[name].make_learner(spec.training) for name in spec.model_names]
+    circuits = [all_models()[name].make_learner(request) for name in spec.model_names]
     return [*circuits, *baseline_learners(spec.baseline_names), *control_learners()]
 
 
 def _trained_on_backend(
-    key: str, spec: LearningSpec, dataset: Dataset, splits: Sequence[Split], lake: Lake
+    key: str, spec: LearningSpec, dataset: Dataset, splits: Sequence[Split], *, request: ModelRequest, lake: Lake
 ) -> dict[tuple[str, int, int], FoldTraining]:
     """Return the trainings that a backend was used for, as far as they came, by model, repeat and fold.
 
@@ -89,7 +91,7 @@ def _trained_on_backend(
     """
     if not spec.trained_on_backend:
         return {}
-    trainings = fold_trainings(spec, dataset, splits)
+    trainings = fold_trainings(spec, request, dataset, splits)
     partition = PartitionKey(experiment=key, backend=spec.training.backend)
     take_measured_steps(trainings, lake.read(schemas.QML_TRAINING_STEPS, partition).to_pylist())
     return {training.place: training for training in trainings}
@@ -107,20 +109,21 @@ def _train(
     splits: list[Split],
     found: TrainingRows,
     *,
+    request: ModelRequest,
     on_backend: Mapping[tuple[str, int, int], FoldTraining],
     home: Home,
     report: ReportProgress,
 ) -> None:
     mapper = chosen_mapper()
     train_fold = partial(
-        _train_fold, key=key, spec=spec, dataset=dataset, on_backend=on_backend, home=home,
+        _train_fold, key=key, spec=spec, request=request, dataset=dataset, on_backend=on_backend, home=home,
         report=_report_nothing if mapper.workers else report,
     )  # fmt: skip
     for number, rows in enumerate(mapper.map(train_fold, splits)):
         found.runs.extend(rows.runs)
         found.iterations.extend(rows.iterations)
         found.predictions.extend(rows.predictions)
-        report(f"fold {number + 1} of {len(splits)} done: {len(make_learners(spec))} models")
+        report(f"fold {number + 1} of {len(splits)} done: {len(make_learners(spec, request))} models")
 
 
 def _report_nothing(_: str) -> None:
@@ -132,6 +135,7 @@ def _train_fold(
     *,
     key: str,
     spec: LearningSpec,
+    request: ModelRequest,
     dataset: Dataset,
     on_backend: Mapping[tuple[str, int, int], FoldTraining],
     home: Home,
@@ -147,7 +151,7 @@ def _train_fold(
         metric=spec.evaluation.metric,
         fit=CheckpointedFit(spec, home.checkpoints / key, home.tmp, report),
     )
-    for learner in make_learners(spec):
+    for learner in make_learners(spec, request):
         trained = on_backend.get((learner.name, split.repeat, split.fold))
         tuned = tuner.tune(learner, split) if trained is None else trained.as_tuned()
         said = _diagnose(learner, split, tuned, dataset)

@@ -31,6 +31,7 @@ from qhybrid_pipelines.steps.learning.fold_trainings import (
     plan_iteration,
     take_measured_steps,
 )
+from qhybrid_pipelines.steps.learning.requested_models import model_request
 from qhybrid_pipelines.steps.learning.training_budget import check_training_budget
 from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
@@ -84,7 +85,7 @@ def qml_training_steps(
             continue
         dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
         known = measured_iterations(key, spec, lake)
-        trainings = fold_trainings(spec, dataset, stored_folds(qml_folds, key))
+        trainings = fold_trainings(spec, model_request(spec, specifications), dataset, stored_folds(qml_folds, key))
         take_measured_steps(trainings, known)
         loop = _Loop(key=key, backend=backend, spec=spec, trainings=trainings, dispatcher=dispatcher, caller=caller)
         rows += loop.advance(known, specifications=specifications, lake=lake)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.core.specifications.learning_specification import TrainingSpec
 from qhybrid_pipelines.learning.models.learner import Estimator, Settings
-from qhybrid_pipelines.learning.models.trainable_model import Diagnostics, TrainableModel
+from qhybrid_pipelines.learning.models.trainable_model import Diagnostics, ModelRequest, TrainableModel
 from qhybrid_pipelines.learning.training.stopping_rules import Diverged, NotConverged
 
 if TYPE_CHECKING:
@@ -21,9 +20,9 @@ class ReuploadingModel(TrainableModel):
     is_measured = True
     failures = (Diverged, NotConverged)
 
-    def defaults(self, training: TrainingSpec) -> Settings:
+    def defaults(self, request: ModelRequest) -> Settings:
         """Return the settings of the specification."""
-        return {"learning_rate": training.learning_rate, "batch_size": training.batch_size}
+        return {"learning_rate": request.training.learning_rate, "batch_size": request.training.batch_size}
 
     def search_space(self) -> Mapping[str, Any]:
         """Return what is searched for; not layers: all folds share one template, and so one batch on a backend."""
@@ -31,10 +30,11 @@ class ReuploadingModel(TrainableModel):
 
         return {"learning_rate": loguniform(0.01, 0.2), "batch_size": [16, 32, 64]}
 
-    def build(self, training: TrainingSpec, settings: Settings, seed: int) -> Estimator:
+    def build(self, request: ModelRequest, settings: Settings, seed: int) -> Estimator:
         """Return an unfitted classifier."""
+        training = request.training
         model: Estimator = self.classifier()(
-            layers=training.layers,
+            **self.circuit(request),
             learning_rate=float(settings["learning_rate"]),
             batch_size=int(settings["batch_size"]),
             window=training.window,
@@ -42,6 +42,10 @@ class ReuploadingModel(TrainableModel):
             seed=seed,
         )
         return model
+
+    def circuit(self, request: ModelRequest) -> Mapping[str, Any]:
+        """Return the settings of the classifier that say which circuit it is."""
+        return {"layers": request.training.layers}
 
     def diagnose(self, estimator: Any, features: F64, labels: I64, seed: int, /) -> Diagnostics:
         """Return how much the slopes of its circuit vary."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.core.specifications.learning_specification import TrainingSpec
 from qhybrid_pipelines.learning.models.learner import Estimator, Settings
-from qhybrid_pipelines.learning.models.trainable_model import Diagnostics, TrainableModel
+from qhybrid_pipelines.learning.models.trainable_model import Diagnostics, ModelRequest, TrainableModel
 
 if TYPE_CHECKING:
     from qhybrid_pipelines.core.binary_models.ising import F64
@@ -31,7 +30,7 @@ class Kernel(TrainableModel):
 
         return QuantumKernelClassifier
 
-    def defaults(self, _training: TrainingSpec) -> Settings:
+    def defaults(self, _request: ModelRequest) -> Settings:
         """Return what scikit-learn's machines begin with, and features as they are."""
         return {"C": 1.0, "bandwidth": 1.0}
 
@@ -41,7 +40,7 @@ class Kernel(TrainableModel):
 
         return {"C": loguniform(1e-2, 1e3), "bandwidth": loguniform(0.1, 2.0)}
 
-    def build(self, _training: TrainingSpec, settings: Settings, _seed: int) -> Estimator:
+    def build(self, _request: ModelRequest, settings: Settings, _seed: int) -> Estimator:
         """Return an unfitted classifier; it draws nothing."""
         model: Estimator = self.classifier()(C=float(settings["C"]), bandwidth=float(settings["bandwidth"]))
         return model

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.core.specifications.learning_specification import TrainingSpec
 from qhybrid_pipelines.learning.circuits.class_scores import circuit_from_parameters, output_count
+from qhybrid_pipelines.learning.circuits.own_circuit import read_own_circuit
 from qhybrid_pipelines.learning.circuits.pennylane_engine import BackpropEngine
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.models import diagnostics
 from qhybrid_pipelines.learning.models.diagnostics import gradient_variance, kernel_alignment
 from qhybrid_pipelines.learning.models.registry import all_models
-from qhybrid_pipelines.learning.models.trainable_model import NO_DIAGNOSTICS
+from qhybrid_pipelines.learning.models.trainable_model import NO_DIAGNOSTICS, ModelRequest
 from qhybrid_pipelines.learning.training.trainer import initial_parameters, mini_batch_rows
+from qhybrid_pipelines_tests.support.own_circuits import OWN_CIRCUIT
 
 
 def shape(qubits, layers, *, entangled=True):
@@ -111,17 +113,19 @@ def test_every_model_says_what_it_has():
     features, labels = samples(24, 2)
     labels = labels + 4  # indices of classes need not begin at 0 in a fold
     said = {}
+    circuit = read_own_circuit(OWN_CIRCUIT, file="own.qasm", data=["x0", "x1"], weights=None)
+    request = ModelRequest(training=TrainingSpec(layers=1), circuit=circuit)
     for name, model in all_models().items():
-        estimator = model.build(TrainingSpec(), {**model.defaults(TrainingSpec())}, 5)
+        estimator = model.build(request, {**model.defaults(request)}, 5)
         if "max_iterations" in estimator.get_params():
-            estimator.set_params(max_iterations=2, layers=1)
+            estimator.set_params(max_iterations=2)
         said[name] = model.diagnose(estimator.fit(features, labels), features, labels, 5)
-    kernel = all_models()["kernel"].build(TrainingSpec(), {"C": 1.0, "bandwidth": 1.0}, 5).fit(features, labels)
+    kernel = all_models()["kernel"].build(request, {"C": 1.0, "bandwidth": 1.0}, 5).fit(features, labels)
     assert said["kernel"].kernel_alignment == pytest.approx(
         alignment_by_loops(kernel.kernel_matrix(features), labels), abs=1e-9
     )
     assert said["kernel"].gradient_variance is None
-    for name in ("variational", "separable"):
+    for name in said.keys() - {"kernel"}:
         assert said[name].gradient_variance > 0
         assert said[name].kernel_alignment is None
     assert NO_DIAGNOSTICS.gradient_variance is None
