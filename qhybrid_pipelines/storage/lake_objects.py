@@ -82,10 +82,7 @@ class ObjectStore:
         self.claim()
         partitions = self.all()
         size = sum(one.bytes for one in partitions)
-        return (
-            f"at {self.objects.address}, version {self.catalogue.version()}, {len(partitions)} partitions, {size:,} bytes; "
-            "a backup of the home does not copy it"
-        )
+        return f"at {self.objects.address}, version {self.catalogue.version()}, {len(partitions)} partitions, {size:,} bytes"
 
     def address(self, place: str) -> str:
         """Return the object that a partition is."""

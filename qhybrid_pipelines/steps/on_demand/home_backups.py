@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlencode
 
 from qhybrid_pipelines.control.control_plane import ControlPlane
@@ -40,9 +40,13 @@ from qhybrid_pipelines.steps.on_demand.backup_manifest import (
     read_manifest,
     single_files,
 )
+from qhybrid_pipelines.steps.on_demand.object_backups import copy_tables, is_table, restore_table
 from qhybrid_pipelines.storage.home_note import FORMAT, HomeNote, write_note
-from qhybrid_pipelines.storage.lake_store import LAKE_VARIABLE, is_on_objects
+from qhybrid_pipelines.storage.lake_store import object_store
 from qhybrid_pipelines.storage.layout import Home
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.storage.lake_objects import ObjectStore
 
 RESTORED = "restored from a backup of "
 
@@ -58,7 +62,8 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         folder: new, or empty.
 
     Raises:
-        InvalidInput: there is something in the folder, the ledger is on a server, or the lake on objects.
+        InvalidInput: there is something in the folder, the ledger is on a server, or nothing says where the lake is.
+        CorruptFile: the lake is on objects, and one is missing or damaged.
     """
     folder = folder.expanduser().absolute()
     if control_plane.deployment.ledger_url is not None:
@@ -66,12 +71,7 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
             "the ledger of this home is on a Postgres server, and only its owner can copy it there",
             remedy="Use the server's own backup; docs/copies.md says in which order.",
         )
-    if is_on_objects() or home.lake_note.is_file():
-        raise InvalidInput(
-            "the tables of this home lie in an object store, which a backup of the home does not copy",
-            remedy="Copy its prefix with the store's own tools and the home's folder, when nothing runs; docs/scale.md says in which order.",
-            field=LAKE_VARIABLE,
-        )
+    store = object_store(home)
     if folder.is_relative_to(home.path):
         raise InvalidInput("a backup does not lie in the home itself", remedy="Name another folder.", file=str(folder))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -80,6 +80,8 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
     with scratch_folder(folder.parent) as scratch:
         built = Home(scratch / "backup")
         files = _copy_all(home, built, folders_before_ledger(home))
+        if store is not None:
+            files |= copy_tables(store, built)
         # Before the ledger: no receiver has got further than the copy knows.
         files |= _copy_other_database(home.webhooks, built.webhooks)
         # Before the requests: a decision's experiment is among those that are copied.
@@ -138,7 +140,8 @@ def put_back(folder: Path, manifest: Manifest, home: Home) -> None:
             remedy="Name a new home, or move this one away first.",
             file=str(home.path),
         )
-    _check_places(home, manifest)
+    store = object_store(home)
+    _check_places(home, manifest, store)
     home.make()
     # The question comes first and the ledger last: a home that is half restored sends nothing.
     sentence = (
@@ -146,7 +149,9 @@ def put_back(folder: Path, manifest: Manifest, home: Home) -> None:
     )
     write_bytes(home.question, canonical_json({"problems": [sentence], "jobs": []}).encode())
     for name in manifest.files:
-        if name != backup.ledger.name:
+        if store is not None and is_table(name, home):
+            restore_table(store, backup, name, manifest)
+        elif name != backup.ledger.name:
             _restore_file(backup, name, manifest, home.path / name)
     chain_anchor.write_link(home.ledger_anchor, manifest.head, now=manifest.made_at)
     write_note(home, HomeNote(home_id=manifest.home_id, openings=manifest.openings))
@@ -291,8 +296,13 @@ def _write_copy(source: BinaryIO, copy: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_places(home: Home, manifest: Manifest) -> None:
+def _check_places(home: Home, manifest: Manifest, store: ObjectStore | None) -> None:
     """Check that nothing is where files of a backup will go, except what an interrupted restore has left.
+
+    Args:
+        home: where they will go.
+        manifest: names them.
+        store: where tables will go; None is the home's folder.
 
     Raises:
         InvalidInput: something does, and would be replaced.
@@ -300,12 +310,15 @@ def _check_places(home: Home, manifest: Manifest) -> None:
     is_half_restored = any(problem.startswith(RESTORED) for problem in read_question(home).problems)
     for name, digest in manifest.files.items():
         place = home.path / name
-        if not os.path.lexists(place):
+        if store is not None and is_table(name, home):
+            is_same = is_half_restored or store.digest(name) in (None, digest)
+        elif not os.path.lexists(place):
             continue
-        try:
-            is_same = digest_of(place) == digest or is_half_restored
-        except OSError:
-            is_same = False
+        else:
+            try:
+                is_same = digest_of(place) == digest or is_half_restored
+            except OSError:
+                is_same = False
         if not is_same:
             raise InvalidInput(
                 "there is something else at this place, and a backup never replaces it",

@@ -296,15 +296,3 @@ def test_no_name_leads_out_of_the_folders_that_are_backed_up(
     else:
         with pytest.raises(InvalidInput):
             read_manifest(Home(folder))
-
-
-@pytest.mark.parametrize("setting", ["s3://BUCKET", ""])
-def test_a_home_whose_tables_are_objects_is_refused_also_where_the_setting_is_missing(setting, tmp_path, monkeypatch):
-    home = Home(tmp_path / "home").make()
-    home.lake_note.write_text('{"address": "s3://BUCKET"}')
-    monkeypatch.setenv("QHYBRID_LAKE", setting)
-    control_plane = Workspace(home).control_plane
-    control_plane.ledger.close()
-    with pytest.raises(InvalidInput, match="the tables of this home lie in an object store"):
-        back_up(home, control_plane, tmp_path / "backup")
-    assert not (tmp_path / "backup").exists()
