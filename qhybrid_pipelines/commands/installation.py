@@ -12,6 +12,11 @@ from qhybrid_pipelines.core.errors import JobFailed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from qhybrid_pipelines.steps.workspace import Workspace
+
+#: Events that a full comparison gets through (`benchmarks/history.py`), and from how many on it says before how long it takes.
+EVENTS_PER_SECOND, MANY_EVENTS = 25_000, 500_000
+
 
 def sync(home: Home = None, as_json: AsJson = False) -> None:
     """Send the records that wait in the spool to MLflow, and the spans of ended jobs to the collector if there is one."""
@@ -44,6 +49,8 @@ def doctor(
     workspace = workspace_for(home, reading=True, make=False)
     if not workspace.home.path.is_dir():  # a mistyped home is neither made nor called well
         workspace = existing_workspace(home, reading=True)
+    if full:
+        _say_how_long(workspace)
     rows = findings(workspace.home, workspace.control_plane, workspace.specifications, online=online, full=full)
     print_json(rows) if as_json else print_table(_problems_first(rows), styles={"status": {"problem": "bold red"}})
     raise typer.Exit(0 if all(row["ok"] for row in rows) else JobFailed.exit_code)
@@ -63,6 +70,17 @@ def metrics(home: Home = None, as_json: AsJson = False) -> None:
 
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     print_json([{"name": sample.name, "labels": sample.labels, "value": sample.value} for sample in samples])
+
+
+def _say_how_long(workspace: Workspace) -> None:
+    """Say about how long comparing the whole ledger takes, where that is more than a moment."""
+    try:
+        events = workspace.control_plane.ledger.head().position
+    except Exception:  # noqa: BLE001  a check tells what is wrong with the ledger
+        return
+    if events >= MANY_EVENTS:
+        minutes = -(-events // (60 * EVENTS_PER_SECOND))
+        echo(f"{events} events are compared, which takes about {minutes} min of a processor", err=True)
 
 
 def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
