@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qhybrid_pipelines.core.text.printable import printable
-from qhybrid_pipelines.steps.on_demand.run_table import DROPPED_FIRST
+from qhybrid_pipelines.steps.on_demand.run_table import dropped_first
 from qhybrid_pipelines.terminal_tables import ELLIPSIS, format_cell, print_table, to_words
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ VERDICT_STYLES = {
     "better_than_uniform": "bold green",
     "no_better_than_uniform": "bold red",
 }
+VERDICT_COLUMNS = {"verdict": VERDICT_STYLES, "noise": {"noise": "bold red"}}
 #: Columns in the order in which they give way where the terminal is too narrow: what tells lines apart, and the verdict, stay.
 LEARNING_DROPPED_FIRST = ("data", "by", "seconds", "best classical")
 SAMPLING_DROPPED_FIRST = ("classical sampler", "shots", "polarisation", "qubits", "fidelity")
@@ -75,8 +76,24 @@ def print_verdicts(lines: Sequence[Mapping[str, Any]], summary: str) -> None:
         lines: from `steps.on_demand.run_table`.
         summary: the sums, and what to do next.
     """
-    styles = {"verdict": VERDICT_STYLES, "noise": {"noise": "bold red"}}
-    print_table([_without_empty(line, lines) for line in lines], styles=styles, given_up=DROPPED_FIRST)
+    shown = [_without_empty(line, lines) for line in lines]
+    print_table(shown, styles=VERDICT_COLUMNS, given_up=dropped_first(lines))
+    _print_summary(summary)
+
+
+def print_experiments(lines: Sequence[Mapping[str, Any]], summary: str) -> None:
+    """Print one line per registered experiment and backend, and what all of them took.
+
+    Args:
+        lines: from `steps.on_demand.experiment_list`.
+        summary: the sums, and what to do next.
+    """
+    from qhybrid_pipelines.steps.on_demand.experiment_list import DROPPED_FIRST
+
+    shown = [_without_empty(line, lines) for line in lines]
+    moved = {"backend": "experiment", "vs random": "verdict"}
+    below = {name: above for name, above in moved.items() if shown and name in shown[0]}
+    print_table(shown, styles=VERDICT_COLUMNS, given_up=DROPPED_FIRST, below=below)
     _print_summary(summary)
 
 

@@ -27,6 +27,8 @@ LONGEST_WORD = 48
 #: From here on a whole number gets separators; a year has none.
 FIRST_SEPARATED = 10_000
 ELLIPSIS = "…"
+#: Keys of experiments are copied into commands: they stay on one line, however long.
+_KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-(?:[0-9a-f]{8}|[0-9a-f]{16})")
 #: A number and its interval stay on one line.
 _WITH_INTERVAL = re.compile(r"[-+]?\d\S* \[[^\[\]]+\]")
 _BOUND = re.compile(r"(> )?\d[\d,.]*")
@@ -42,7 +44,7 @@ class ColumnWidth:
     least: int
 
 
-def fit_columns(columns: Sequence[ColumnWidth], width: int, given_up: Sequence[int] = ()) -> list[int | None]:
+def fit_columns(columns: Sequence[ColumnWidth], width: int, given_up: Sequence[Sequence[int]] = ()) -> list[int | None]:
     """Return the width of each column so that the table fits; None for those that are left out.
 
     Columns are left out from the middle: the first ones say what a row is about, the last ones what is asked for. The very first
@@ -51,15 +53,16 @@ def fit_columns(columns: Sequence[ColumnWidth], width: int, given_up: Sequence[i
     Args:
         columns: what each wants.
         width: of the terminal.
-        given_up: indices of columns that are left out before all others, in this order.
+        given_up: indices of columns that are left out before all others, in this order; those of a group together.
     """
     visible: list[int] = list(range(len(columns)))
     centre = (len(columns) - 1) / 2
     middle = sorted(range(1, len(columns) - 1), key=lambda i: abs(i - centre))
-    for index in [*given_up, *(index for index in middle if index not in given_up)]:
+    named = {index for group in given_up for index in group}
+    for group in [*given_up, *([index] for index in middle if index not in named)]:
         if _total(columns, visible, ellipsis=not given_up) <= width:
             break
-        visible.remove(index)
+        visible = [index for index in visible if index not in group]
     widths: list[int | None] = [None] * len(columns)
     for index in visible:
         widths[index] = columns[index].least
@@ -85,7 +88,7 @@ def print_table(
     in_words: bool = False,
     styles: Mapping[str, Mapping[str, str]] | None = None,
     hint: str = "a wider window shows more",
-    given_up: Sequence[str] = (),
+    given_up: Sequence[str | tuple[str, ...]] = (),
     below: Mapping[str, str] | None = None,
 ) -> None:
     """Print rows.
@@ -97,7 +100,7 @@ def print_table(
         in_words: headings are words ("queue (s)"), not names of columns ("queue_seconds").
         styles: by column, the style of each value that has one.
         hint: how to see the columns that do not fit.
-        given_up: columns that are left out first, in this order; then those in the middle.
+        given_up: columns that are left out first, in this order; then those in the middle. Those of a tuple leave together.
         below: by column that tells rows apart, the column in whose cells it stands as a second line where it does not fit beside it.
     """
     console = _console()
@@ -109,7 +112,8 @@ def print_table(
     numeric = [all(_stands_right(row[name]) for row in rows) for name in names]
     cells = [[printable(format_cell(row[name])) for row in rows] for name in names]
     wanted = [_wanted(heading, column) for heading, column in zip(headings, cells, strict=True)]
-    first = [names.index(name) for name in given_up if name in names]
+    groups = [(group,) if isinstance(group, str) else group for group in given_up]
+    first = [[names.index(name) for name in group if name in names] for group in groups]
     widths = fit_columns(wanted, console.width, first)
     for name, above in (below or {}).items():
         left_out, place = names.index(name), names.index(above)
@@ -208,8 +212,10 @@ def to_words(name: str) -> str:
 
 
 def _stands_right(value: Any) -> bool:
-    """Tell whether a cell is a number, a bound of one ("> 19,644"), or empty."""
-    return value in (None, "") or _is_number(value) or (isinstance(value, str) and bool(_BOUND.fullmatch(value)))
+    """Tell whether a cell is a number, a bound of one ("> 19,644"), one with its interval, or empty."""
+    if isinstance(value, str):
+        return not value or any(form.fullmatch(value) for form in (_BOUND, _WITH_INTERVAL))
+    return value is None or _is_number(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -217,12 +223,23 @@ def _is_number(value: Any) -> bool:
 
 
 def _wanted(heading: str, cells: Sequence[str]) -> ColumnWidth:
-    words = [
-        word for cell in (heading, *cells) for word in ([cell] if _WITH_INTERVAL.fullmatch(cell) else cell.split())
-    ]
-    natural = max(map(cell_len, (heading, *cells)))
-    longest_word = min(max(map(cell_len, words), default=0), LONGEST_WORD)
-    return ColumnWidth(natural=natural, least=min(natural, max(longest_word, min(LEAST_FOLDED_WIDTH, natural))))
+    """Return the width of a column: a heading folds at its words where that saves room, text not below a readable width."""
+    words = [word for cell in cells for word in ([cell] if _is_whole(cell) else cell.split())]
+    widest = max(map(cell_len, cells))
+    longest_word = max((_unbroken(word) for word in [*heading.split(), *words]), default=0)
+    least = max(longest_word, min(LEAST_FOLDED_WIDTH, widest))
+    natural = max(cell_len(heading), widest)
+    return ColumnWidth(natural=natural, least=min(natural, least))
+
+
+def _unbroken(word: str) -> int:
+    """Return the width in which a word stands whole; what is longer than a word should be folds, unless it is a key."""
+    return cell_len(word) if _KEY.fullmatch(word) else min(cell_len(word), LONGEST_WORD)
+
+
+def _is_whole(cell: str) -> bool:
+    """Tell whether a cell is a number that no line break may cut: one with its interval, or a bound."""
+    return any(form.fullmatch(cell) for form in (_WITH_INTERVAL, _BOUND))
 
 
 def _console() -> Console:

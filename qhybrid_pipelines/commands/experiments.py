@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,10 +15,10 @@ from qhybrid_pipelines.commands.common import (
     named_workspace,
     unusable_tag,
 )
-from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 
-#: Columns in the order in which they give way where the terminal is too narrow; backends that differ move below the key.
-DROPPED_FIRST = ("round", "decision", "family", "backend")
+if TYPE_CHECKING:
+    from qhybrid_pipelines.steps.workspace import Workspace
 
 
 def schema(
@@ -65,12 +65,15 @@ def experiments(
     tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only those with this tag.")] = None,
     archived: Annotated[bool, typer.Option("--all", help="Include archived ones.")] = False,
 ) -> None:
-    """List the registered experiments with their verdicts."""
-    from qhybrid_pipelines.steps.on_demand.experiment_list import registered
+    """List the registered experiments: what their circuits did, their answers and verdicts."""
+    from qhybrid_pipelines.steps.on_demand.experiment_list import (
+        experiments_summary,
+        experiments_table,
+        registered,
+    )
     from qhybrid_pipelines.storage.label_store import LabelStore
     from qhybrid_pipelines.storage.lake_store import open_store
-    from qhybrid_pipelines.terminal import VERDICT_STYLES, print_json
-    from qhybrid_pipelines.terminal_tables import print_table
+    from qhybrid_pipelines.terminal import print_experiments, print_json
 
     workspace = named_workspace(home)
     open_store(workspace.home)  # for its errors: a wrong or missing setting is one, and not one for each experiment
@@ -83,9 +86,22 @@ def experiments(
         return
     if not rows:
         echo("No experiments are registered here. `qhybrid new` shows how to begin.", err=True)
-    print_table(
-        rows, in_words=True, styles={"verdict": VERDICT_STYLES}, given_up=DROPPED_FIRST, below={"backend": "experiment"}
-    )
+    lines = experiments_table(rows, _charged(workspace))
+    print_experiments(lines, experiments_summary(rows, lines) if rows else "")
+
+
+def _charged(workspace: Workspace) -> dict[tuple[str, str], float]:
+    """Return what executions were charged; nothing where the ledger cannot be read, which hides no verdict."""
+    from qhybrid_pipelines.control.ledger.charges import read_charges
+    from qhybrid_pipelines.steps.on_demand.run_table import sum_charges
+
+    try:
+        if workspace.control_plane.deployment.ledger_url is not None:
+            return sum_charges(workspace.control_plane.ledger.jobs())
+        return read_charges(workspace.home.ledger) if workspace.home.ledger.is_file() else {}
+    except QHybridError as error:
+        echo(f"What it cost is not known: {error}", err=True)
+        return {}
 
 
 def cancel(key: Annotated[str, typer.Argument(metavar="KEY")], home: Home = None, as_json: AsJson = False) -> None:

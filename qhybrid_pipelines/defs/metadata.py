@@ -19,9 +19,11 @@ from qhybrid_pipelines.core.vocabulary.sensitivity_words import sensitivity_sent
 from qhybrid_pipelines.defs import plots
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.named_answer import NamedAnswer, name_answer
+from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.steps.execute.qpu_completions import CompletedExecution
 from qhybrid_pipelines.steps.operate.backend_calibrations import FIGURES
+from qhybrid_pipelines.steps.stated_objectives import stated_comparisons, stated_objectives
 from qhybrid_pipelines.storage.tracking import Tracker
 from qhybrid_pipelines.storage.warehouse import PublishReport
 
@@ -53,7 +55,9 @@ def experiments(table: pa.Table, labels: Sequence[Labels] = ()) -> Metadata:
 
 def instances(table: pa.Table) -> Metadata:
     """Show size, sense and best known value."""
-    return row_metadata(table, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
+    rows = [as_stated(row, negated=is_negated(row)) for row in table.to_pylist()]
+    stated = pa.Table.from_pylist(rows, schema=table.schema)
+    return row_metadata(stated, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
 
 
 def features(table: pa.Table) -> Metadata:
@@ -61,7 +65,7 @@ def features(table: pa.Table) -> Metadata:
     return {"features": table_metadata(table, ["experiment", "feature", "value"])}
 
 
-def reduced_models(table: pa.Table) -> Metadata:
+def reduced_models(table: pa.Table, problem_instances: pa.Table) -> Metadata:
     """Show how large the reduced model is, what it can be worth at best, and the steps that led to it."""
     reduction_steps = [
         {
@@ -86,7 +90,8 @@ def reduced_models(table: pa.Table) -> Metadata:
         "windows_without_headroom",
         "reduction_seconds",
     ]
-    return {**row_metadata(table, columns), "reduction_steps": _records(reduction_steps)}
+    stated = stated_objectives(table, problem_instances)
+    return {**row_metadata(stated, columns), "reduction_steps": _records(reduction_steps)}
 
 
 def sweeps(table: pa.Table) -> Metadata:
@@ -126,10 +131,14 @@ def sensitivity(table: pa.Table) -> Metadata:
     return {"sensitivity": sensitivity_sentence(first), "angles": table_metadata(table, columns, limit=8)}
 
 
-def baselines(table: pa.Table) -> Metadata:
+def baselines(table: pa.Table, problem_instances: pa.Table) -> Metadata:
     """Show the range, the mean and the seconds of every solver."""
-    grouped = table.group_by(["experiment", "solver"]).aggregate(
-        [("objective", "min"), ("objective", "mean"), ("objective", "max"), ("optimal", "max"), ("seconds", "mean")]
+    grouped = (
+        stated_objectives(table, problem_instances)
+        .group_by(["experiment", "solver"])
+        .aggregate(
+            [("objective", "min"), ("objective", "mean"), ("objective", "max"), ("optimal", "max"), ("seconds", "mean")]
+        )
     )
     shorter = {name: name.removeprefix("objective_") for name in grouped.column_names}
     shorter |= {"optimal_max": "proved", "seconds_mean": "seconds"}
@@ -200,8 +209,9 @@ def point_scores(table: pa.Table) -> Metadata:
     return metadata
 
 
-def solutions(table: pa.Table) -> Metadata:
+def solutions(table: pa.Table, problem_instances: pa.Table) -> Metadata:
     """Show the best solution of every source in the first run."""
+    table = stated_objectives(table, problem_instances)
     best = table.filter(pc.and_(pc.equal(table.column("rank"), 1), pc.equal(table.column("repetition"), 0)))
     return {
         "solutions": table.num_rows,
@@ -215,7 +225,7 @@ def comparisons(table: pa.Table) -> Metadata:
         "verdict": ", ".join(table.column("verdict").to_pylist()),
         "reason": markdown_paragraphs(table.column("reason")),
         **row_metadata(
-            table,
+            stated_comparisons(table),
             [
                 "best_quantum",
                 "best_classical",
@@ -240,7 +250,9 @@ def decisions(table: pa.Table, problem_instances: pa.Table) -> Metadata:
     return {
         "decision": ", ".join(table.column("decision").to_pylist()),
         "reason": markdown_paragraphs(table.column("reason")),
-        **row_metadata(table, ["final_objective", "final_source", "next_experiment"]),
+        **row_metadata(
+            stated_objectives(table, problem_instances), ["final_objective", "final_source", "next_experiment"]
+        ),
         "answer": dg.MetadataValue.md("\n".join(line for answer in answers for line in _answer_lines(answer))),
         "report": code_block(
             f"qhybrid report {' '.join(dict.fromkeys(table.column('experiment').to_pylist()))}", "text"

@@ -23,6 +23,8 @@ from qhybrid_pipelines.defs.metadata import (
 )
 from qhybrid_pipelines.defs.metadata_sampling import reasons_by_circuit
 from qhybrid_pipelines.reports.words import show_interval
+from qhybrid_pipelines.steps.on_demand.run_table import with_interval
+from qhybrid_pipelines.steps.stated_objectives import stated_comparisons, stated_decision
 
 ADDRESS_VARIABLE = "QHYBRID_REPORTS_URL"
 #: Where `qhybrid report --serve` listens unless it is told otherwise.
@@ -39,6 +41,7 @@ def report(comparisons: pa.Table, decisions: pa.Table, charged: Mapping[tuple[st
         decisions: table decisions of the same executions.
         charged: US dollars by (experiment, backend).
     """
+    stated = stated_comparisons(comparisons)
     executions = [
         (row["experiment"], row["backend"]) for row in comparisons.select(["experiment", "backend"]).to_pylist()
     ]
@@ -50,11 +53,13 @@ def report(comparisons: pa.Table, decisions: pa.Table, charged: Mapping[tuple[st
         **_way_to_the_page([experiment for experiment, _ in executions]),
     }
     if comparisons.num_rows == 1:
-        metadata |= _one_comparison(comparisons.to_pylist()[0])
+        metadata |= _one_comparison(stated.to_pylist()[0])
     else:
-        metadata |= row_metadata(comparisons, ["best_quantum_raw", "random_corrected_ratio", "best_classical"])
+        metadata |= row_metadata(stated, ["best_quantum_raw", "random_corrected_ratio", "best_classical"])
     if decisions.num_rows == 1:
-        metadata |= row_metadata(decisions, ["final_objective", "final_source", "next_experiment"])
+        metadata |= row_metadata(
+            stated_decision(decisions, comparisons), ["final_objective", "final_source", "next_experiment"]
+        )
     return metadata
 
 
@@ -120,7 +125,11 @@ def page_address(key: str) -> str:
 def _one_comparison(row: Mapping[str, Any]) -> Metadata:
     shown = {
         "as_measured": row["best_quantum_raw"],
-        "vs_random": row["random_corrected_ratio"],
+        "vs_random": with_interval(
+            row["random_corrected_ratio"], row["random_corrected_low"], row["random_corrected_high"]
+        ),
+        "p_optimum": with_interval(row["p_optimum"], row["p_optimum_low"], row["p_optimum_high"]),
+        "p_optimum_of_random": row["random_p_optimum"],
         "gain_95_percent": show_interval(row["gain_low"], row["gain_high"]) if row["gain"] is not None else None,
         "shots_to_99_percent": row["shots_to_target_99"],
         "shots_of_random": row["random_shots_to_target_99"],
@@ -128,7 +137,7 @@ def _one_comparison(row: Mapping[str, Any]) -> Metadata:
         "best_classical": row["best_classical"],
         "best_solver": row["best_solver"],
     }
-    return {name: cell(value) for name, value in shown.items() if value is not None}
+    return {name: cell(value) for name, value in shown.items() if value not in (None, "")}
 
 
 def _way_to_the_page(keys: Sequence[str]) -> Metadata:

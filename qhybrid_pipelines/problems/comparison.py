@@ -28,8 +28,9 @@ from qhybrid_pipelines.problems.proofs import (
 from qhybrid_pipelines.problems.reduction import is_proved
 from qhybrid_pipelines.problems.runs import SolverRuns, baseline_runs, best_solver, paired_gains, quantum_runs
 from qhybrid_pipelines.problems.solutions import QUANTUM, QUANTUM_LOCAL_SEARCH
+from qhybrid_pipelines.problems.source_sense import source_sense
 from qhybrid_pipelines.problems.table_columns import Columns, to_columns
-from qhybrid_pipelines.problems.uniform_random_shots import random_figures
+from qhybrid_pipelines.problems.uniform_random_shots import corrected_interval, random_figures
 from qhybrid_pipelines.problems.verdict import MARGIN_SHARE, Evidence, decide_verdict
 
 Table = Mapping[str, Sequence[Any]]
@@ -126,7 +127,14 @@ def compare(
             single_outcome=all(number == 1 for number in scores.get("distinct_outcomes", [0])),
             best_raw=best_raw,
             best_quantum=best_quantum,
+            negated=instance.is_negated,
         )
+    )
+    hits = round(
+        sum(share * shots for share, shots in zip(scores["p_reduced_model_optimum"], scores["shots"], strict=True))
+    )
+    p_optimum_low, p_optimum_high = (
+        (None, None) if is_hybrid or not repetitions else wilson_interval(hits, int(np.sum(scores["shots"])))
     )
     uniform = random_figures(reduced_model_row, {"point": []} if is_hybrid else scores, reached=target.reached)
     success = int(np.sum(_reaches(quantum, reference, sense)))
@@ -136,6 +144,7 @@ def compare(
         "instance": instance.name,
         "family": family.name,
         "sense": family.sense,
+        "source_sense": source_sense(family, instance),
         "n_variables": instance.size,
         "n_qubits": reduced_model_row["n_qubits"],
         "verdict": str(verdict),
@@ -162,6 +171,8 @@ def compare(
         "target_reached": target.reached,
         "p_feasible": _weighted(scores["p_feasible"], scores["shots"]),
         "p_optimum": None if is_hybrid else _weighted(scores["p_reduced_model_optimum"], scores["shots"]),
+        "p_optimum_low": p_optimum_low,
+        "p_optimum_high": p_optimum_high,
         "random_p_optimum": uniform.p_optimum,
         "optimised_expectation": optimised_expectation,
         "depth_reason": depth_reason,
@@ -281,15 +292,20 @@ def _sample_ratios(scores: Table, baselines: Table, reference: float | None, sen
     """
     point = best_point(scores)
     rows = zip(scores["point"], scores["mean_objective"], strict=True)
-    quantum = _mean([mean for at, mean in rows if at == point])
+    means = [mean for at, mean in rows if at == point]
+    quantum = _mean(means)
     drawn = zip(baselines["solver"], baselines["mean_objective"], strict=True)
     random = _mean([mean for solver, mean in drawn if solver == RANDOM])
-    corrected = None
+    corrected, bounds = None, (None, None)
     if quantum is not None and random is not None and reference is not None:
         room = reference - random
-        corrected = (quantum - random) / room if abs(room) > objective_tolerance(reference, random) else None
+        if abs(room) > objective_tolerance(reference, random):
+            corrected = (quantum - random) / room
+            bounds = corrected_interval(_finite(means), random, reference)
     return {
         "random_corrected_ratio": corrected,
+        "random_corrected_low": bounds[0],
+        "random_corrected_high": bounds[1],
         "sample_ratio": _ratio(quantum, reference, sense),
         "random_sample_ratio": _ratio(random, reference, sense),
     }

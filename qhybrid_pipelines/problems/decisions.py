@@ -17,6 +17,7 @@ from qhybrid_pipelines.problems.final_answer import CandidateAnswer, best_quantu
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.next_round import NextRound, plan_next_round
 from qhybrid_pipelines.problems.point_scores import best_point
+from qhybrid_pipelines.problems.source_sense import is_negated, stated
 from qhybrid_pipelines.problems.table_columns import Columns, to_columns, to_rows
 from qhybrid_pipelines.problems.verdict import format_number
 
@@ -96,7 +97,7 @@ def _reason_to_accept(final: CandidateAnswer, comparison_row: Mapping[str, Any],
         comparison_row: row of `baseline_comparisons`.
         as_good: the best quantum answer is feasible and no worse than that.
     """
-    verdict, value = comparison_row["verdict"], format_number(final.solution_value[0])
+    verdict, value = comparison_row["verdict"], _say(final.solution_value[0], comparison_row)
     if verdict == Verdict.SOLVED_BY_REDUCTION:
         return f"Reduction proved the optimum {value}."
     if not as_good:
@@ -119,14 +120,14 @@ def _choose_decision(
     *,
     as_good: bool,
 ) -> tuple[DecisionKind, str]:
-    value = format_number(final.solution_value[0])
+    value = _say(final.solution_value[0], comparison_row)
     if accepted is not None:
         return DecisionKind.ACCEPT, accepted
     if next_round is not None:
         known = (
             ""
             if comparison_row["optimum"] is None
-            else f"; the proved optimum is {format_number(comparison_row['optimum'])}"
+            else f"; the proved optimum is {_say(comparison_row['optimum'], comparison_row)}"
         )
         return (
             DecisionKind.CONTINUE,
@@ -140,8 +141,13 @@ def _choose_decision(
         stands = f"Nothing was measured; the answer of {final.source}, {value}, stands."
         return DecisionKind.FALL_BACK, f"{stands} {comparison_row['reason']}"
     return DecisionKind.FALL_BACK, (
-        f"The quantum answer {format_number(measured.solution_value[0])} is not as good as {value} of {final.source}, which stands."
+        f"The quantum answer {_say(measured.solution_value[0], comparison_row)} is not as good as {value} of {final.source}, which stands."
     )
+
+
+def _say(objective: float, comparison_row: Mapping[str, Any]) -> str:
+    """Return an objective as people write it, and as its source means it."""
+    return format_number(stated(objective, negated=is_negated(comparison_row)))
 
 
 def _best_angles(angles: Mapping[int, Sequence[float]], point_scores: Columns) -> list[float] | None:

@@ -151,11 +151,6 @@ def objective_sign(family: Family) -> int:
     return 1 if family.sense == "max" else -1
 
 
-def unit_of(family: Family, instance: Instance) -> str:
-    """Return the unit of an instance's objective; it says so where that is the negative of what the source maximises."""
-    return f"{family.unit} (negated maximum)" if instance.is_negated else family.unit
-
-
 def objective_tolerance(*objectives: float) -> float:
     """Return the difference up to which objectives of this magnitude are equal."""
     return RELATIVE_TOLERANCE * max((abs(value) for value in objectives), default=0.0) + _ABSOLUTE_TOLERANCE

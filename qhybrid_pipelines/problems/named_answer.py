@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.core.binary_models.bits import assignment_array
-from qhybrid_pipelines.problems.evaluation import unit_of
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.problems.source_sense import as_stated, unit_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,8 @@ class NamedAnswer:
         backend: that it was measured on.
         instance: name of the instance.
         source: who found it.
-        objective: what it is worth, in ``unit``.
-        unit: of the family.
+        objective: what it is worth, in ``unit``, as its source means it.
+        unit: of the objective.
         feasible: it satisfies every constraint.
         violation: the first constraint that it breaks, by name and amount; empty when feasible.
         variables: one row per variable: ``variable``, ``value``, ``meaning``.
@@ -53,13 +53,16 @@ def name_answer(instance: Instance, decision: Mapping[str, Any]) -> NamedAnswer:
     family = family_named(instance.family)
     assignment = assignment_array(decision["final_assignment"])
     values = assignment.tolist()
+    worth = as_stated(
+        {"objective": decision["final_objective"], "unit": unit_of(family, instance)}, negated=instance.is_negated
+    )
     return NamedAnswer(
         experiment=decision["experiment"],
         backend=decision["backend"],
         instance=instance.name,
         source=decision["final_source"],
-        objective=decision["final_objective"],
-        unit=unit_of(family, instance),
+        objective=worth["objective"],
+        unit=worth["unit"],
         feasible=decision["final_feasible"],
         violation=family.violation(instance, assignment),
         description=family.describe(instance, assignment),

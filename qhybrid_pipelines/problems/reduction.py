@@ -34,6 +34,7 @@ from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.lowest_outcome import lowest_outcome
 from qhybrid_pipelines.problems.post_processing import repair
 from qhybrid_pipelines.problems.reduction_steps import ReductionSteps, follow_substitutions
+from qhybrid_pipelines.problems.source_sense import stated
 from qhybrid_pipelines.problems.windows import WindowChoice, Windows
 
 #: Returns what is left of a model, and in one line how that came about.
@@ -278,7 +279,10 @@ def _reduce_around_incumbent(
     steps.apply(
         "incumbent",
         lambda: found.append(find_incumbent(problem, spec)),
-        note=lambda: f"{found[0].source}, objective {found[0].solution_value[0]:.6g}",
+        note=lambda: (
+            f"{found[0].source}, objective "
+            f"{stated(found[0].solution_value[0], negated=problem.instance.is_negated):.6g}"
+        ),
     )
     incumbent, size = found[0], spec.window_qubits
     if steps.model.size <= spec.widest:

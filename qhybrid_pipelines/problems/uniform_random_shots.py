@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.classical.exhaustive import MAX_VARIABLES, all_outcomes, find_minimum, is_minimum
-from qhybrid_pipelines.classical.statistics import trials_to_target
+from qhybrid_pipelines.classical.statistics import paired_bootstrap, trials_to_target
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 
@@ -50,3 +51,19 @@ def uniform_p_optimum(reduced_model: ReducedModel) -> float:
     words = all_outcomes(model.size, cardinality)
     _, lowest = find_minimum(model, cardinality)
     return float(is_minimum(model, model.diagonal[words.astype("int64")], lowest).mean())
+
+
+def corrected_interval(means: F64, random: float, reference: float) -> tuple[float, float] | tuple[None, None]:
+    """Return the 95 % interval of how far means are above random ones, 0 is random and 1 the reference.
+
+    Runs are resampled (`paired_bootstrap`). What random is worth on average counts as known: it rests on the shots of all points.
+
+    Args:
+        means: objective of each run's raw shots, shape ``(runs,)``.
+        random: mean objective of random samples.
+        reference: another objective than that.
+
+    Returns:
+        two nulls for fewer than two runs, which say nothing about how much runs differ.
+    """
+    return paired_bootstrap((means - random) / (reference - random)) if len(means) > 1 else (None, None)

@@ -53,6 +53,7 @@ class Evidence:
         empty_windows: all windows that were looked at, where none holds anything better than the incumbent and nothing was sent.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
         hybrid: the answers are those of a hybrid solver, which no circuit and no qubit is credited with.
+        negated: objectives are the negative of what the source maximises; sentences say what it means.
     """
 
     solved_by_reduction: bool
@@ -78,6 +79,11 @@ class Evidence:
     empty_windows: int | None = None
     without_counts: str | None = None
     hybrid: bool = False
+    negated: bool = False
+
+    def say(self, objective: float) -> str:
+        """Return an objective as people write it, and as its source means it."""
+        return format_number(-objective if self.negated else objective)
 
 
 def decide_verdict(evidence: Evidence) -> tuple[Verdict, str]:
@@ -113,7 +119,7 @@ def _decide(evidence: Evidence) -> tuple[Verdict, str]:
 
 
 def _reduction_sentence(evidence: Evidence) -> str:
-    value = format_number(evidence.reduced_model_optimum)
+    value = evidence.say(evidence.reduced_model_optimum)
     if evidence.optimum is None:
         unproved = "its weights differ by more than float64 can add up, so this is not called proved"
         return f"Reduction alone settled every variable, at {value}; {unproved}."
@@ -121,7 +127,7 @@ def _reduction_sentence(evidence: Evidence) -> str:
 
 
 def _empty_windows_sentence(evidence: Evidence, windows: int) -> str:
-    known = format_number(evidence.incumbent)
+    known = evidence.say(evidence.incumbent)
     proved = " It is the proved optimum." if evidence.incumbent_is_optimum else ""
     return (
         f"The exact optima of {windows} windows around the incumbent are no better than its {known}: nothing could be won in any of "
@@ -135,10 +141,10 @@ def _verdict_without_a_contest(evidence: Evidence, verdict: Verdict) -> tuple[Ve
         return Verdict.NOISE_LIKE, _noise_sentence(evidence)
     if evidence.incumbent_is_optimum and verdict == Verdict.NO_BETTER:
         within = f"All {evidence.runs} quantum runs came within {format_number(evidence.margin)} of it."
-        optimum = f"The incumbent already was the proved optimum {format_number(evidence.incumbent)}"
+        optimum = f"The incumbent already was the proved optimum {evidence.say(evidence.incumbent)}"
         return Verdict.NO_HEADROOM, f"{optimum}: no answer could be better. {within}"
     if evidence.ceiling_below:
-        ceiling, known = format_number(evidence.reduced_model_optimum), format_number(evidence.incumbent)
+        ceiling, known = evidence.say(evidence.reduced_model_optimum), evidence.say(evidence.incumbent)
         return Verdict.REDUCED_MODEL_CEILING, (
             f"The exact optimum of the {evidence.n_qubits}-qubit reduced model is worth {ceiling}, no better than the "
             f"{known} of the incumbent: nothing could be won in this reduced model.{_best_classical_sentence(evidence)}"
@@ -156,10 +162,10 @@ def _noise_sentence(evidence: Evidence) -> str:
     if evidence.best_raw is None:
         reached = "none of them was feasible"
     else:
-        reached = f"the best of them is worth {format_number(evidence.best_raw)}"
+        reached = f"the best of them is worth {evidence.say(evidence.best_raw)}"
     if evidence.best_quantum is None or evidence.best_quantum == evidence.best_raw:
         return f"{shots}; {reached}.{_best_classical_sentence(evidence)}"
-    improved = f"the {format_number(evidence.best_quantum)} beside it is the work of repair and local search"
+    improved = f"the {evidence.say(evidence.best_quantum)} beside it is the work of repair and local search"
     return f"{shots}; {reached}, and {improved}.{_best_classical_sentence(evidence)}"
 
 
@@ -167,7 +173,7 @@ def _best_classical_sentence(evidence: Evidence) -> str:
     """Return what the best baseline reached, so that a ceiling hides no classical win."""
     if evidence.solver is None or evidence.best_classical is None:
         return ""
-    return f" The best classical answer is {format_number(evidence.best_classical)}, by {evidence.solver}."
+    return f" The best classical answer is {evidence.say(evidence.best_classical)}, by {evidence.solver}."
 
 
 def _verdict_without_gains(evidence: Evidence) -> tuple[Verdict, str]:
@@ -185,7 +191,7 @@ def _verdict_without_gains(evidence: Evidence) -> tuple[Verdict, str]:
 
 def _verdict_from_gains(evidence: Evidence, gains: F64, interval: tuple[float, float]) -> tuple[Verdict, str]:
     if evidence.baseline_is_optimum and evidence.optimum is not None and evidence.runs >= MIN_RUNS:
-        runs, solver, optimum = evidence.runs, evidence.solver, format_number(evidence.optimum)
+        runs, solver, optimum = evidence.runs, evidence.solver, evidence.say(evidence.optimum)
         if bool((gains >= -evidence.margin).all()):
             within = format_number(evidence.margin)
             reason = (
@@ -226,7 +232,7 @@ def _raw_sentence(evidence: Evidence) -> str:
     if evidence.best_raw == evidence.best_quantum:
         return ""
     reached = (
-        "none was feasible" if evidence.best_raw is None else f"the best is worth {format_number(evidence.best_raw)}"
+        "none was feasible" if evidence.best_raw is None else f"the best is worth {evidence.say(evidence.best_raw)}"
     )
     return f" Raw shots never reached what is compared here ({reached}): repair and local search did."
 

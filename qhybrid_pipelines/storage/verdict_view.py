@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from qhybrid_pipelines.core.vocabulary.units import NEGATED
 from qhybrid_pipelines.storage.view import View
+
+#: Instances with their units as the source means them, and the sign that turns stored objectives into those.
+STATED_INSTANCES = f"""
+    SELECT experiment, instance, replace(unit, '{NEGATED}', '') AS unit,
+           CASE WHEN ends_with(unit, '{NEGATED}') THEN -1 ELSE 1 END AS sign
+    FROM problem_instances
+"""  # noqa: S608  our own words
 
 VERDICTS = View(
     name="verdicts",
@@ -27,7 +35,9 @@ VERDICTS = View(
             "round": "Which round this is, from 1",
             "created_at": "When it was registered; null where a release took it in that did not say it",
             "decided_at": "When the result was recorded; null where a release recorded it that did not say it",
-            "sense": "max or min: which objective is better",
+            "sense": "max or min: which objective is better, as the source means it",
+            "stored_sign": "-1 where the source is to be maximised and tables hold its negative: objectives here are that times those of "
+            "`baseline_comparisons` and `decisions`; else 1; null for learning and sampling",
             "unit": "Unit of the objective; for learning the metric, for sampling hellinger_fidelity",
             "n_variables": "Variables of the instance; null for learning and sampling [variables]",
             "n_qubits": "Variables of the reduced model, width of a sampled circuit; null for learning [qubits]",
@@ -43,9 +53,13 @@ VERDICTS = View(
             "mean_ratio": "Mean over runs of that ratio; null for learning",
             "vs_random": "(quantum - random) / (reference - random), means over runs: 0 is random, 1 the reference; "
             "for sampling the polarisation; null for learning",
+            "vs_random_low": "Lower 95 % bound of it; null for a single run, and for learning",
+            "vs_random_high": "Upper 95 % bound of it",
             "noise_like": "No point of the sweep beat random samples, or a sampled circuit is no better than uniform outcomes; "
             "null for learning",
             "p_optimum": "Share of raw shots at the reduced model's optimum; null for learning",
+            "p_optimum_low": "Lower 95 % Wilson bound of it",
+            "p_optimum_high": "Upper 95 % Wilson bound of it",
             "random_p_optimum": "The same of uniform random shots; null for learning",
             "gain": "Mean paired gain of quantum over the best baseline, positive is better",
             "gain_low": "Lower 95 % bound of the gain",
@@ -62,7 +76,8 @@ VERDICTS = View(
     ),
     # Sums run in a fixed order, so that the last bit says nothing about the way in which rows were read.
     sql="""
-WITH labelled AS (
+WITH stated AS (@STATED@),
+labelled AS (
     SELECT experiment, max(label) FILTER (kind = 'owner') AS owner,
            string_agg(label, ', ' ORDER BY label) FILTER (kind = 'tag') AS tags
     FROM labels GROUP BY ALL
@@ -88,15 +103,17 @@ spent_on_circuits AS (
     FROM qpu_submissions s JOIN job_costs c USING (job_id) GROUP BY ALL
 )
 SELECT c.experiment, 'optimisation' AS kind, c.backend, NULL::VARCHAR AS model, e.shots, c.instance, e.name, l.owner, l.tags,
-       e.tier, c.family, e.root, e.round, e.created_at, p.recorded_at AS decided_at, c.sense, i.unit,
-       c.n_variables, c.n_qubits, c.verdict, c.reason, c.best_quantum, c.best_classical, c.best_solver,
-       c.reference, c.ratio, c.mean_ratio, c.random_corrected_ratio AS vs_random, c.noise_like,
-       c.p_optimum, c.random_p_optimum, c.gain, c.gain_low, c.gain_high,
-       d.decision, d.next_experiment, d.final_source, d.final_objective,
+       e.tier, c.family, e.root, e.round, e.created_at, p.recorded_at AS decided_at, CASE WHEN i.sign < 0 THEN 'max' ELSE c.sense END AS sense, i.sign AS stored_sign, i.unit,
+       c.n_variables, c.n_qubits, c.verdict, c.reason, i.sign * c.best_quantum + 0 AS best_quantum,
+       i.sign * c.best_classical + 0 AS best_classical, c.best_solver,
+       i.sign * c.reference + 0 AS reference, c.ratio, c.mean_ratio, c.random_corrected_ratio AS vs_random,
+       c.random_corrected_low AS vs_random_low, c.random_corrected_high AS vs_random_high, c.noise_like,
+       c.p_optimum, c.p_optimum_low, c.p_optimum_high, c.random_p_optimum, c.gain, c.gain_low, c.gain_high,
+       d.decision, d.next_experiment, d.final_source, i.sign * d.final_objective + 0 AS final_objective,
        coalesce(s.cost_usd, 0) AS cost_usd, c.quantum_seconds, c.classical_seconds
 FROM baseline_comparisons c
 JOIN experiments e USING (experiment)
-JOIN problem_instances i USING (experiment, instance)
+JOIN stated i USING (experiment, instance)
 LEFT JOIN decisions d USING (experiment, backend, instance)
 LEFT JOIN provenance p USING (experiment, backend)
 LEFT JOIN spent s USING (experiment, backend)
@@ -104,8 +121,8 @@ LEFT JOIN labelled l USING (experiment)
 UNION ALL
 SELECT q.experiment, 'learning', q.backend, q.model, q.shots, d.dataset, e.name, l.owner, l.tags,
        e.tier, e.family, e.root, e.round, e.created_at, q.recorded_at, CASE WHEN q.metric IN ('log_loss', 'brier') THEN 'min' ELSE 'max' END,
-       q.metric, NULL, NULL, q.verdict, q.reason, q.model_mean, q.baseline_mean, q.baseline,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, q.gain, q.low, q.high, NULL, NULL, NULL, NULL,
+       NULL, q.metric, NULL, NULL, q.verdict, q.reason, q.model_mean, q.baseline_mean, q.baseline,
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, q.gain, q.low, q.high, NULL, NULL, NULL, NULL,
        coalesce(s.cost_usd, 0) + coalesce(t.cost_usd, 0) / count(*) OVER (PARTITION BY q.experiment, q.model), NULL, NULL
 FROM qml_verdicts q
 JOIN experiments e USING (experiment)
@@ -117,9 +134,10 @@ LEFT JOIN labelled l ON l.experiment = q.experiment
 WHERE q.scope = 'all'
 UNION ALL
 SELECT v.experiment, 'sampling', v.backend, v.circuit, e.shots, e.source, e.name, l.owner, l.tags,
-       e.tier, e.family, e.root, e.round, e.created_at, p.recorded_at, 'max', 'hellinger_fidelity',
+       e.tier, e.family, e.root, e.round, e.created_at, p.recorded_at, 'max', NULL, 'hellinger_fidelity',
        NULL, v.n_qubits, v.verdict, v.reason, v.fidelity, u.value, 'uniform',
-       NULL, NULL, NULL, v.polarisation, v.verdict = 'no_better_than_uniform', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, v.polarisation, v.polarisation_low, v.polarisation_high, v.verdict = 'no_better_than_uniform',
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        coalesce(s.cost_usd, 0), NULL, v.sampler_seconds
 FROM sampling_verdicts v
 JOIN experiments e USING (experiment)
@@ -128,5 +146,5 @@ LEFT JOIN sampling_baselines u
        ON u.experiment = v.experiment AND u.point = v.point AND u.baseline = 'uniform' AND u.score = 'hellinger_fidelity'
 LEFT JOIN spent_on_circuits s ON s.experiment = v.experiment AND s.backend = v.backend AND s.point = v.point
 LEFT JOIN labelled l ON l.experiment = v.experiment
-""",
+""".replace("@STATED@", STATED_INSTANCES),
 )

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from qhybrid_pipelines.storage.change_view import CHANGES
 from qhybrid_pipelines.storage.service_decisions import REGRET
-from qhybrid_pipelines.storage.verdict_view import VERDICTS
+from qhybrid_pipelines.storage.verdict_view import STATED_INSTANCES, VERDICTS
 from qhybrid_pipelines.storage.view import View
 
 JOB_COSTS = View(
@@ -53,7 +53,7 @@ ANSWERS = View(
             "value": "0 or 1",
             "meaning": "What that says",
             "feasible": "The whole answer satisfies all constraints",
-            "objective": "Objective of the whole answer",
+            "objective": "Objective of the whole answer, as the source means it",
         }
     ),
     sql="""
@@ -61,12 +61,12 @@ SELECT experiment, backend, instance, source, position::INTEGER AS position, var
        replace(CASE value WHEN 1 THEN one_means ELSE zero_means END, '{name}', variable) AS meaning, feasible, objective
 FROM (
     SELECT d.experiment, d.backend, d.instance, i.family, d.final_source AS source, d.final_feasible AS feasible,
-           d.final_objective AS objective, unnest(i.variables) AS variable, unnest(range(1, len(i.variables) + 1)) AS position,
+           s.sign * d.final_objective + 0 AS objective, unnest(i.variables) AS variable, unnest(range(1, len(i.variables) + 1)) AS position,
            unnest(string_split(d.final_assignment, ''))::TINYINT AS value
-    FROM decisions d JOIN problem_instances i USING (experiment, instance)
+    FROM decisions d JOIN problem_instances i USING (experiment, instance) JOIN (@STATED@) s USING (experiment, instance)
 )
 JOIN families USING (family)
-""",
+""".replace("@STATED@", STATED_INSTANCES),
 )
 
 OPERATIONS_LOG = View(

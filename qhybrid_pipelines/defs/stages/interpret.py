@@ -47,7 +47,7 @@ def scored(
         get_executions(context), experiments, problem_instances, reduced_models, qpu_result_sets
     )
     context.add_output_metadata(metadata.point_scores(points), output_name="point_scores")
-    context.add_output_metadata(metadata.solutions(solutions), output_name="scored_solutions")
+    context.add_output_metadata(metadata.solutions(solutions, problem_instances), output_name="scored_solutions")
     return points, solutions
 
 

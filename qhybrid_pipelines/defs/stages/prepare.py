@@ -60,7 +60,7 @@ def reduced_models(context: dg.AssetExecutionContext, experiments: pa.Table, pro
     table = models_step.reduced_models(experiments, problem_instances)
     qubits = table["n_qubits"].to_pylist()
     add_tags(context, state_tags("prepared", *([f"{qubits[0]} qubits"] if len(qubits) == 1 else [])))
-    context.add_output_metadata(metadata.reduced_models(table), output_name=RESULT)
+    context.add_output_metadata(metadata.reduced_models(table, problem_instances), output_name=RESULT)
     return table
 
 
@@ -83,7 +83,7 @@ def baselines(
 ) -> pa.Table:
     """What classical solvers make of the same instance, with the same objective and the same post-processing."""
     table = baselines_step.baselines(experiments, problem_instances, reduced_models)
-    context.add_output_metadata(metadata.baselines(table), output_name=RESULT)
+    context.add_output_metadata(metadata.baselines(table, problem_instances), output_name=RESULT)
     return table
 
 

@@ -56,7 +56,7 @@ class Options(StrictModel):
     )
     sense: Literal["min", "max"] | None = Field(
         default=None,
-        description="min | max; max: the function is to be maximised, so it is negated, and energies and `best_known` with it. "
+        description="min | max; max: the function is to be maximised, and `best_known` is a value of it. Energies are its negative. "
         "Format qbsolv must state it, because public files of it mean a maximum as often as a minimum; so must biqmac_sparse in a "
         "file whose ending is not .sparse, which may be one of MQLib's.",
     )

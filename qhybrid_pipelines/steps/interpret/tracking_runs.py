@@ -14,6 +14,7 @@ from qhybrid_pipelines.core.specifications.labels import Labels
 from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.vocabulary.kinds import SAMPLING_FAMILY
 from qhybrid_pipelines.core.vocabulary.verdicts import count_verdicts
+from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
@@ -76,7 +77,8 @@ def tracking_runs(
             )
             rows.append(_tracked_row(key, backend, record, tracker))
             continue
-        comparison = get_row(baseline_comparisons, key, backend)
+        compared = get_row(baseline_comparisons, key, backend)
+        comparison = as_stated(compared, negated=is_negated(compared))
         batch = next(iter(select_rows(circuit_batches, key, backend).to_pylist()), None)
         spec = found.model_dump(mode="json")
         origin = get_row(provenance, key, backend)

@@ -18,6 +18,7 @@ from qhybrid_pipelines.problems.execution_differences import changed_facts
 from qhybrid_pipelines.problems.measured_counts import I64, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
+from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
 from qhybrid_pipelines.steps.on_demand.comparison_result import Comparison, conclude, pair_by_backend
 from qhybrid_pipelines.steps.on_demand.series_comparisons import compare_series
 from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
@@ -51,8 +52,9 @@ class Execution:
 
     @cached_property
     def comparison(self) -> Row:
-        """Its row of `baseline_comparisons`."""
-        return self._one_row(schemas.BASELINE_COMPARISONS)
+        """Its row of `baseline_comparisons`, objectives as their source means them."""
+        row = self._one_row(schemas.BASELINE_COMPARISONS)
+        return as_stated(row, negated=is_negated(row))
 
     @cached_property
     def reduced_model_row(self) -> Row:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
 from qhybrid_pipelines.core.vocabulary.verdicts import count_verdicts
+from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
+from qhybrid_pipelines.steps.on_demand.run_table import P_OPTIMUM, SHOTS, circuit_figures
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_columns import read_columns
@@ -21,19 +23,59 @@ if TYPE_CHECKING:
 #: Stands for the verdict of an experiment of which a file is damaged.
 UNREADABLE = "cannot be read"
 UNDECIDED = "not decided"
+#: What raw shots did, and how the answer compares; null where there is nothing to say, or of a release that did not write it.
+FIGURES = (
+    "source_sense",
+    "best_quantum_raw",
+    "random_corrected_ratio",
+    "random_corrected_low",
+    "random_corrected_high",
+    "p_optimum",
+    "p_optimum_low",
+    "p_optimum_high",
+    "random_p_optimum",
+    "shots_to_target_99",
+    "random_shots_to_target_99",
+    "best_classical",
+    "quantum_seconds",
+)
+_FIGURES = (*FIGURES, "final_objective", "final_source", "target_reached", "noise_like")
 #: What is read of which table.
 COLUMNS = {
-    "decisions": ["decision"],
-    "baseline_comparisons": ["verdict"],
+    "decisions": ["decision", "final_objective", "final_source"],
+    "baseline_comparisons": ["verdict", "sense", "target_reached", "noise_like", *FIGURES],
     "sampling_verdicts": ["verdict"],
     "qml_verdicts": ["scope", "verdict"],
 }
+_NULLABLE = frozenset({"final_objective", *FIGURES})
+#: Experiments that the command for the next step names.
+MAX_NAMED = 3
+#: Columns in the order in which they give way where the terminal is too narrow; backends that differ move below the key.
+DROPPED_FIRST = (
+    "round",
+    "family",
+    "best classical",
+    "seconds",
+    "by",
+    "decision",
+    "tags",
+    "owner",
+    SHOTS,
+    "cost ($)",
+    P_OPTIMUM,
+    "as measured",
+    "backend",
+    "noise",
+    "vs random",
+)
 
 
 def registered(
     lake: Lake, specifications: Specifications, labels: LabelStore, *, tag: str | None = None, archived: bool = False
 ) -> list[Row]:
-    """Return one line per registered experiment and backend, with the verdict where there is one.
+    """Return one line per registered experiment and backend, with verdict and figures where there are some.
+
+    Objectives are as their source means them.
 
     Args:
         lake: holds the verdicts.
@@ -48,7 +90,10 @@ def registered(
         for key, found in labelled.items()
         if (archived or not found.archived) and (tag is None or tag in found.tags)
     ]
-    rows = _registered_rows(chosen, lake, specifications)
+    rows = [
+        {name: value for name, value in row.items() if name not in ("sense", "source_sense")}
+        for row in _registered_rows(chosen, lake, specifications)
+    ]
     if any(labelled[key].owner or labelled[key].tags for key in chosen):
         for row in rows:
             found = labelled[row["experiment"]]
@@ -68,6 +113,47 @@ def _registered_rows(keys: list[str], lake: Lake, specifications: Specifications
     return [line for key in keys for line in lines[key]]
 
 
+def experiments_table(rows: Sequence[Row], charged: Mapping[tuple[str, str], float]) -> list[Row]:
+    """Return the lines of `registered` as a person reads them: only what differs between them, then figures as after a run.
+
+    Args:
+        rows: the lines.
+        charged: US dollars by (experiment, backend); what is not known of an execution is left empty.
+    """
+    differing = [
+        name for name in ("backend", "family", "round") if len(rows) == 1 or len({row[name] for row in rows}) > 1
+    ]
+    return [
+        {
+            "experiment": row["experiment"],
+            **{name: row[name] for name in differing},
+            **circuit_figures(row),
+            "answer": row["final_objective"],
+            "by": row["final_source"],
+            "best classical": row["best_classical"],
+            "verdict": row["verdict"],
+            "noise": "noise" if row["noise_like"] else "",
+            "decision": row["decision"],
+            "cost ($)": charged.get((row["experiment"], row["backend"])),
+            "seconds": None if row["quantum_seconds"] is None else round(row["quantum_seconds"], 1),
+            **{name: row[name] for name in ("owner", "tags") if name in row},
+        }
+        for row in rows
+    ]
+
+
+def experiments_summary(rows: Sequence[Row], lines: Sequence[Row]) -> str:
+    """Return how many lines there are, what they took together, and the command to go on with."""
+    undecided = [row["experiment"] for row in rows if row["verdict"] == UNDECIDED]
+    keys = list(dict.fromkeys(undecided or [row["experiment"] for row in rows]))[:MAX_NAMED]
+    seconds = sum(line["seconds"] or 0.0 for line in lines)
+    took = f"${sum(line['cost ($)'] or 0.0 for line in lines):,.2f}, {seconds:,.1f} s to the counts"
+    return (
+        f"{len(rows)} execution{'' if len(rows) == 1 else 's'}: {took}. Next:\n"
+        f"qhybrid {'run' if undecided else 'report'} {' '.join(keys)}"
+    )
+
+
 class _Verdicts:
     """The tables that say a verdict, read together; where one cannot be, each of its partitions by itself."""
 
@@ -76,7 +162,9 @@ class _Verdicts:
         wholes = [PartitionKey(experiment=key) for key, _ in experiments]
         executions = [PartitionKey(experiment=key, backend=each) for key, spec in experiments for each in spec.backends]
         self._found = {
-            asset: read_columns(lake, asset, columns, wholes if asset == "qml_verdicts" else executions)
+            asset: read_columns(
+                lake, asset, columns, wholes if asset == "qml_verdicts" else executions, nullable=_NULLABLE
+            )
             for asset, columns in COLUMNS.items()
         }
 
@@ -107,6 +195,7 @@ def _line(
         "round": number,
         "verdict": verdict,
         "decision": decision,
+        **dict.fromkeys(_FIGURES),
     }
 
 
@@ -124,5 +213,6 @@ def _lines(key: str, spec: AnySpec, tables: _Verdicts) -> Iterator[Row]:
             continue
         line = _line(key, backend, spec.problem.family, spec.lineage.round)
         for decided in tables.rows("decisions", execution)[:1]:
-            line |= decided | tables.rows("baseline_comparisons", execution, optional=False)[0]
+            compared = tables.rows("baseline_comparisons", execution, optional=False)[0]
+            line |= as_stated(decided | compared, negated=is_negated(compared))
         yield line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from qhybrid_pipelines.problems.named_answer import name_answer
 from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.reduction import is_proved, reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.reports.content import (
     AnswerContent,
@@ -92,7 +94,7 @@ def _optimisation_content(key: str, spec: ExperimentSpec, lake: Lake, common: di
         executions.append(execution)
         random = random or expected
         quantum += _quantum_series(_rows(lake, schemas.SCORED_SOLUTIONS, key, backend), spec, backend)
-    return OptimisationContent(
+    content = OptimisationContent(
         **common,
         family=family.name,
         title=family.title,
@@ -103,6 +105,30 @@ def _optimisation_content(key: str, spec: ExperimentSpec, lake: Lake, common: di
         random=random,
         solvers=(*quantum, *_classical_series(baselines)),
         executions=tuple(executions),
+    )
+    return _as_stated(content) if instance_row is not None and is_negated(instance_row) else content
+
+
+def _as_stated(content: OptimisationContent) -> OptimisationContent:
+    """Return a report whose source is maximised with objectives, sense and unit as it means them; energies stay energies."""
+
+    def row(found: Row | None) -> Row | None:
+        return None if found is None else as_stated(found, negated=True)
+
+    def execution(one: ExecutionContent) -> ExecutionContent:
+        histogram = None
+        if (bins := one.histogram) is not None:
+            turned = {"measured": bins.measured[::-1], "random": bins.random[::-1]}
+            histogram = replace(bins, edges=0 - bins.edges[::-1], **turned)
+        return replace(one, comparison=row(one.comparison), decision=row(one.decision), histogram=histogram)
+
+    return replace(
+        content,
+        **as_stated({"sense": content.sense, "unit": content.unit}, negated=True),
+        instance=row(content.instance),
+        reduced_model=row(content.reduced_model),
+        solvers=tuple(replace(one, objectives=tuple(0 - o for o in one.objectives)) for one in content.solvers),
+        executions=tuple(map(execution, content.executions)),
     )
 
 

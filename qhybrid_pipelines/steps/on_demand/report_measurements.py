@@ -19,6 +19,7 @@ from qhybrid_pipelines.core.binary_models.reduced_model import ReducedModel
 from qhybrid_pipelines.core.seeds import generator
 from qhybrid_pipelines.problems.evaluation import Problem, evaluate_outcomes, objective_sign, objective_tolerance
 from qhybrid_pipelines.problems.measured_counts import MeasuredCounts
+from qhybrid_pipelines.problems.uniform_random_shots import corrected_interval
 from qhybrid_pipelines.reports.content import (
     BestOfShots,
     BestPoint,
@@ -159,9 +160,8 @@ def best_point_results(
     if len(means) and reference is not None and random_objective is not None:
         room = reference - random_objective
         if sense * room > objective_tolerance(reference, random_objective):
-            corrected = (means - random_objective) / room
-            bounds = paired_bootstrap(corrected) if len(corrected) > 1 else (None, None)
-            above = (float(corrected.mean()), *bounds)
+            bounds = corrected_interval(means, random_objective, reference)
+            above = (float(means.mean() - random_objective) / room, *bounds)
     return BestPoint(
         point=point,
         optimum_hits=hits,

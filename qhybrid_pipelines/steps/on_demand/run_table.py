@@ -5,6 +5,8 @@ Only settings that differ between the lines are shown, so that twelve points of 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +16,30 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.steps.values_from_rows import Row
     from qhybrid_pipelines.storage.specifications import Specifications
 
-#: Columns in the order in which they give way where the terminal is too narrow.
+#: The same of uniform random shots, beside each figure that has one.
+P_OPTIMUM, SHOTS = ("P(optimum)", "random's P"), ("shots to 99 %", "random's shots")
+#: Columns in the order in which they give way where the terminal is too narrow; a figure and random's leave together. What the
+#: circuit itself did stays longer than everything else but names, the settings that differ, answer and verdict.
 DROPPED_FIRST = (
-    "by",
-    "seconds",
-    "random's shots",
-    "shots to 99 %",
+    "problem",
     "best classical",
+    "seconds",
+    "by",
+    SHOTS,
     "cost ($)",
-    "vs random",
+    P_OPTIMUM,
     "as measured",
+    "vs random",
+)
+#: All columns but those of settings.
+_COLUMNS = frozenset(
+    {"experiment", "backend", "round", "answer", "verdict", "noise"}
+    | {name for one in DROPPED_FIRST for name in ([one] if isinstance(one, str) else one)}
 )
 #: Parts of a specification that are not settings of the circuit, or have a column of their own.
 _LEFT_OUT = ("name", "tier", "budget", "data_class", "lineage", "backends", "rounds", "baselines")
 _CIRCUIT = "problem.circuit"
+MOST_DECIMALS = 9
 #: Fields that hold a file's name as well as its hash.
 _FILES = (_CIRCUIT, "sweep.file")
 
@@ -50,18 +62,17 @@ def run_table(
     repeated = len({(specs[row["experiment"]].name, *(row[name] for name in several)) for row in rows}) < len(rows)
     return [
         {
-            "experiment": row["experiment"] if repeated and not differing else specs[row["experiment"]].name,
+            "experiment": row["experiment"]
+            if repeated and not differing
+            else _without_settings(specs[row["experiment"]].name, differing),
             **({"problem": f"{row['family']}/{row['instance']}"} if about_several or len(rows) == 1 else {}),
             **({"backend": row["backend"]} if several["backend"] or len(rows) == 1 else {}),
             **({"round": row["round"]} if several["round"] else {}),
             **{name.rpartition(".")[2]: setting.get(name) for name in differing},
-            "as measured": row["best_quantum_raw"],
-            "vs random": None if row["random_corrected_ratio"] is None else round(row["random_corrected_ratio"], 3),
-            "shots to 99 %": _shots_to_target(row),
-            "random's shots": None if (random := row["random_shots_to_target_99"]) is None else f"{random:,.0f}",
+            **circuit_figures(row),
             "answer": row["final_objective"],
-            "best classical": row["best_classical"],
             "by": row["final_source"],
+            "best classical": row["best_classical"],
             "verdict": row["verdict"],
             "noise": "noise" if row["noise_like"] else "",
             "cost ($)": charged.get((row["experiment"], row["backend"]), 0.0),
@@ -69,6 +80,48 @@ def run_table(
         }
         for row, setting in zip(rows, settings, strict=True)
     ]
+
+
+def dropped_first(lines: Sequence[Row]) -> tuple[str | tuple[str, ...], ...]:
+    """Return the columns in the order in which they give way; what tells lines apart never does.
+
+    A backend that all lines have goes first, and settings go after it where names, backends and rounds tell lines apart.
+    """
+    backends = {line.get("backend") for line in lines}
+    named = {tuple(line.get(name) for name in ("experiment", "backend", "round")) for line in lines}
+    settings = [name for name in lines[0] if name not in _COLUMNS] if len(named) == len(lines) else []
+    return (*(["backend"] if len(backends) == 1 else []), *reversed(settings), *DROPPED_FIRST)
+
+
+def circuit_figures(row: Row) -> Row:
+    """Return what raw shots did, as cells: figures with their 95 % intervals, each beside that of uniform random shots.
+
+    Args:
+        row: from `steps.on_demand.summary.verdicts`.
+    """
+    random_share, random_shots = row["random_p_optimum"], row["random_shots_to_target_99"]
+    return {
+        "as measured": row["best_quantum_raw"],
+        "vs random": with_interval(
+            row["random_corrected_ratio"], row["random_corrected_low"], row["random_corrected_high"]
+        ),
+        P_OPTIMUM[0]: with_interval(row["p_optimum"], row["p_optimum_low"], row["p_optimum_high"]),
+        P_OPTIMUM[1]: None if random_share is None else float(f"{random_share:.2g}"),
+        SHOTS[0]: _shots_to_target(row),
+        SHOTS[1]: None if random_shots is None else f"{random_shots:,.0f}",
+    }
+
+
+def with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a figure with its interval, to two digits of the interval's width; without one, to three digits."""
+    if value is None:
+        return ""
+    if low is None or high is None:
+        return f"{value:.3g}"
+    width = high - low
+    digits = 3 if width <= 0 else min(max(2, math.ceil(1 - math.log10(width))), MOST_DECIMALS)
+    value_text, low_text, high_text = ("0" if number == 0 else f"{number:.{digits}f}" for number in (value, low, high))
+    return f"{value_text} [{low_text}, {high_text}]"
 
 
 def totals(lines: Sequence[Row]) -> str:
@@ -108,6 +161,12 @@ def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
         if len({repr(setting.get(name)) for setting in settings}) > 1
         and (not name.startswith("problem.") or name == _CIRCUIT)
     ]
+
+
+def _without_settings(name: str, differing: Sequence[str]) -> str:
+    """Return a name without the settings that `vary` put at its end where they have columns of their own."""
+    words = "|".join(re.escape(word) for field in differing for word in {field, field.rpartition(".")[2]})
+    return re.sub(rf"(?: (?:{words}) \S+)+$", "", name) if words else name
 
 
 def sum_charges(jobs: Iterable[JobRecord]) -> dict[tuple[str, str], float]:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 _COMPARISON_COLUMNS = (
     "instance",
     "family",
+    "sense",
     "n_variables",
     "n_qubits",
     "best_quantum",
     "best_quantum_raw",
     "random_corrected_ratio",
+    "random_corrected_low",
+    "random_corrected_high",
+    "p_optimum",
+    "p_optimum_low",
+    "p_optimum_high",
+    "random_p_optimum",
     "shots_to_target_99",
     "random_shots_to_target_99",
     "target_reached",
@@ -42,7 +50,7 @@ def verdicts(
 ) -> list[Row]:
     """Return the verdicts of some optimisations, those without one left out, and those that cannot be read.
 
-    ``seconds`` is reduction, all baselines, and the job from intent to stored result.
+    Objectives are as their source means them. ``seconds`` is reduction, all baselines, and the job from intent to stored result.
     """
     rows: list[Row] = []
     damage = damage or Damage()
@@ -67,17 +75,16 @@ def _verdict_rows(key: str, spec: ExperimentSpec, lake: Lake) -> list[Row]:
             + (pc.sum(lake.read(schemas.BASELINES, prepared).column("seconds")).as_py() or 0.0)
             + (comparison["quantum_seconds"] or 0.0)
         )
-        rows.append(
-            {
-                "experiment": key,
-                "backend": backend,
-                "round": spec.lineage.round,
-                **{name: comparison[name] for name in _COMPARISON_COLUMNS},
-                "decision": decision["decision"],
-                "next_experiment": decision["next_experiment"],
-                "final_objective": decision["final_objective"],
-                "final_source": decision["final_source"],
-                "seconds": seconds,
-            }
-        )
+        row = {
+            "experiment": key,
+            "backend": backend,
+            "round": spec.lineage.round,
+            **{name: comparison[name] for name in _COMPARISON_COLUMNS},
+            "decision": decision["decision"],
+            "next_experiment": decision["next_experiment"],
+            "final_objective": decision["final_objective"],
+            "final_source": decision["final_source"],
+            "seconds": seconds,
+        }
+        rows.append(as_stated(row, negated=is_negated(comparison)))
     return rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from qhybrid_pipelines.problems import feature_table
-from qhybrid_pipelines.problems.evaluation import unit_of
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.problems.source_sense import unit_of
 from qhybrid_pipelines.problems.sources import load_instance
 from qhybrid_pipelines.steps.values_from_rows import Row, read_experiments, with_partition_columns
 from qhybrid_pipelines.storage import schemas

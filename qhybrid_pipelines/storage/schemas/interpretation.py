@@ -85,7 +85,15 @@ BASELINE_COMPARISONS = Table(
         BACKEND,
         INSTANCE,
         column("family", TEXT, "Problem family"),
-        column("sense", TEXT, "Better is more or less", words=("max", "min")),
+        column("sense", TEXT, "Better is more or less, of the objectives in this table", words=("max", "min")),
+        column(
+            "source_sense",
+            TEXT,
+            "The same of the source. Where that is max and `sense` is min, objectives here are the negative of what a person is shown; "
+            "null from a release that did not note it",
+            words=("max", "min"),
+            nullable=True,
+        ),
         column("n_variables", I32, "Variables of the instance", "variables"),
         column("n_qubits", I32, "Variables of the reduced model", "qubits"),
         column("verdict", TEXT, "Who won, in one word", words=tuple(Verdict)),
@@ -114,6 +122,13 @@ BASELINE_COMPARISONS = Table(
         column(
             "random_corrected_ratio", F64, "(quantum - random) / (reference - random), means over runs", nullable=True
         ),
+        column(
+            "random_corrected_low",
+            F64,
+            "Lower 95 % bound of it, bootstrap over runs with random's mean as known; null for a single run",
+            nullable=True,
+        ),
+        column("random_corrected_high", F64, "Upper 95 % bound of it", nullable=True),
         column("sample_ratio", F64, "Mean objective of raw shots at the best point against reference", nullable=True),
         column("random_sample_ratio", F64, "The same of uniform random shots", nullable=True),
         column("gain", F64, "Mean paired gain of quantum over the best baseline, positive is better", nullable=True),
@@ -137,6 +152,13 @@ BASELINE_COMPARISONS = Table(
             "p_optimum",
             F64,
             "Share of raw shots at the reduced model's lowest energy, all points; null for a hybrid solver",
+            nullable=True,
+        ),
+        column("p_optimum_low", F64, "Lower 95 % Wilson bound of it, over all shots", nullable=True),
+        column(
+            "p_optimum_high",
+            F64,
+            "Upper 95 % Wilson bound of it (rule of three where no shot was there)",
             nullable=True,
         ),
         column("random_p_optimum", F64, "The same of uniform random shots, exact", nullable=True),

@@ -41,6 +41,8 @@ def test_of_a_hybrid_solver_nothing_is_said_about_shots():
     unsaid = {name for name in row if row[name] is None and measured[name] is not None}
     assert unsaid <= {
         "p_optimum",
+        "p_optimum_low",
+        "p_optimum_high",
         "random_p_optimum",
         "shots_to_target_99",
         "random_shots_to_target_99",

@@ -45,6 +45,8 @@ def test_an_optimisation_has_its_time_its_labels_and_what_random_would_do(home):
     [provenance] = Lake(home).read(schemas.PROVENANCE, key).to_pylist()
     assert (row["kind"], row["model"], row["owner"], row["tags"]) == ("optimisation", None, "ada", "first, paper")
     assert (row["vs_random"], row["noise_like"]) == (comparison["random_corrected_ratio"], True)
+    bounds = [comparison[f"random_corrected_{end}"] for end in ("low", "high")]
+    assert [row["vs_random_low"], row["vs_random_high"]] == bounds
     assert (row["p_optimum"], row["random_p_optimum"]) == (comparison["p_optimum"], comparison["random_p_optimum"])
     assert row["decided_at"] == provenance["recorded_at"]
     [asked] = rows(home, f"SELECT created_at FROM experiments WHERE experiment = '{sample_experiments.NOISY.key}'")

@@ -10,9 +10,9 @@ import pytest
 
 from qhybrid_pipelines.core.binary_models.bits import unpack
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.problems.evaluation import unit_of
 from qhybrid_pipelines.problems.families.qubo import FAMILY, Options, RandomMatrix, make_instance
 from qhybrid_pipelines.problems.quadratic import make_quadratic_form
+from qhybrid_pipelines.problems.source_sense import unit_of
 from qhybrid_pipelines_tests.support.family_cases import FamilyCases
 from qhybrid_pipelines_tests.support.instance_files import instance_files, named
 from qhybrid_pipelines_tests.support.known_optima import independent_set_as_qubo, mixed_integer_minimum

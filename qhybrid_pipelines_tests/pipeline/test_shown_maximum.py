@@ -1,0 +1,119 @@
+"""A maximum of 21 is shown as 21 wherever a person reads it, and stored as what is minimised."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sqlite3
+import sys
+from contextlib import closing
+
+import pytest
+
+from qhybrid_pipelines import cli
+from qhybrid_pipelines.steps.on_demand.comparisons import Execution
+from qhybrid_pipelines.storage import analyst, schemas
+from qhybrid_pipelines.storage.lake import PartitionKey
+from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register, run
+
+pytestmark = RUNS_IN_PROCESS
+
+LP = "Maximize\n worth: 8 a + 11 b + 6 c + 4 d\nSubject To\n room: 5 a + 7 b + 4 c + 3 d <= 14\nBinary\n a b c d\nEnd\n"
+WORTH, ROOM = (8, 11, 6, 4), (5, 7, 4, 3)
+BEST = max(
+    sum(x * w for x, w in zip(bits, WORTH, strict=True))
+    for bits in itertools.product((0, 1), repeat=4)
+    if sum(x * r for x, r in zip(bits, ROOM, strict=True)) <= 14
+)
+SPEC = {
+    "name": "knapsack",
+    "problem": {"family": "binary_program", "source": "bag.lp", "format": "lp"},
+    "sweep": {"points": 2},
+    "shots": 64,
+    "repetitions": 2,
+    "rounds": {"max": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maximum")
+    (folder / "bag.lp").write_text(LP, encoding="utf-8")
+    launcher = make_launcher(folder / "home")
+    (key,) = register(launcher, [SPEC], folder)
+    run(launcher, [key])
+    return launcher.workspace, key
+
+
+@pytest.fixture
+def said(decided, monkeypatch, capsys):
+    def run_command(*arguments):
+        command = ["qhybrid", *arguments, "--home", str(decided[0].home.path)]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code in (0, None)
+        return capsys.readouterr().out
+
+    return run_command
+
+
+def test_it_is_stored_as_what_is_minimised(decided):
+    workspace, key = decided
+    (row,) = workspace.lake.read(
+        schemas.BASELINE_COMPARISONS, PartitionKey(experiment=key, backend="local:auto")
+    ).to_pylist()
+    assert (row["optimum"], row["sense"], row["source_sense"]) == (-BEST, "min", "max")
+    assert f"-{BEST}" not in row["reason"]
+    assert str(BEST) in row["reason"]
+
+
+@pytest.mark.parametrize("command", ["run", "experiments", "answer"])
+def test_no_command_shows_its_negative(command, decided, said):
+    out = said(command, *([] if command == "experiments" else [decided[1]]))
+    assert str(BEST) in out
+    assert not re.search(rf"-{BEST}\b", out), out
+
+
+def test_json_says_the_same(decided, said):
+    (row,) = json.loads(said("run", decided[1], "--json"))["verdicts"]
+    assert (row["best_classical"], row["final_objective"], row["sense"]) == (BEST, BEST, "max")
+
+
+def test_the_report_shows_values_solvers_and_sense(decided):
+    from qhybrid_pipelines.steps.on_demand.report import report_content
+
+    workspace, key = decided
+    content = report_content(key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home)
+    (execution,) = content.executions
+    assert (content.sense, content.unit, content.reduced_model["reduced_model_optimum"]) == ("max", "objective", BEST)
+    assert (execution.comparison["reference"], execution.answer.objective) == (BEST, BEST)
+    assert {max(one.objectives) for one in content.solvers if one.name == "exhaustive"} == {BEST}
+    histogram = execution.histogram
+    assert (histogram.edges[:-1] < histogram.edges[1:]).all()
+    assert histogram.edges[-1] > BEST - 1 > 0 > histogram.edges[0] - 1  # an empty bag is worth nothing, and no bag less
+    assert histogram.edges[0] > -1
+
+
+def test_views_show_it_and_say_how_it_is_stored(decided):
+    workspace, key = decided
+    sql = f"""SELECT v.sense, v.unit, v.stored_sign, v.best_classical, v.final_objective, v.stored_sign * c.best_classical AS again
+        FROM verdicts v JOIN baseline_comparisons c USING (experiment, backend) WHERE experiment = '{key}'"""
+    (row,) = analyst.query(workspace.home, sql).to_pylist()
+    assert list(row.values()) == ["max", "objective", -1, BEST, BEST, BEST]
+    (worth,) = analyst.query(
+        workspace.home, f"SELECT DISTINCT objective FROM answers WHERE experiment = '{key}'"
+    ).to_pylist()
+    assert worth == {"objective": BEST}
+
+
+def test_a_comparison_and_the_record_in_mlflow_show_it(decided):
+    workspace, key = decided
+    execution = Execution(
+        experiment=key, backend="local:auto", spec=workspace.specifications.load(key), lake=workspace.lake
+    )
+    assert execution.comparison["best_classical"] == BEST
+    with closing(sqlite3.connect(workspace.home.mlflow / "mlflow.db")) as store:
+        metrics = dict(store.execute("SELECT key, value FROM latest_metrics").fetchall())
+    assert (metrics["best_classical"], metrics["reference"]) == (BEST, BEST)
