@@ -296,7 +296,8 @@ def _sample_ratios(scores: Table, baselines: Table, reference: float | None, sen
     quantum = _mean(means)
     drawn = zip(baselines["solver"], baselines["mean_objective"], strict=True)
     random = _mean([mean for solver, mean in drawn if solver == RANDOM])
-    corrected, bounds = None, (None, None)
+    corrected: float | None = None
+    bounds: tuple[float | None, float | None] = None, None
     if quantum is not None and random is not None and reference is not None:
         room = reference - random
         if abs(room) > objective_tolerance(reference, random):

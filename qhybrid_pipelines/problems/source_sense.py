@@ -53,16 +53,17 @@ def is_negated(row: Mapping[str, Any]) -> bool:
     return row.get("source_sense") == "max" and row["sense"] == "min"
 
 
-def stated(value: float | None, *, negated: bool) -> float | None:
+def stated(value: float, *, negated: bool) -> float:
     """Return an objective as its source means it; no minus before a zero."""
-    return 0 - value if negated and value is not None else value
+    return 0 - value if negated else value
 
 
 def as_stated(row: Mapping[str, Any], *, negated: bool) -> dict[str, Any]:
     """Return a row with its objectives (`OBJECTIVES`), its sense and its unit as the source means them."""
     found = dict(row)
     if negated:
-        found |= {name: stated(found[name], negated=True) for name in OBJECTIVES & found.keys()}
+        objectives = {name for name in OBJECTIVES & found.keys() if found[name] is not None}
+        found |= {name: stated(found[name], negated=True) for name in objectives}
         found |= {"sense": "max"} if "sense" in found else {}
         found |= {"unit": found["unit"].removesuffix(NEGATED)} if "unit" in found else {}
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -112,14 +113,14 @@ def _optimisation_content(key: str, spec: ExperimentSpec, lake: Lake, common: di
 def _as_stated(content: OptimisationContent) -> OptimisationContent:
     """Return a report whose source is maximised with objectives, sense and unit as it means them; energies stay energies."""
 
-    def row(found: Row | None) -> Row | None:
+    def row(found: Mapping[str, Any] | None) -> Row | None:
         return None if found is None else as_stated(found, negated=True)
 
     def execution(one: ExecutionContent) -> ExecutionContent:
         histogram = None
         if (bins := one.histogram) is not None:
-            turned = {"measured": bins.measured[::-1], "random": bins.random[::-1]}
-            histogram = replace(bins, edges=0 - bins.edges[::-1], **turned)
+            measured, random = bins.measured[::-1], bins.random[::-1]
+            histogram = replace(bins, edges=0 - bins.edges[::-1], measured=measured, random=random)
         return replace(one, comparison=row(one.comparison), decision=row(one.decision), histogram=histogram)
 
     return replace(

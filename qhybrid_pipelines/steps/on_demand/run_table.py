@@ -82,7 +82,7 @@ def run_table(
     ]
 
 
-def dropped_first(lines: Sequence[Row]) -> tuple[str | tuple[str, ...], ...]:
+def dropped_first(lines: Sequence[Mapping[str, Any]]) -> tuple[str | tuple[str, ...], ...]:
     """Return the columns in the order in which they give way; what tells lines apart never does.
 
     A backend that all lines have goes first, and settings go after it where names, backends and rounds tell lines apart.
