@@ -349,3 +349,15 @@ def test_without_a_word_the_policy_takes_it_elsewhere(harness) -> None:
     harness.one.show_status(online=False)
     assert send(harness, **FAILOVER).backend == "other:device"
     assert books(harness) == (0, 1)
+
+
+def test_whoever_ends_what_has_left_its_backend_at_the_same_moment_is_believed(harness) -> None:
+    waiting = harness.dispatcher(ASK_FIRST).submit(BATCH, SUBMIT_REQUEST)
+    left = harness.ledger.advance(
+        Transition.single(waiting, Event.REROUTE, harness.now, detail={"backend": "b"}, rerouted_to="j-next")
+    )
+    cancelled = Transition.single(left, Event.CANCEL, harness.now, detail={"by": "bo"})
+    before_next(harness, Event.REROUTE, lambda: harness.ledger.advance(cancelled))
+    ended = harness.dispatcher()._cancellation.cancel(left, Event.REROUTE, detail={"backend": "c"}, rerouted_to="j-c")
+    assert ended == harness.ledger.job(waiting.job_id)
+    assert (ended.state, ended.version) == (JobState.CANCELLED, left.version + 1)

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from qhybrid_pipelines.control.jobs.spending import WARNING, budget_warning, check_quotes, spending
+from qhybrid_pipelines.control.jobs.spending import budget_warning, check_quotes, spending
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.spending import SpendingLimit
 from qhybrid_pipelines.core.errors import Refused
@@ -122,4 +122,4 @@ class TestPreview:
         dispatcher, _ = self.preview(harness, make_batch(), limit_usd=2.5)
         job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
         planned = harness.ledger.events(job.job_id)[0].detail
-        assert planned[WARNING] == "all providers in 2026-05: $2.00 of $2.50 spent or reserved (80%)"
+        assert planned["warning"] == "all providers in 2026-05: $2.00 of $2.50 spent or reserved (80%)"

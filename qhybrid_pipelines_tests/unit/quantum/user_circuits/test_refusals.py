@@ -250,6 +250,7 @@ EXPRESSIONS = [
 NOTE = "Write one comment for each qubit that is measured: `// qhybrid: q[0] is NAME`."
 NOTES = [
     Refusal(f"// qhybrid: q[0] {LONG}", repr(f"// qhybrid: q[0] {LONG}"[:80]) + " cannot be read", NOTE),
+    Refusal("qubit[2] r;\n// qhybrid: r is a", "'r' is not a qubit whose outcome counts", NOTE, 1),
     Refusal("// qhybrid: q[3] is a", "'q[3]' is not a qubit whose outcome counts", NOTE),
     Refusal("// qhybrid: q[0] is a\n// qhybrid: q[0] is b", "'q[0]' is named twice", NOTE, 1),
     Refusal(f"// qhybrid: q[0] is {LONG}\n// qhybrid: q[1] is {LONG}", f"{CUT} is named twice", NOTE, 1),
