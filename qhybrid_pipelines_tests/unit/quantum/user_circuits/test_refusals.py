@@ -38,6 +38,7 @@ TOKENS = [
     Refusal("x q;\nrx(1", "'(' is never closed", "Add what closes it.", 1),
     Refusal("x q;\n}", "'}' closes nothing", "Remove it, or add its partner.", 1),
     Refusal("x q[0);", "')' closes nothing", "Remove it, or add its partner."),
+    Refusal("const float a = 2", "the text ends in the middle of a statement", "Complete it."),
     Refusal("x q;\nx q", "the text ends in the middle of a statement", "Complete it.", 1),
     Refusal(f"x q[0] {LONG};", f"{'n' * 40!r} is where ',' should be"),
 ]

@@ -56,6 +56,40 @@ def test_names_that_no_qubit_can_be_are_refused(names, says):
     assert caught.value.field == "problem.circuit_variables"
 
 
+OFF = "Name what is left (`qhybrid estimate` lists it), or switch reduction off by `reduce: {rules: none}`."
+
+
+@pytest.mark.parametrize(
+    ("names", "problem", "remedy"),
+    [
+        (("n" * 100,), f"{'n' * 80!r} is not a variable of the instance", "They are a, b, c, d, e."),
+        (("c",), "reduction has settled 'c', which has no qubit", OFF),
+        (("d",), "reduction has made 'd' the opposite of another variable", OFF),
+        (("e", "b"), "reduction has made 'b' a copy of a variable that is named too", OFF),
+    ],
+)
+def test_a_refusal_of_a_name_says_what_can_be_named(names, problem, remedy):
+    with pytest.raises(InvalidInput) as caught:
+        order_outcomes(names, REDUCED, NAMES)
+    assert (caught.value.problem, caught.value.remedy) == (problem, remedy)
+
+
+@pytest.mark.parametrize(("count", "told"), [(6, "a, b, c, d, e, f"), (7, "a, b, c, d, e, f and 1 more")])
+def test_six_names_are_listed_and_the_others_counted(count, told):
+    names = "abcdefg"[:count]
+    with pytest.raises(InvalidInput) as caught:
+        order_outcomes(("x",), REDUCED, names)
+    assert caught.value.remedy == f"They are {told}."
+    one = ReducedModel(
+        model=ising([0.5], {}),
+        root=np.zeros(count, dtype=np.int32),
+        value=np.zeros(count, dtype=np.uint8),
+        cardinality=None,
+        exact=True,
+    )
+    assert variable_names(one, names) == (told,)
+
+
 def test_a_name_is_the_place_of_its_variable():
     assert order_outcomes(("a", "b"), REDUCED, NAMES) == (1, 0)
     assert order_outcomes(("e", "a"), REDUCED, NAMES) == (0, 1)
@@ -110,3 +144,21 @@ def test_gates_beside_the_couplings_and_inputs_that_do_nothing_are_named(body, s
 def test_gates_with_ancillas_are_not_compared_with_couplings():
     text = "qubit[3] q;\nqubit a;\nbit[3] c;\ncx q[0], a;\ncx q[0], q[1];\ncx q[1], q[2];\nc = measure q;\n"
     assert find_warnings(circuit(text), CHAIN, ("u", "v", "w")) == []
+
+
+def test_a_warning_counts_lists_and_names_places_and_variables():
+    body = "cx q[0], q[1];\ncx q[1], q[2];\ncx q[2], q[0];\n"
+    [warning] = find_warnings(circuit(f"qubit[3] q;\n{body}"), CHAIN, ("u", "v", "w" * 100))
+    example = f"q[0]-q[2] (u, {'w' * 100})"
+    assert warning == f"1 of 3 pairs of qubits on which a gate acts are not coupled in the model: {example[:80]}"
+    uncoupled = ReducedModel(
+        model=ising([0.0, 1.0, 0.0], {(0, 1): 0.0, (1, 2): -2.0}),
+        root=np.arange(3, dtype=np.int32),
+        value=np.zeros(3, dtype=np.uint8),
+        cardinality=None,
+        exact=True,
+    )
+    assert find_warnings(circuit("qubit[3] q;\ncx q[0], q[1];\n"), uncoupled, ("u", "v", "w")) == [
+        "1 of 1 pairs of qubits on which a gate acts are not coupled in the model: q[0]-q[1] (u, v)",
+        "1 of 1 couplings of the model have no gate on their two qubits: q[1]-q[2] (v, w)",
+    ]

@@ -132,10 +132,10 @@ def test_as_many_words_of_bodies_are_written_out_as_is_said(monkeypatch):
 def test_the_words_of_a_statement_count_as_often_as_it_is_carried_out(text, words, monkeypatch):
     head = f"{V3}qubit q; qubit r;\n"  # three statements of no words, which count one each
     monkeypatch.setattr(evaluation, "MAX_WORK", 3 + words)
-    check_circuit(head + text)
+    check_circuit(head + text + " ;")
     monkeypatch.setattr(evaluation, "MAX_WORK", 3 + words - 1)
     with pytest.raises(InvalidInput, match=rf"has more than {2 + words} words\. Use fewer turns and layers") as caught:
-        check_circuit(head + text)
+        check_circuit(head + text + " ;")
     assert caught.value.line == 4
 
 
