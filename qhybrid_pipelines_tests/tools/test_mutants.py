@@ -59,6 +59,8 @@ def test_every_mutant_compiles_to_something_else_and_names_are_unique():
 MODULE = """
 import functools
 
+from small.table import HIGHEST
+
 LIMIT = 3
 
 @functools.lru_cache
@@ -70,6 +72,9 @@ def told(number):
 
 def nobody_calls(number):
     return number + 1
+
+def highest():
+    return HIGHEST
 
 def negative(number):
     if number < 0:
@@ -97,6 +102,9 @@ def test_the_limit():
 def test_told():
     assert user.answer(1) == "yes"
 
+def test_the_highest():
+    assert arithmetic.highest() == 9
+
 def test_one_way():
     assert arithmetic.negative(1) is None
 
@@ -121,9 +129,13 @@ import pytest
 from mutation import session, trials
 session.GRACE_SECONDS = 8.0
 told = []
-target = session.Target("small.arithmetic", Path("small/arithmetic.py").resolve(), frozenset({"small.user", "small"}), OWN)
+who = {"arithmetic": {"small.user", "small"}, "table": {"small.arithmetic", "small.user", "small"}}
+targets = [
+    session.Target(f"small.{name}", Path(f"small/{name}.py").resolve(), frozenset(dependents), OWN if name == "arithmetic" else ())
+    for name, dependents in who.items()
+]
 plugin = session.MutationSession(
-    [target], lambda mutants: mutants, lambda outcome: told.append(trials.describe(outcome)), workers=2, folder=Path("f"), root=Path.cwd()
+    targets, lambda mutants: mutants, lambda outcome: told.append(trials.describe(outcome)), workers=2, folder=Path("f"), root=Path.cwd()
 )
 code = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "qhybrid_pipelines_tests"], plugins=[plugin])
 print("\\n" + json.dumps([int(code), told]))
@@ -140,6 +152,7 @@ def run_mutants(tmp_path, pytestconfig):
             "small/user.py": USER,
             "small/__init__.py": "def lazily():\n    from small import user\n",
             "small/kept.py": "SIZE = 1\n",
+            "small/table.py": "HIGHEST = 9\n",
             "qhybrid_pipelines_tests/test_small.py": tests,
         }.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -152,7 +165,7 @@ def run_mutants(tmp_path, pytestconfig):
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=900,
         )
         assert done.stdout, done.stderr
         code, told = json.loads(done.stdout.splitlines()[-1])
@@ -166,6 +179,10 @@ def test_what_tests_notice_and_what_they_do_not(run_mutants):
     states = {name: line["state"] for name, line in found.items()}
     assert states["below:comparison:0"] == "killed", "a function that a decorator hides and others have imported"
     assert states["<module>:number:0"] == "killed", "a constant that others have imported"
+    table = found["small.table:<module>:number:0"]
+    assert (table["state"], table["by"].split("::")[-1]) == ("killed", "test_the_highest"), (
+        "whoever imports a table uses it"
+    )
     # Two tests ask for that word; the one that noticed a neighbour goes first.
     assert found["told:word:0"]["by"].endswith(("test_told", "test_a_module_that_is_found_by_its_name"))
     assert states["told:word:1"] == "survived", "nobody asks for a no"

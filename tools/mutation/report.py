@@ -94,7 +94,7 @@ def write_page(summaries: Sequence[Summary], least_share: float, rooms: Sequence
         "# Mutants",
         "",
         "`make mutants` puts small faults into the rooms that money and verdicts hang on, one at a time, and runs the tests that run the",
-        f"changed statement. At least {least_share:.0%} must be noticed in each room. A survivor that cannot be told from the original counts as a",
+        f"changed statement. The goal is that {least_share:.0%} are noticed in each room. A survivor that cannot be told from the original counts as a",
         "survivor all the same. Scope and seed: `tools/mutation/scope.toml`; what is changed: `tools/mutation/operators.py`.",
         "Of a room with more mutants than were tried, the seed draws those that are; the interval is Wilson's, of the share in the whole room.",
         "They are tried in the order of the draw, so that those of a run that was cut off are a sample too; survivors were tried again with",

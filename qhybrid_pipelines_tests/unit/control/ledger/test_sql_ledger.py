@@ -14,7 +14,14 @@ from qhybrid_pipelines.control.ledger import sql_ledger
 from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.errors import DuplicateJob, DuplicateProviderJob, StaleJob
 from qhybrid_pipelines.control.ledger.lifecycle import Event
-from qhybrid_pipelines.control.ledger.port import Breaker, EventData, HomeIdentity, StaleBreaker, Transition
+from qhybrid_pipelines.control.ledger.port import (
+    Breaker,
+    EventData,
+    HomeIdentity,
+    StaleBreaker,
+    StoredResult,
+    Transition,
+)
 from qhybrid_pipelines.control.ledger.sql import home_row, queries
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import InvalidInput, Refused
@@ -150,12 +157,21 @@ class TestWriting:
             "written. `qhybrid doctor --full` names everything that differs."
         )
 
-    def test_a_second_result_takes_the_place_of_the_first(self, ledger) -> None:
+    def test_a_second_result_takes_the_place_of_the_first_and_of_no_other_job_s(self, ledger) -> None:
         fill(ledger)
-        stored = ledger.stored_result("j-done")
-        assert (stored.sha256, stored.size_bytes, stored.content_type) == ("5" * 64, 321, "application/json")
+        kept = StoredResult(sha256="5" * 64, size_bytes=321, content_type="application/json")
+        first, second = (
+            replace(kept, sha256="6" * 64),
+            replace(kept, sha256="7" * 64, size_bytes=7, content_type="text/csv"),
+        )
+        job = apply_events(ledger, ledger.job("j-open"), E.QUEUE, E.START, E.COMPLETE)
         assert ledger.stored_result("j-open") is None
-        assert ledger.job("j-done").result_sha256 == "5" * 64
+        job = apply_events(ledger, job, E.FETCH, result=first)
+        assert (ledger.stored_result("j-open"), job.result_sha256) == (first, first.sha256)
+        job = apply_events(ledger, apply_events(ledger, job, E.DOUBT_RESULT), E.FETCH, result=second)
+        assert (ledger.stored_result("j-open"), ledger.job("j-open").result_sha256) == (second, second.sha256)
+        assert ledger.stored_result("j-done") == kept
+        assert ledger.audit_rows() == []
 
     def test_a_quote_and_a_charge_are_in_the_budget(self, ledger) -> None:
         [a] = plan_all(ledger, "a", quote=1.0, budget=5.0, events=(E.PLAN, E.APPROVE))

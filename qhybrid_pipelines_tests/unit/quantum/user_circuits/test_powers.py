@@ -92,3 +92,12 @@ def test_what_has_no_closed_form_is_refused_with_its_line(unit: Unit) -> None:
         raise_to_power(unit, 0.5, line=7)
     assert "7" in str(refusal.value)
     assert "Write out what it should do." in str(refusal.value)
+
+
+@pytest.mark.parametrize("exponent", [-2, 0, 1, 3])
+@pytest.mark.parametrize("name", ["gphase", "p", "rx", "ry", "rz"])
+def test_a_whole_power_of_a_rotation_turns_so_many_times_as_far_whatever_moves_it(name: str, exponent: int) -> None:
+    [numbers] = raise_to_power(Unit(name, (0.3,)), exponent, line=1)
+    assert (numbers.name, numbers.angles) == (name, (0.3 * exponent,))
+    [moved] = raise_to_power(Unit(name, (Angle(0.25, ((0, 2.0),)),)), exponent, line=1)
+    assert moved == Unit(name, (Angle(0.25 * exponent, ((0, 2.0 * exponent),) if exponent else ()),))

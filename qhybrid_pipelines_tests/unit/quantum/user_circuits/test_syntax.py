@@ -64,6 +64,8 @@ def test_a_range_chooses_what_a_slice_with_both_ends_would(step):
 def test_a_set_and_an_index_choose_what_they_name():
     assert applied("q[{0, 3, 1}]") == [0, 3, 1]
     assert applied("q[-1]") == [4]
+    assert applied("q[::]") == applied("q[:]") == [0, 1, 2, 3, 4]
+    assert applied("q[1::3]") == [1, 2, 3], "a step that is left out is 1"
     assert applied("q") == [0, 1, 2, 3, 4]
 
 
@@ -188,6 +190,13 @@ def places_of_a_register():
 )
 def test_a_place_is_the_qubit_that_it_names_or_that_is_measured_into_it(place, qubit):
     assert places_of_a_register().qubit_at(place) == qubit
+
+
+def test_a_place_is_a_whole_name() -> None:
+    registers = Registers()
+    registers.declare("X", None, quantum=True, line=1)
+    registers.declare("aX", 2, quantum=True, line=2)
+    assert [registers.qubit_at(place) for place in ("X", "aX[0]", "aX[1]", "a", "")] == [0, 1, 2, None, None]
 
 
 def test_every_qubit_has_the_place_that_leads_back_to_it():

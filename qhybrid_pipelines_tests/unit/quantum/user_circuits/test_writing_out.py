@@ -8,7 +8,7 @@ import math
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.quantum.user_circuits import evaluation, writing_out
+from qhybrid_pipelines.quantum.user_circuits import evaluation, limits, reader, writing_out
 from qhybrid_pipelines.quantum.user_circuits.angles import Angle, add, divide, is_finite, scale, simplify, to_angle
 from qhybrid_pipelines.quantum.user_circuits.canonical import to_canonical
 from qhybrid_pipelines.quantum.user_circuits.definitions import gate_count
@@ -291,3 +291,23 @@ def test_the_phase_of_a_root_is_kept_under_a_control():
     """The square of the root of a phase is the phase."""
     (_, (angle,), _), *_ = steps(f"{FOUR}ctrl @ pow(0.5) @ gphase(0.8) q[1];")
     assert cmath.exp(2j * angle) == pytest.approx(cmath.exp(0.8j))
+
+
+def test_a_thousand_inputs_are_declared_and_sixty_four_move_one_angle():
+    def text(inputs: int, moving: int) -> str:
+        declared = "".join(f"input float a{at}; " for at in range(inputs))
+        return f"{V3}{declared}\nqubit q;\nrx({'+'.join(f'a{at}' for at in range(moving))}) q;\n"
+
+    checked = check_circuit(text(1_000, 64))
+    assert len(checked.inputs) == 1_000
+    with pytest.raises(InvalidInput, match=r"there are too many inputs\. Use at most 1000"):
+        check_circuit(text(1_001, 1))
+    with pytest.raises(InvalidInput, match=r"an angle depends on more than 64 inputs\. Use fewer inputs in it"):
+        check_circuit(text(65, 65))
+
+
+def test_a_circuit_is_checked_with_the_limits_that_are_written_down():
+    assert (limits.MAX_BYTES, limits.MAX_GATES, limits.MAX_INPUTS, limits.MAX_BITS) == (10**6, 10**4, 10**3, 2**10)
+    assert (limits.MAX_WORK, limits.MAX_SLOPES, limits.MAX_LOOPS, limits.CONTROL_COST) == (500_000, 64, 16, 4)
+    assert limits.INCLUDES == {2: "qelib1.inc", 3: "stdgates.inc"}
+    assert (reader.MAX_SECONDS, reader.MAX_OUTPUT_BYTES, reader.MAX_CANONICAL_GATES) == (300, 16_000_000, 10**6)
