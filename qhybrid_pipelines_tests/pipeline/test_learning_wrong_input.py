@@ -219,6 +219,22 @@ CASES = {
         "circuit.dta",
         "Did you mean data?",
     ),
+    "unknown encoding": (
+        GOOD,
+        {"features": {"pca": 2, "encoding": "amplitude"}},
+        "features.encoding",
+        "one of: angle, iqp",
+    ),
+    "an encoding for a circuit that has its own": (
+        GOOD,
+        {
+            "models": ["own_circuit"],
+            "circuit": {"file": "mine.qasm", "data": ["x", "y"]},
+            "features": {"pca": 2, "encoding": "iqp"},
+        },
+        "features.encoding",
+        "leave the encoding out",
+    ),
     "unknown kind": (GOOD, {"kind": "magic"}, "kind", "magic"),
 }
 

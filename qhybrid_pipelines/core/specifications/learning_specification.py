@@ -36,6 +36,7 @@ from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 
 BaselineName = Literal["logistic_regression", "rbf_svm", "gradient_boosting", "mlp"]
 OptimiserName = Literal["adam", "spsa"]
+EncodingName = Literal["angle", "iqp"]
 #: The models that run where a specification names none. One that is added later runs where it is named: another default would
 #: give experiments that are there another key.
 DEFAULT_MODELS = ("variational", "separable", "kernel")
@@ -99,6 +100,15 @@ class FeaturesSpec(StrictModel):
         le=MAX_LEARNING_QUBITS,
         description="Principal components after scaling, one qubit each; null sends every column to a qubit.",
     )
+    encoding: EncodingName | None = Field(
+        default=None,
+        description="angle (a rotation for each feature) | iqp (also for the product of each pair); if not given angle, and iqp for the kernel.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what nobody chose, so that experiments keep the keys they had before there was a choice."""
+        return {name: value for name, value in serialise(self).items() if name != "encoding" or value is not None}
 
 
 class TrainingSpec(StrictModel):
@@ -126,7 +136,7 @@ class TrainingSpec(StrictModel):
     )
     optimiser: OptimiserName | None = Field(
         default=None,
-        description="For backend: adam (gradients by parameter shift, 2 circuits per weight and row) | spsa (2 circuits per row); if not given adam.",
+        description="adam (gradients; on a backend by parameter shift, 2 circuits per weight and row) | spsa (2 circuits per row); if not given adam.",
     )
 
     @model_validator(mode="before")
@@ -140,7 +150,7 @@ class TrainingSpec(StrictModel):
     @model_validator(mode="after")
     def _loop_is_whole(self) -> TrainingSpec:
         if self.backend is None:
-            named = next((name for name in USUAL_LOOP if getattr(self, name) is not None), None)
+            named = next((name for name in ("shots", "iterations") if getattr(self, name) is not None), None)
             if named is not None:
                 raise PydanticCustomError(
                     "exact_training",
@@ -302,6 +312,12 @@ class LearningSpec(StrictModel):
                 "no_circuit",
                 "{model} trains a circuit of your own, and none is named; add circuit: with file and data, or take another model",
                 {"field": "circuit", "model": needing[0]},
+            )
+        if self.features.encoding is not None and len(needing) == len(self.models):
+            raise PydanticCustomError(
+                "own_encoding",
+                "a circuit of your own says itself how features enter it; leave the encoding out",
+                {"field": "features.encoding"},
             )
         if self.circuit is not None and not needing:
             raise PydanticCustomError(

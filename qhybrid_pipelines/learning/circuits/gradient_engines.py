@@ -14,9 +14,10 @@ from qhybrid_pipelines.learning.circuits.class_scores import I64
 from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape, OwnCircuitShape
 from qhybrid_pipelines.learning.circuits.own_circuit_engine import OwnCircuitEngine
 from qhybrid_pipelines.learning.circuits.pennylane_engine import BackpropEngine, require_jax
+from qhybrid_pipelines.learning.circuits.spsa_engine import SpsaEngine
 
-#: ``adjoint`` is NumPy, ``autograd`` and ``jax`` are PennyLane's backpropagation.
-GradientEngineName = Literal["adjoint", "autograd", "jax"]
+#: ``adjoint`` and ``spsa`` are NumPy, the latter with slopes along random directions; ``autograd`` and ``jax`` are PennyLane's backpropagation.
+GradientEngineName = Literal["adjoint", "spsa", "autograd", "jax"]
 
 
 class GradientEngine(Protocol):
@@ -46,9 +47,11 @@ def make_gradient_engine(name: GradientEngineName, shape: AnyCircuitShape) -> Gr
     """
     if name == "adjoint":
         return exact_engine(shape)
+    if name == "spsa":
+        return SpsaEngine(exact_engine(shape))
     if isinstance(shape, OwnCircuitShape):
         raise InvalidInput(
-            f"the engine {name!r} knows the re-uploading circuit only", remedy="Choose adjoint.", field="engine"
+            f"the engine {name!r} knows the re-uploading circuit only", remedy="Choose adjoint or spsa.", field="engine"
         )
     match name:
         case "autograd":
@@ -56,4 +59,4 @@ def make_gradient_engine(name: GradientEngineName, shape: AnyCircuitShape) -> Gr
         case "jax":
             require_jax()
             return BackpropEngine(shape, "jax")
-    raise InvalidInput(f"there is no engine {name!r}", remedy="Choose adjoint, autograd or jax.", field="engine")
+    raise InvalidInput(f"there is no engine {name!r}", remedy="Choose adjoint, spsa, autograd or jax.", field="engine")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.specifications.learning_specification import EncodingName
 
 C128 = npt.NDArray[np.complex128]
 
@@ -52,8 +53,13 @@ def apply_embedding(angles: Any, *, n_qubits: int, layers: int) -> None:
             qml.IsingZZ(angles[..., place], wires=pair)
 
 
-def embedded_states(features: F64, *, layers: int, bandwidth: float) -> C128:
-    """Return the state of every sample, shape ``(samples, 2**n_features)``; all samples in one simulation per block."""
+def embedded_states(features: F64, *, layers: int, bandwidth: float, encoding: EncodingName = "iqp") -> C128:
+    """Return the state of every sample, shape ``(samples, 2**n_features)``; all samples in one simulation per block.
+
+    ``angle`` turns each qubit by its scaled feature (RX), once: more layers would only be a larger bandwidth.
+    """
+    if encoding == "angle":
+        return _product_states(bandwidth * features)
     import pennylane as qml
 
     width = features.shape[1]
@@ -65,6 +71,15 @@ def embedded_states(features: F64, *, layers: int, bandwidth: float) -> C128:
 
     rows, angles = max(1, BLOCK_AMPLITUDES >> width), embedding_angles(features, bandwidth=bandwidth)
     return np.concatenate([circuit(angles[first : first + rows]) for first in range(0, len(angles), rows)])
+
+
+def _product_states(angles: F64) -> C128:
+    """Return the states of RX on every qubit, shape ``(samples, 2**n)``, qubit 0 the highest bit of the index as in PennyLane."""
+    states = np.ones((len(angles), 1), dtype=np.complex128)
+    for angle in angles.T / 2:
+        qubit = np.stack([np.cos(angle), -1j * np.sin(angle)], axis=1)
+        states = (states[:, :, None] * qubit[:, None, :]).reshape(len(angles), -1)
+    return states
 
 
 def fidelity_kernel(states: C128, others: C128) -> F64:

@@ -20,6 +20,7 @@ from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.core.specifications.learning_specification import MAX_LEARNING_QUBITS
 from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
+from qhybrid_pipelines.learning.circuits.kernel_feature_map import embedding_angles
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.quantum.qasm import empty_circuit, write_circuit
 
@@ -50,6 +51,8 @@ class OwnCircuitShape:
         weight_terms: the part that is made of weights.
         features: what the file calls the features, in their order.
         weights: what it calls the weights.
+        pairs: after the features, the products of each pair of them are features too, as `kernel_feature_map.embedding_angles` has
+            them.
     """
 
     text: str
@@ -60,6 +63,7 @@ class OwnCircuitShape:
     weight_terms: tuple[Terms, ...]
     features: tuple[str, ...]
     weights: tuple[str, ...]
+    pairs: bool = False
 
     @property
     def n_features(self) -> int:
@@ -93,6 +97,8 @@ class OwnCircuitShape:
             features: shape ``(points, n_features)``, radians.
             weights: shape ``(n_weights,)`` or ``(points, n_weights)``, radians.
         """
+        if self.pairs:
+            features = embedding_angles(features, bandwidth=1.0)
         values = np.tile(np.array(self.constants, dtype=np.float64), (len(features), 1))
         for terms, numbers in ((self.feature_terms, features), (self.weight_terms, np.atleast_2d(weights))):
             # Term by term in a fixed order: the same numbers for any number of points, which a matrix product does not promise.
@@ -139,7 +145,7 @@ class OwnCircuitShape:
         places = [place for place, name in enumerate(self.inputs) if name in kept]
         return replace(
             self,
-            text=_template_text([(one.operation, _qubits(circuit, one)) for one in left.data], self.n_qubits),
+            text=template_text([(one.operation, _qubits(circuit, one)) for one in left.data], self.n_qubits),
             inputs=tuple(self.inputs[place] for place in places),
             constants=tuple(self.constants[place] for place in places),
             feature_terms=tuple(self.feature_terms[place] for place in places),
@@ -158,6 +164,7 @@ class OwnCircuitShape:
             weight_terms=_terms_from_record(record["weight_terms"]),
             features=tuple(record["features"]),
             weights=tuple(record["weights"]),
+            pairs=record.get("pairs", False),
         )
 
 
@@ -327,12 +334,13 @@ def _named_text(gates: Sequence[tuple[Any, tuple[int, ...]]], names: Sequence[st
     from qiskit.circuit import Parameter
 
     left = iter(names)
-    return _template_text(
+    return template_text(
         [(gate(Parameter(next(left))) if isinstance(gate, type) else gate, qubits) for gate, qubits in gates], n_qubits
     )
 
 
-def _template_text(gates: Sequence[tuple[Any, tuple[int, ...]]], n_qubits: int) -> str:
+def template_text(gates: Sequence[tuple[Any, tuple[int, ...]]], n_qubits: int) -> str:
+    """Return the text of gates with their qubits; every qubit is measured into the bit of its number."""
     circuit = empty_circuit(n_qubits)
     for gate, qubits in gates:
         circuit.append(gate, qubits)

@@ -22,10 +22,10 @@ from qhybrid_pipelines.core.specifications.learning_specification import Optimis
 from qhybrid_pipelines.learning.circuits.class_scores import (
     I64,
     TrainedCircuit,
-    backpropagate_readout,
     circuit_from_parameters,
 )
 from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape
+from qhybrid_pipelines.learning.circuits.spsa_engine import SPSA_DISTANCE, spsa_gradient
 from qhybrid_pipelines.learning.measurement.circuit_batches import (
     circuits_per_sample,
     gradient_from_expectations,
@@ -35,8 +35,6 @@ from qhybrid_pipelines.learning.measurement.circuit_batches import (
 )
 from qhybrid_pipelines.learning.training.trainer import Trainer
 
-#: How far SPSA turns every weight, radians: far enough to stand out of the noise of a few hundred shots.
-SPSA_DISTANCE = 0.2
 #: Parameters are measured with so many decimals: a sum that another processor rounds differently in its last bit then asks for
 #: the same circuits, which may have been paid for.
 DECIMALS = 10
@@ -140,8 +138,4 @@ def step_gradients(expectations: F64, steps: Sequence[FoldStep]) -> list[tuple[f
 def _spsa_gradient(expectations: F64, step: FoldStep) -> tuple[float, F64]:
     """Return the mean loss of both sides, and the slope along the direction; the readout's gradient is the mean of both."""
     sides = expectations.reshape(len(step.targets), 2, -1)
-    (ahead, readout_ahead, _), (behind, readout_behind, _) = (
-        backpropagate_readout(step.circuit, sides[:, side], step.targets) for side in (0, 1)
-    )
-    slopes = (ahead - behind) / (2 * step.shifts[0])
-    return (ahead + behind) / 2, np.concatenate([slopes, (readout_ahead + readout_behind) / 2])
+    return spsa_gradient(step.circuit, sides[:, 0], sides[:, 1], step.targets, step.shifts[0])

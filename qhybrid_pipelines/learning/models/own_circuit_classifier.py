@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from qhybrid_pipelines.learning.circuits.input_checks import UnusableInput
 from qhybrid_pipelines.learning.circuits.own_circuit import OwnCircuitShape
@@ -25,6 +25,7 @@ class OwnCircuitClassifier(ReuploadingClassifier):
         window: int = 200,
         must_converge: bool = False,
         seed: int = 0,
+        engine: Literal["adjoint", "spsa"] = "adjoint",
     ) -> None:
         """Keep the settings.
 
@@ -36,6 +37,7 @@ class OwnCircuitClassifier(ReuploadingClassifier):
             window: iterations over which the loss must be flat to end earlier.
             must_converge: raise `NotConverged` where it was not flat at the end.
             seed: of first parameters and batches.
+            engine: for training.
         """
         self.circuit = circuit
         self.learning_rate = learning_rate
@@ -44,7 +46,7 @@ class OwnCircuitClassifier(ReuploadingClassifier):
         self.window = window
         self.must_converge = must_converge
         self.seed = seed
-        self.engine = "adjoint"
+        self.engine = engine
 
     def circuit_shape(self, n_features: int) -> OwnCircuitShape:
         """Return the circuit.

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.specifications.learning_specification import EncodingName
 from qhybrid_pipelines.learning.circuits.input_checks import (
     UnusableInput,
     check_angles,
@@ -38,17 +39,26 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         svc_: the fitted `SVC`.
     """
 
-    def __init__(self, *, layers: int = 2, bandwidth: float = 1.0, C: float = 1.0) -> None:  # noqa: N803
+    def __init__(
+        self,
+        *,
+        layers: int = 2,
+        bandwidth: float = 1.0,
+        C: float = 1.0,  # noqa: N803
+        encoding: EncodingName = "iqp",
+    ) -> None:
         """Keep the settings.
 
         Args:
             layers: repetitions of the feature map.
             bandwidth: factor of every feature.
             C: cost of a misplaced sample.
+            encoding: ``iqp`` is the ZZ feature map, ``angle`` a rotation of each qubit, without entanglement.
         """
         self.layers = layers
         self.bandwidth = bandwidth
         self.C = C
+        self.encoding = encoding
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         """Compute the kernel and solve the machine.
@@ -122,4 +132,4 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             return fidelity_kernel(self._states(features), self._states(others))
 
     def _states(self, features: F64) -> C128:
-        return embedded_states(features, layers=self.layers, bandwidth=self.bandwidth)
+        return embedded_states(features, layers=self.layers, bandwidth=self.bandwidth, encoding=self.encoding)

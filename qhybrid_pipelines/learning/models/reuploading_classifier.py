@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.binary_models.ising import F64
+from qhybrid_pipelines.core.specifications.learning_specification import EncodingName
 from qhybrid_pipelines.learning.circuits.class_scores import TrainedCircuit, probabilities, squeeze_binary_scores
 from qhybrid_pipelines.learning.circuits.gradient_engines import (
     GradientEngine,
@@ -26,12 +27,14 @@ from qhybrid_pipelines.learning.circuits.gradient_engines import (
     make_gradient_engine,
 )
 from qhybrid_pipelines.learning.circuits.input_checks import (
+    UnusableInput,
     check_angles,
     check_classes,
     check_positive,
     check_qubit_count,
     check_whole_number,
 )
+from qhybrid_pipelines.learning.circuits.iqp_circuit import iqp_circuit_shape
 from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape, OwnCircuitShape
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.training.stopping_rules import iteration_limit_message
@@ -68,6 +71,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         must_converge: bool = False,
         seed: int = 0,
         engine: GradientEngineName = "adjoint",
+        encoding: EncodingName = "angle",
     ) -> None:
         """Keep the settings.
 
@@ -80,7 +84,9 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             window: iterations over which the loss must be flat to end earlier.
             must_converge: raise `NotConverged` where it was not flat at the end; else that is a `ConvergenceWarning`.
             seed: of first parameters and batches.
-            engine: ``adjoint``, ``autograd`` or ``jax``, for training; predictions always use the adjoint engine.
+            engine: ``adjoint``, ``spsa``, ``autograd`` or ``jax``, for training; predictions are always exact.
+            encoding: ``angle`` turns each qubit by its feature, ``iqp`` also each pair by the product of theirs; by the latter no
+                qubits can be spare.
         """
         self.n_qubits = n_qubits
         self.layers = layers
@@ -91,6 +97,7 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.must_converge = must_converge
         self.seed = seed
         self.engine = engine
+        self.encoding = encoding
 
     def fit(
         self,
@@ -172,14 +179,19 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """Return the circuit for so many features, without training anything.
 
         Raises:
-            UnusableInput: there are more features than qubits, or too many qubits.
+            UnusableInput: there are more features than qubits, or too many qubits, or spare ones that the encoding cannot use.
         """
-        return CircuitShape(
-            n_features=n_features,
-            n_qubits=check_qubit_count(n_features, self.n_qubits),
-            layers=check_whole_number("layers", self.layers, at_least=1),
-            entangled=self.entangled,
-        )
+        n_qubits = check_qubit_count(n_features, self.n_qubits)
+        layers = check_whole_number("layers", self.layers, at_least=1)
+        if self.encoding == "iqp":
+            if n_qubits != n_features:
+                raise UnusableInput(
+                    f"the encoding iqp has a qubit for each of {n_features} features, not {n_qubits}",
+                    remedy="Leave n_qubits out, or take the encoding angle.",
+                    field="n_qubits",
+                )
+            return iqp_circuit_shape(n_features, layers=layers, entangled=self.entangled)
+        return CircuitShape(n_features=n_features, n_qubits=n_qubits, layers=layers, entangled=self.entangled)
 
     def expectations(self, X: Any) -> F64:  # noqa: N803
         """Return the exact <Z> of every qubit, shape ``(samples, n_qubits)``."""

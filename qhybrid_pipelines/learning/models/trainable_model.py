@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from qhybrid_pipelines.core.specifications.learning_specification import TrainingSpec
+from qhybrid_pipelines.core.specifications.learning_specification import EncodingName, TrainingSpec
 from qhybrid_pipelines.learning.data.table_rows import Side
 from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settings
 
@@ -41,10 +41,12 @@ class ModelRequest:
     Attributes:
         training: what is not searched for.
         circuit: that somebody wrote; None where no model needs one.
+        encoding: how features enter the built-in circuits; None is each model's usual one.
     """
 
     training: TrainingSpec
     circuit: OwnCircuitShape | None = None
+    encoding: EncodingName | None = None
 
 
 class SavedClassifier(Protocol):

@@ -86,7 +86,8 @@ def _training_sentence(model: str, spec: LearningSpec, card: Row) -> str:
 
 def _circuit_clause(model: str, spec: LearningSpec) -> str:
     if spec.circuit is None or not all_models()[model].needs_circuit:
-        return f"{spec.training.layers} layers"
+        encoding = "" if spec.features.encoding is None else f"encoding {spec.features.encoding}, "
+        return f"{encoding}{spec.training.layers} layers"
     named = describe_source(spec.circuit.file)
     trained = "all other inputs" if spec.circuit.weights is None else ", ".join(spec.circuit.weights)
     return f"the circuit {named} with the features {', '.join(spec.circuit.data)} and the weights {trained}"
@@ -95,7 +96,8 @@ def _circuit_clause(model: str, spec: LearningSpec) -> str:
 def _length_of_training(spec: LearningSpec) -> str:
     training = spec.training
     if training.backend is None:
-        return f"at most {training.epochs} epochs"
+        slopes = ", slopes along random directions (spsa)" if training.optimiser == "spsa" else ""
+        return f"at most {training.epochs} epochs{slopes}"
     return (
         f"{training.iterations} iterations of {training.batch_size} rows with {training.shots} shots per circuit on "
         f"{training.backend} ({training.optimiser}, the stated settings: none were searched for)"

@@ -16,7 +16,7 @@ def model_request(spec: LearningSpec, specifications: Specifications) -> ModelRe
         CorruptFile: the kept copy of the circuit is gone or changed.
     """
     if spec.circuit is None:
-        return ModelRequest(training=spec.training)
+        return ModelRequest(training=spec.training, encoding=spec.features.encoding)
     from qhybrid_pipelines.learning.circuits.own_circuit import read_own_circuit
 
     source = spec.circuit.file
@@ -27,4 +27,4 @@ def model_request(spec: LearningSpec, specifications: Specifications) -> ModelRe
         data=spec.circuit.data,
         weights=spec.circuit.weights,
     )
-    return ModelRequest(training=spec.training, circuit=shape)
+    return ModelRequest(training=spec.training, circuit=shape, encoding=spec.features.encoding)

@@ -169,6 +169,7 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
             "n_rows": card["n_rows"],
             "n_columns": card["n_columns"],
             "pca": spec.features.pca,
+            **({} if spec.features.encoding is None else {"encoding": spec.features.encoding}),
             "layers": spec.training.layers if spec.circuit is None else None,
             **({} if spec.circuit is None else {"circuit": describe_source(spec.circuit.file)}),
             **_training_params(spec),

@@ -40,12 +40,14 @@ class ReuploadingModel(TrainableModel):
             window=training.window,
             must_converge=training.must_converge,
             seed=seed,
+            # On a backend, steps are planned by `learning.measurement`; this is the name of what computes on this machine.
+            engine="spsa" if training.optimiser == "spsa" and training.backend is None else "adjoint",
         )
         return model
 
     def circuit(self, request: ModelRequest) -> Mapping[str, Any]:
         """Return the settings of the classifier that say which circuit it is."""
-        return {"layers": request.training.layers}
+        return {"layers": request.training.layers, "encoding": request.encoding or "angle"}
 
     def diagnose(self, estimator: Any, features: F64, labels: I64, seed: int, /) -> Diagnostics:
         """Return how much the slopes of its circuit vary."""

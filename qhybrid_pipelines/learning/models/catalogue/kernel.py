@@ -18,7 +18,7 @@ class Kernel(TrainableModel):
 
     name = "kernel"
     description = (
-        "A support vector machine on the fidelity of embedded states (ZZ feature map). It is computed exactly and "
+        "A support vector machine on the fidelity of embedded states (ZZ feature map, or rotations alone by encoding: angle). It is computed exactly and "
         "not measured: a backend would need a circuit for every pair of rows. The saved model holds its training rows."
     )
     # Every pair of rows is compared: at this size the overlaps take 400 MB, and four times as much at twice the rows.
@@ -40,9 +40,11 @@ class Kernel(TrainableModel):
 
         return {"C": loguniform(1e-2, 1e3), "bandwidth": loguniform(0.1, 2.0)}
 
-    def build(self, _request: ModelRequest, settings: Settings, _seed: int) -> Estimator:
+    def build(self, request: ModelRequest, settings: Settings, _seed: int) -> Estimator:
         """Return an unfitted classifier; it draws nothing."""
-        model: Estimator = self.classifier()(C=float(settings["C"]), bandwidth=float(settings["bandwidth"]))
+        model: Estimator = self.classifier()(
+            C=float(settings["C"]), bandwidth=float(settings["bandwidth"]), encoding=request.encoding or "iqp"
+        )
         return model
 
     def diagnose(self, estimator: Any, features: F64, labels: I64, _seed: int, /) -> Diagnostics:
