@@ -13,15 +13,15 @@ Arrow is imported by what reads or writes rows: most who ask what is there never
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
-from qhybrid_pipelines.storage.lake_store import FILE_NAME, PartitionStore, StoredPartition, open_store
+from qhybrid_pipelines.storage.lake_store import FILE_NAME, PartitionStore, StoredPartition, is_on_objects, open_store
 from qhybrid_pipelines.storage.layout import SCHEMA_VERSION, Home
 
 if TYPE_CHECKING:
@@ -73,10 +73,12 @@ class Lake:
     Attributes:
         home: whose.
         version: that this one shows, where the lake has versions; None for what is there now.
+        known: partitions that were asked for together, by place, see :meth:`knowing`.
     """
 
     home: Home
     version: int | None = None
+    known: Mapping[str, StoredPartition | None] = field(default_factory=dict, compare=False)
 
     @property
     def store(self) -> PartitionStore:
@@ -87,6 +89,20 @@ class Lake:
     def held(self) -> Lake:
         """Return the lake as it is now, for a reader of many partitions; a folder has no versions, and shows what comes too."""
         return self if self.version is not None else Lake(self.home, self.store.current_version())
+
+    def knowing(self, keys: Iterable[PartitionKey]) -> Lake:
+        """Return the lake with what is known about all tables of some partitions, for who asks whether each is there.
+
+        On objects each such question is one of a database; here all are one. What is written later is not seen. In a
+        folder nothing is asked before.
+        """
+        if not is_on_objects():
+            return self
+        from qhybrid_pipelines.storage import schemas
+
+        places = [self.place(table, key) for key in keys for table in schemas.LAKE_TABLES]
+        found = self.store.find_all(places)
+        return replace(self, known={place: found.get(place) for place in places})
 
     def place(self, asset: str | Table, key: PartitionKey) -> str:
         """Return the name of a partition below the home, with ``/`` between folders; no key can lead out of the asset's own.
@@ -180,7 +196,8 @@ class Lake:
 
     def find(self, asset: str | Table, key: PartitionKey) -> StoredPartition | None:
         """Return size and time of a partition, None where it was never written."""
-        return self.store.find(self.place(asset, key))
+        place = self.place(asset, key)
+        return self.known[place] if place in self.known else self.store.find(place)
 
     def was_written(self, asset: str | Table, key: PartitionKey) -> bool:
         """Tell whether a partition was written, also where it was removed since because its time was over."""

@@ -144,6 +144,15 @@ class Catalogue:
             row = connection.execute(_entries(version).where(_PARTITION.c.place == place)).mappings().first()
         return None if row is None else Entry(**row)
 
+    def find_all(self, places: Sequence[str], version: int | None = None) -> dict[str, Entry]:
+        """Return what some partitions are now, or were at a version; those that are not there are left out."""
+        found: dict[str, Entry] = {}
+        with self._reading() as connection:
+            for start in range(0, len(places), CHUNK):
+                query = _entries(version).where(_PARTITION.c.place.in_(places[start : start + CHUNK]))
+                found |= {row["place"]: Entry(**row) for row in connection.execute(query).mappings()}
+        return found
+
     def entries(self, asset: str | None = None, version: int | None = None) -> list[Entry]:
         """Return all partitions, or those of one asset, as they are now or were at a version; by place."""
         query = _entries(version).order_by(_PARTITION.c.place)

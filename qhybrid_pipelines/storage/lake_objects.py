@@ -153,6 +153,10 @@ class ObjectStore:
         entry = self.catalogue.find(place, self.version)
         return None if entry is None else _stored(entry)
 
+    def find_all(self, places: Sequence[str]) -> Mapping[str, StoredPartition]:
+        """Return what the catalogue says about some partitions, by place."""
+        return {place: _stored(entry) for place, entry in self.catalogue.find_all(places, self.version).items()}
+
     def places(self, asset: str) -> list[str]:
         """Return the places of an asset's partitions."""
         return [entry.place for entry in self.catalogue.entries(asset, self.version)]

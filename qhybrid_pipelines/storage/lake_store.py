@@ -95,6 +95,10 @@ class PartitionStore(Protocol):
         """Return what is known about a partition, None where there is none."""
         ...
 
+    def find_all(self, places: Sequence[str]) -> Mapping[str, StoredPartition]:
+        """Return what is known about some partitions, by place, without those that are not there."""
+        ...
+
     def places(self, asset: str) -> list[str]:
         """Return the places of an asset's partitions."""
         ...
@@ -156,6 +160,10 @@ class FolderStore:
         if not stat.S_ISREG(found.st_mode):
             return None
         return StoredPartition(place=place, bytes=found.st_size, written_at=found.st_mtime)
+
+    def find_all(self, places: Sequence[str]) -> Mapping[str, StoredPartition]:
+        """Look at each file."""
+        return {place: found for place in places if (found := self.find(place)) is not None}
 
     def places(self, asset: str) -> list[str]:
         """Search the asset's folder."""

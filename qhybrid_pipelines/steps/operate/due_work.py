@@ -23,8 +23,9 @@ from qhybrid_pipelines.control.experiments.due_stages import (
 )
 from qhybrid_pipelines.control.experiments.stops import Stops
 from qhybrid_pipelines.core.canonical import content_hash
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.steps.interpret.next_rounds import register_following
-from qhybrid_pipelines.storage.lake import Lake
+from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.requesters import first_rounds_requester, requester_file
 from qhybrid_pipelines.storage.settled_marks import FilesSeen, SettledMarks, stat_files
 
@@ -93,10 +94,11 @@ def find_due_work(
             break
         together = _not_stopped(keys[start : start + TOGETHER], stops, damage)
         known = _with_requester(load_readable(specifications, together, damage), specifications.home, damage)
-        seen = {key: _stat_decided(key, spec, lake) for key, spec in known}
-        following = register_following(known, lake, registration, damage)
+        there = lake.knowing(key for one in known for key in _partitions(*one))
+        seen = {key: _stat_decided(key, spec, there) for key, spec in known}
+        following = register_following(known, there, registration, damage)
         new = [one.key for rounds in following.values() for one in rounds if one.new]
-        due = due_stages([*known, *load_readable(specifications, new, damage)], lake, control_plane, damage)
+        due = due_stages([*known, *load_readable(specifications, new, damage)], there, control_plane, damage)
         stages += due
         left = {stage.experiment for stage in due} | set(damage.problems)
         settled = {key: files for key, files in seen.items() if files is not None and key not in left}
@@ -123,6 +125,13 @@ def _with_requester(readable: Iterable[tuple[str, AnySpec]], home: Home, damage:
             first_rounds_requester(home, key, spec)
             known.append((key, spec))
     return known
+
+
+def _partitions(key: str, spec: AnySpec) -> list[PartitionKey]:
+    """Return the partitions in which an experiment has tables."""
+    trained_on = spec.trained_on_backend if isinstance(spec, LearningSpec) else ()
+    backends: dict[str | None, None] = dict.fromkeys([None, *spec.backends, *trained_on])
+    return [PartitionKey(experiment=key, backend=backend) for backend in backends]
 
 
 def _stat_decided(key: str, spec: AnySpec, lake: Lake) -> FilesSeen | None:

@@ -6,7 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from qhybrid_pipelines.control.experiments.damaged_files import Damage
 from qhybrid_pipelines.core.errors import CorruptFile, EnvironmentFailure, InvalidInput, MissingUpstream
+from qhybrid_pipelines.steps.operate.due_work import find_due_work
+from qhybrid_pipelines.steps.workspace import Workspace
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.analyst import connect, query_rows
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
@@ -18,7 +21,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.objects import open_objects
 from qhybrid_pipelines.storage.settled_marks import stat_files
 from qhybrid_pipelines.storage.shared_snapshot import PLACE
-from qhybrid_pipelines.storage.tables import from_columns
+from qhybrid_pipelines.storage.tables import empty, from_columns
 from qhybrid_pipelines.storage.warehouse import publish
 from qhybrid_pipelines_tests.support.object_lakes import (
     BUCKET,
@@ -132,6 +135,41 @@ def test_what_was_never_written_is_missing_upstream(lake):
     with pytest.raises(MissingUpstream):
         lake.read("qpu_result_sets", KEY)
     assert not lake.exists("qpu_result_sets", KEY)
+
+
+def test_what_is_asked_together_is_what_each_question_says_and_needs_no_further_one(lake, monkeypatch):
+    other = PartitionKey(experiment="maxcut-b-01234567", backend="local:auto")
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(1))
+    lake.write(schemas.QPU_RESULT_SETS, KEY, counts(2))
+    lake.write(schemas.EXPERIMENTS, PartitionKey(experiment=other.experiment), empty(schemas.EXPERIMENTS))
+    keys = [key for one in (KEY, other) for key in (one, PartitionKey(experiment=one.experiment))]
+    each = {(table.name, key): lake.find(table, key) for table in schemas.LAKE_TABLES for key in keys}
+    assert sum(found is not None for found in each.values()) == 2
+    together = lake.knowing(keys)
+    with monkeypatch.context() as silent:
+        silent.setattr(Catalogue, "find", lambda *_: pytest.fail("a question of its own"))
+        assert {(table, key): together.find(table, key) for table, key in each} == each
+    assert together.find(schemas.QPU_RESULT_SETS, PartitionKey(experiment="c")) is None  # asked for now
+    assert together.read(schemas.QPU_RESULT_SETS, KEY).equals(counts(2))
+
+
+def test_a_tick_asks_once_for_the_tables_of_many_experiments(lake, monkeypatch):
+    workspace = Workspace(lake.home)
+    text = "name: tick {}\nproblem: {{family: maxcut, source: 'networkx:bull'}}\nsweep: {{strategy: fixed_angles, points: 2}}\n"
+    for number in range(3):
+        workspace.registration.register_text(text.format(number), file="a.yaml", folder=lake.home.path)
+    asked = []
+    monkeypatch.setattr(Catalogue, "find", lambda _, place, *rest: asked.append(place))
+    due = find_due_work(
+        workspace.specifications,
+        workspace.lake,
+        workspace.control_plane,
+        workspace.registration,
+        Damage(),
+        marks=workspace.settled,
+    )
+    assert len(due) == 3
+    assert asked == []
 
 
 def test_a_reader_that_holds_a_version_sees_nothing_that_came_later(lake):
