@@ -54,8 +54,9 @@ test-false-claims: $(STAMP)  ## 400 simulated data sets of each of seven kinds: 
 test-loop: $(STAMP)  ## two loops through the emulated cloud, of angles and of a training, each killed 20 times at random moments
 	QHYBRID_LOOP_KILLS=20 $(BIN)/python -m pytest -n 0 -s -m long qhybrid_pipelines_tests/acceptance/test_loop_kills.py
 
-test-paid-once: $(STAMP)  ## thousands of kills, a gateway's answers, late children, a proxy, wrong clocks, copied homes, older ledgers put back: paid once by the provider's book; see docs/testing.md
+test-paid-once: $(STAMP)  ## thousands of kills, on four faces at every named place, a gateway's answers, late children, a proxy, wrong clocks, copied homes, older ledgers put back: paid once by the provider's book; see docs/testing.md
 	$(BIN)/python benchmarks/paid_once.py --kills 2000 --ledger sqlite
+	$(BIN)/python benchmarks/paid_once.py --kills 2000 --places 15 --requests 60 --kinds http sapi ibm braket
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --restores
 	$(BIN)/python benchmarks/paid_once.py --kills 200 --restores --ledger postgres

@@ -8,6 +8,7 @@ over HTTP through the adapters of `ionq`, `dwave`, `braket`, `ibm` and `qrmi`; a
     python benchmarks/paid_once.py --kills 500 --restores               # older ledgers are put back in between
     python benchmarks/paid_once.py --kills 300 --copies                 # homes are copied, and both work on in turns
     python benchmarks/paid_once.py --kills 300 --clocks                 # machines whose clocks are wrong, or are set
+    python benchmarks/paid_once.py --kills 2000 --places 15 --kinds http sapi ibm braket  # four faces, at every named place
     python benchmarks/paid_once.py --kills 200 --protocol naive       # the same harness sees losses and double payment
 
 A Postgres server is started from the extra `test`, unless QHYBRID_TEST_POSTGRES_URL names one. The exit code is 0 if
@@ -44,8 +45,10 @@ from qhybrid_pipelines_tests.support.paid_once.annealer_setup import (
 from qhybrid_pipelines_tests.support.paid_once.braket_setup import BraketSetup, run_braket
 from qhybrid_pipelines_tests.support.paid_once.ibm_setup import IbmSetup, run_ibm
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally
-from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, KillTest
+from qhybrid_pipelines_tests.support.paid_once.kill_loop import PLACES, WORKERS, KillTest
 from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups, open_place
+from qhybrid_pipelines_tests.support.paid_once.named_places import PLACES as NAMED_PLACES
+from qhybrid_pipelines_tests.support.paid_once.named_places import NamedPlaces
 from qhybrid_pipelines_tests.support.paid_once.protocols import PROTOCOLS
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     DECLARED_LAG_SECONDS,
@@ -81,8 +84,11 @@ ALL_PLACES = (
 def fought(kind: str, kills: int, options: argparse.Namespace, server: str | None) -> Tally:
     """Fight in one new setup after the other until enough kills have landed, and what was asked for has happened."""
     total, number = Tally(), 0
+    places = NamedPlaces(options.places, slots=WORKERS) if options.places else None
     with tempfile.TemporaryDirectory() as folder:
-        while total.landed < kills or (number < MOST_SETUPS and not has_happened(kind, total, options)):
+        while total.landed < kills or (
+            number < MOST_SETUPS and not (has_happened(kind, total, options) and has_died_everywhere(places))
+        ):
             rng = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
             home = Path(folder) / str(number)
             restores, copies = has_restores(kind, options), has_copies(kind, options)
@@ -101,9 +107,11 @@ def fought(kind: str, kills: int, options: argparse.Namespace, server: str | Non
                     else None,
                     home=Home(home),
                     has_clocks=options.clocks,
+                    places=places,
                 )
                 total.add(test.run_until_done())
             number += 1
+    total.places = Counter() if places is None else places.hits
     return total
 
 
@@ -120,6 +128,11 @@ def has_copies(kind: str, options: argparse.Namespace) -> bool:
 def has_happened(kind: str, tally: Tally, options: argparse.Namespace) -> bool:
     """Tell whether ledgers put back lacked something, and homes were copied, if they were to be."""
     return (tally.undone > 0 or not has_restores(kind, options)) and (tally.copied > 0 or not has_copies(kind, options))
+
+
+def has_died_everywhere(places: NamedPlaces | None) -> bool:
+    """Tell whether there were enough deaths at every named place, where some were asked for."""
+    return places is None or not places.wanted()
 
 
 @contextmanager
@@ -163,14 +176,23 @@ def row_of(name: str, tally: Tally, seconds: float) -> dict[str, Any]:
         "paid twice": tally.paid_twice,
         "guessed": tally.guessed,
         "finished": tally.finished,
+        **(
+            {"taken back": tally.taken_back, "fewest at a named place": fewest(tally)}
+            if any(tally.places.values())
+            else {}
+        ),
         "held for a person": tally.in_doubt,
         "otherwise broken": len(tally.broken),
         "seconds": round(seconds),
     }
 
 
+def fewest(tally: Tally) -> int:
+    return min(tally.places[place] for place in NAMED_PLACES)
+
+
 def is_clean(tally: Tally) -> bool:
-    unfinished = tally.wanted - tally.finished - tally.in_doubt
+    unfinished = tally.wanted - tally.finished - tally.taken_back - tally.in_doubt
     return not (tally.lost or tally.paid_twice or tally.guessed or tally.broken or unfinished)
 
 
@@ -186,12 +208,17 @@ def main() -> int:
         "--restores", action="store_true", help="put older copies of the ledger back among the kills"
     )
     arguments.add_argument("--copies", action="store_true", help="copy the home among the kills, and let both work")
+    arguments.add_argument(
+        "--places", type=int, default=0, metavar="N", help="kill N times at every named place too, with every provider"
+    )
     arguments.add_argument("--clocks", action="store_true", help="machines whose clocks are wrong, or are set")
     options = arguments.parse_args()
     if options.restores and options.copies:
         arguments.error("choose one of --restores and --copies")
+    if options.places and (options.restores or options.copies or options.protocol != "ours"):
+        arguments.error("--places goes neither with --restores and --copies nor with another protocol")
     names = [name for name, kind in KINDS.items() if kind in options.kinds]
-    rows, at, clean, total = [], Counter[str](), True, Tally()
+    rows, at, clean, total, by_place = [], Counter[str](), True, Tally(), dict[str, Counter[str]]()
     began = time.perf_counter()
     with ExitStack() as stack:
         server = None
@@ -210,6 +237,9 @@ def main() -> int:
                 print(f"{name}: {words}", file=sys.stderr)
             total.add(tally)
             at, clean = at + tally.at, clean and is_clean(tally) and has_happened(KINDS[name], tally, options)
+            clean = clean and (not options.places or fewest(tally) >= options.places)
+            by_place[name] = tally.places
+    total.places = Counter({place: min(hits[place] for hits in by_place.values()) for place in NAMED_PLACES})
     rows.append(row_of("**all**", total, time.perf_counter() - began))
     chosen = [name for name in ("clocks", "restores", "copies") if getattr(options, name)]
     about = machine("sqlalchemy") | {
@@ -231,6 +261,11 @@ def main() -> int:
     if options.protocol == "ours":
         places = [{"at its death": place, "kills": at[place]} for place in ALL_PLACES]
         show("Where the kills landed", places, about)
+        if options.places:
+            named = [
+                {"place": place} | {name: hits[place] for name, hits in by_place.items()} for place in NAMED_PLACES
+            ]
+            show("Killed at named places", named, about)
         strokes = [{"fault of a provider": fault, "struck": total.struck[fault]} for fault in sorted(total.struck)]
         show("What else went wrong", strokes, about)
     return 0 if clean else 1

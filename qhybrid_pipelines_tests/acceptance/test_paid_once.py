@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import product
@@ -16,7 +17,9 @@ from typing import Any
 
 import pytest
 
+import qhybrid_pipelines.control
 from qhybrid_pipelines_tests.support.matrices import others_are_long
+from qhybrid_pipelines_tests.support.paid_once.named_places import PLACES
 from qhybrid_pipelines_tests.support.postgres_databases import DAGSTER_POSTGRES_VARIABLE
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
@@ -45,7 +48,8 @@ def assert_paid_once(code: int, figures: dict[str, dict[str, Any]], kills: int) 
     for provider, row in figures.items():
         for wrong in ("lost", "paid twice", "guessed", "otherwise broken"):
             assert row[wrong] == 0, (provider, wrong)
-        assert row["finished"] + row["held for a person"] == row["jobs wanted"], provider
+        ended = row["finished"] + row.get("taken back", 0) + row["held for a person"]
+        assert ended == row["jobs wanted"], provider
     assert {provider for provider, row in figures.items() if row["held for a person"]} <= {
         "double, can tell nothing",
         "IBM through QRMI",
@@ -136,6 +140,24 @@ def test_tasks_of_braket() -> None:
 def test_jobs_of_ibm() -> None:
     code, figures, _ = run("--kills", "24", "--requests", "6", "--kinds", "ibm")
     assert_paid_once(code, figures, 24)
+
+
+def test_no_named_place_is_left_out():
+    """But for two: of work that goes to another backend, and of a result that comes although it was cancelled.
+
+    `unit/control/test_job_dispatcher_crashes.py` kills there.
+    """
+    folder = Path(qhybrid_pipelines.control.__file__).parent
+    named = re.findall(r'failpoint\("([^"]+)"\)', "".join(file.read_text() for file in folder.glob("**/*.py")))
+    assert set(named) - set(PLACES) == {"cancel.left", "collect.stored_late"}
+    assert set(PLACES) <= set(named)
+
+
+@pytest.mark.long
+def test_killed_at_every_named_place_while_jobs_are_taken_back():
+    code, figures, _ = run("--kills", "30", "--requests", "16", "--places", "1", "--kinds", "http")
+    assert_paid_once(code, figures, 30)
+    assert figures["**all**"]["taken back"] > 0
 
 
 def test_the_naive_protocol_loses_and_pays_twice_under_the_same_judge() -> None:

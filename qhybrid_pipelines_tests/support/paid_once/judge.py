@@ -10,7 +10,7 @@ from qhybrid_pipelines.control.jobs.job_ids import job_id_for
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.jobs.job_states import JobState
-from qhybrid_pipelines_tests.support.paid_once.protocols import note_path
+from qhybrid_pipelines_tests.support.paid_once.protocols import is_unwanted, note_path
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     EXPERIMENT,
     KNOWN_SHOTS,
@@ -39,6 +39,8 @@ class Tally:
         paid_twice: accepted again for a batch that had been accepted before.
         guessed: sent again although nobody could know the end of the first time, or ids noted that the book lacks.
         finished: verified results (of the naive protocol: noted ids).
+        taken_back: jobs that somebody wanted back and that ended so.
+        places: how many processes died at which named place.
         in_doubt: jobs in SUBMIT_UNKNOWN, for a person.
         broken: what else is not as it must be, in words.
     """
@@ -56,6 +58,8 @@ class Tally:
     paid_twice: int = 0
     guessed: int = 0
     finished: int = 0
+    taken_back: int = 0
+    places: Counter[str] = field(default_factory=Counter)
     in_doubt: int = 0
     broken: list[str] = field(default_factory=list)
 
@@ -72,15 +76,17 @@ class Tally:
             "paid_twice",
             "guessed",
             "finished",
+            "taken_back",
             "in_doubt",
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.at.update(other.at)
+        self.places.update(other.places)
         self.struck.update(other.struck)
         self.broken += other.broken
 
 
-def judge_protocol(setup: ProviderSetup, ledger: SqlLedger) -> Tally:
+def judge_protocol(setup: ProviderSetup, ledger: SqlLedger, *, has_cancellations: bool = False) -> Tally:
     """Judge our protocol: the book against the ledger, then the ledger, the results and the money by themselves."""
     known = {job.job_id: job for job in ledger.jobs(experiment=EXPERIMENT)}
     by_number = {
@@ -94,8 +100,9 @@ def judge_protocol(setup: ProviderSetup, ledger: SqlLedger) -> Tally:
     tally = _against(book, by_number, ids, in_doubt)
     tally.guessed += setup.count_unresolved_resubmissions()
     tally.finished = sum(job is not None and job.state is JobState.VERIFIED for job in by_number.values())
+    tally.taken_back = sum(job is not None and job.state is JobState.CANCELLED for job in by_number.values())
     tally.struck = setup.struck()
-    tally.broken = _broken(setup, ledger, by_number)
+    tally.broken = _broken(setup, ledger, by_number, has_cancellations=has_cancellations)
     return tally
 
 
@@ -123,15 +130,21 @@ def _against(book: list[Accepted], wanted: Mapping[int, object], ids: set[str], 
     )
 
 
-def _broken(setup: ProviderSetup, ledger: SqlLedger, by_number: Mapping[int, JobRecord | None]) -> list[str]:
+def _broken(
+    setup: ProviderSetup, ledger: SqlLedger, by_number: Mapping[int, JobRecord | None], *, has_cancellations: bool
+) -> list[str]:
     """Return what is wrong beside the book: chain, ends, results, steps that were told twice, money."""
     wrong = [] if ledger.verify_chain().is_intact else ["the chain of events is broken"]
     if len(ledger.jobs(experiment=EXPERIMENT)) != len(by_number):
         wrong.append(f"the ledger has {len(ledger.jobs(experiment=EXPERIMENT))} jobs for {len(by_number)} batches")
     told = Counter((event.job_id, event.event) for event in ledger.events())
     dispatcher = make_dispatcher(setup, ledger)
-    for sub_batch in (sub_batch for sub_batches in setup.requests for sub_batch in sub_batches):
+    for number, sub_batch in (
+        (number, sub_batch) for number, sub_batches in enumerate(setup.requests) for sub_batch in sub_batches
+    ):
         job = by_number[number_of(sub_batch.batch)]
+        if has_cancellations and is_unwanted(number) and job is not None and job.state is JobState.CANCELLED:
+            continue
         if job is None or job.state not in (JobState.VERIFIED, JobState.SUBMIT_UNKNOWN):
             wrong.append(f"{number_of(sub_batch.batch)}: {job and job.state}")
             continue

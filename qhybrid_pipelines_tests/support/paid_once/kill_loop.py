@@ -23,13 +23,16 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, judge_protocol
 from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups
 from qhybrid_pipelines_tests.support.paid_once.machine_clocks import draw_clock
+from qhybrid_pipelines_tests.support.paid_once.named_places import NamedPlaces
 from qhybrid_pipelines_tests.support.paid_once.protocols import DONE, PROTOCOLS, TRY_AGAIN, Life, Worker, note_path
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, number_of, submit_known_job
 
 WORKERS = 2
 #: Rounds of processes after which a request has not come to its end for another reason than bad luck.
 MOST_ROUNDS_PER_REQUEST = 60
-ENDED = frozenset({JobState.VERIFIED, JobState.SUBMIT_UNKNOWN})
+ENDED = frozenset({JobState.VERIFIED, JobState.SUBMIT_UNKNOWN, JobState.CANCELLED})
+#: Longest life of a process that is to die at a named place, in those of one request.
+LONGEST_LIFE = 6.0
 #: Where a process may die outside of the submission itself, in the order of a job's life.
 PLACES: dict[str, frozenset[JobState | None]] = {
     "nothing written": frozenset({None}),
@@ -71,6 +74,7 @@ class KillTest:
         copies: copies the home now and then, and lets both work.
         home: of the ledger, where it has copies.
         has_clocks: clocks of machines are wrong, or are set.
+        places: lets half of the processes die at named places, as long as there are too few.
     """
 
     def __init__(
@@ -84,7 +88,9 @@ class KillTest:
         copies: HomeCopies | None = None,
         home: Home | None = None,
         has_clocks: bool = False,
+        places: NamedPlaces | None = None,
     ) -> None:
+        self._places = places
         self._backups, self._copies, self._home, self._has_clocks = backups, copies, home, has_clocks
         self._setup, self._ledger, self._protocol, self._chance = setup, ledger, protocol, rng
         self._life: Worker = PROTOCOLS[protocol]
@@ -110,7 +116,11 @@ class KillTest:
         else:
             raise RuntimeError(f"requests {todo} have no end")
         naive = self._protocol == "naive"
-        tally = judge_naive(self._setup) if naive else judge_protocol(self._setup, self._ledger)
+        tally = (
+            judge_naive(self._setup)
+            if naive
+            else judge_protocol(self._setup, self._ledger, has_cancellations=self._places is not None)
+        )
         tally.landed = self._landed
         if self._backups is not None:
             tally.restored, tally.undone = self._backups.restored, self._backups.undone
@@ -122,7 +132,7 @@ class KillTest:
     def _run_without_kills(self) -> float:
         """Live once in this process, so that its children find everything warm, and once in a child; return its seconds."""
         guard = self._copies.guard(self._home, self._ledger) if self._copies and self._home else None
-        life = Life(setup=self._setup, ledger=self._ledger, guard=guard)
+        life = Life(setup=self._setup, ledger=self._ledger, guard=guard)  # nobody wants its job back
         self._life(life, [0], lambda _: None)
         self._ledger.close()
         began = time.perf_counter()
@@ -143,11 +153,12 @@ class KillTest:
         now, running = time.perf_counter(), list[_Process]()
         for slot in range(self._chance.choice((1, 1, WORKERS))):
             order = list(todo) if slot == 0 else self._chance.sample(todo, len(todo))
-            delay = self._chance.uniform(0.0, span)
-            life = Life(setup=self._setup, ledger=ledger, guard=guard)
+            wanted = self._places.wanted() if self._places and self._chance.random() < 0.5 else frozenset()
+            delay = LONGEST_LIFE * span if wanted else self._chance.uniform(0.0, span)
+            life = Life(setup=self._setup, ledger=ledger, guard=guard, has_cancellations=self._places is not None)
             if self._has_clocks:
                 life = replace(life, clock=draw_clock(self._chance, span))
-            running.append(_Process(self._fork(slot, order, life), slot, now + delay))
+            running.append(_Process(self._fork(slot, order, life, wanted), slot, now + delay))
         for process in sorted(running, key=lambda process: process.kill_at):
             _wait_until(process)
             # Until it is waited for, even a process that has ended keeps its number.
@@ -155,16 +166,22 @@ class KillTest:
             end = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
             if end == -signal.SIGKILL:
                 self._landed += 1
+                if self._places is not None:
+                    self._places.count(process.slot)
                 [number] = struct.unpack_from("i", self._shared, 4 * process.slot)
                 place = self._place(number)
                 self._at[place] = self._at.get(place, 0) + 1
             elif end not in (DONE, TRY_AGAIN):
                 raise RuntimeError("a process failed by itself")
 
-    def _fork(self, slot: int, order: list[int], life: Life) -> int:
+    def _fork(self, slot: int, order: list[int], life: Life, wanted: frozenset[str] = frozenset()) -> int:
         struct.pack_into("i", self._shared, 4 * slot, -1)
+        if self._places is not None:
+            self._places.clear(slot)
         child = os.fork()
         if child == 0:
+            if self._places is not None and wanted:
+                self._places.arm(slot, wanted)
             os._exit(self._run_worker(slot, order, life))
         return child
 

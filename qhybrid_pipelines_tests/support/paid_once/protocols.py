@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qhybrid_pipelines.control.home_identity import HomeGuard
+from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.control.jobs.job_ids import job_id_for
 from qhybrid_pipelines.control.ledger.lifecycle import is_settled
 from qhybrid_pipelines.control.ledger.port import StaleJob
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
@@ -22,6 +25,7 @@ from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSe
 
 DONE, TRY_AGAIN = 0, 75
 BUDGET_USD = 1000.0
+PERSON = "ada"
 #: Looks at one job before a process leaves it to the next one.
 POLLS = 400
 
@@ -35,12 +39,14 @@ class Life:
         ledger: of its home.
         clock: of its machine.
         guard: knows whether its home is the one that it says it is; None where nobody asks.
+        has_cancellations: somebody wants the jobs of every second request back.
     """
 
     setup: ProviderSetup
     ledger: SqlLedger
     clock: Clock = SYSTEM_CLOCK
     guard: HomeGuard | None = None
+    has_cancellations: bool = False
 
 
 Worker = Callable[[Life, Sequence[int], Callable[[int], None]], int]
@@ -54,19 +60,43 @@ def ledger_protocol(life: Life, todo: Sequence[int], began: Callable[[int], None
         began(number)
         sub_batches = setup.requests[number]
         try:
+            is_wanted_back = life.has_cancellations and is_unwanted(number)
+            if is_wanted_back:
+                _go_on_cancelling(dispatcher, sub_batches)
             jobs = dispatcher.submit_all(sub_batches, SubmitRequest(tier="batch", budget_usd=BUDGET_USD))
+            if is_wanted_back:
+                jobs = [dispatcher.decisions.cancel(job.job_id, by=PERSON) for job in jobs]
             for sub_batch, job in zip(sub_batches, jobs, strict=True):
                 for _ in range(POLLS):
                     if is_settled(job) or job.state is JobState.SUBMIT_UNKNOWN:
                         break
                     [job] = dispatcher.poll([job])  # noqa: PLW2901 - it stands otherwise now
                     time.sleep(0.0 if is_settled(job) else 0.002)
-                if job.state is not JobState.SUBMIT_UNKNOWN:
+                if job.state not in (JobState.SUBMIT_UNKNOWN, JobState.CANCELLED):
                     dispatcher.collect(job.job_id, sub_batch.batch)
             dispatcher.expire_due()
         except (ProviderError, StaleJob, Refused):  # refused by a clock, or by a person's home
             end = TRY_AGAIN
     return end
+
+
+def is_unwanted(number: int) -> bool:
+    """Tell whether somebody wants the jobs of a request back, where there are cancellations."""
+    return number % 2 == 1
+
+
+def _go_on_cancelling(dispatcher: Dispatcher, sub_batches: Sequence[SubBatch]) -> None:
+    """Ask once more for what a process before may have died over; or note the wish, for a daemon's round or for whoever submits."""
+    ids = {job_id_for(sub_batch.batch) for sub_batch in sub_batches}
+    planned = [job for job in dispatcher.ledger.jobs() if job.job_id in ids]
+    how = random.Random(os.getpid()).choice(("cancel", "poll", "submit"))
+    if how == "cancel":
+        for job in planned:
+            dispatcher.decisions.cancel(job.job_id, by=PERSON)
+        return
+    dispatcher.decisions.intend_cancel(planned, by=PERSON)
+    if how == "poll":
+        dispatcher.poll_due()
 
 
 def naive_protocol(life: Life, todo: Sequence[int], began: Callable[[int], None]) -> int:
