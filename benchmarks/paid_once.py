@@ -83,11 +83,12 @@ ALL_PLACES = (
 
 def fought(kind: str, kills: int, options: argparse.Namespace, server: str | None) -> Tally:
     """Fight in one new setup after the other until enough kills have landed, and what was asked for has happened."""
-    total, number = Tally(), 0
+    total, number, until = Tally(), 0, time.monotonic() + 60 * options.minutes
     places = NamedPlaces(options.places, slots=WORKERS) if options.places else None
     with tempfile.TemporaryDirectory() as folder:
-        while total.landed < kills or (
-            number < MOST_SETUPS and not (has_happened(kind, total, options) and has_died_everywhere(places))
+        while time.monotonic() < until and (
+            total.landed < kills
+            or (number < MOST_SETUPS and not (has_happened(kind, total, options) and has_died_everywhere(places)))
         ):
             rng = random.Random(f"{options.seed}/{options.ledger}/{kind}/{number}")
             home = Path(folder) / str(number)
@@ -196,13 +197,16 @@ def is_clean(tally: Tally) -> bool:
     return not (tally.lost or tally.paid_twice or tally.guessed or tally.broken or unfinished)
 
 
-def main() -> int:
+def read_options() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--kills", type=int, default=400, help="that have to land, over all kinds of providers")
     arguments.add_argument("--ledger", choices=("sqlite", "postgres"), default="sqlite")
     arguments.add_argument("--protocol", choices=tuple(PROTOCOLS), default="ours")
     arguments.add_argument("--kinds", nargs="+", choices=tuple(KINDS.values()), default=list(KINDS.values()))
     arguments.add_argument("--requests", type=int, default=40, help="that one ledger and provider are made for")
+    arguments.add_argument(
+        "--minutes", type=float, default=1e6, help="of each kind, after which no further ledger and provider are made"
+    )
     arguments.add_argument("--seed", type=int, default=7)
     arguments.add_argument(
         "--restores", action="store_true", help="put older copies of the ledger back among the kills"
@@ -217,6 +221,11 @@ def main() -> int:
         arguments.error("choose one of --restores and --copies")
     if options.places and (options.restores or options.copies or options.protocol != "ours"):
         arguments.error("--places goes neither with --restores and --copies nor with another protocol")
+    return options
+
+
+def main() -> int:
+    options = read_options()
     names = [name for name, kind in KINDS.items() if kind in options.kinds]
     rows, at, clean, total, by_place = [], Counter[str](), True, Tally(), dict[str, Counter[str]]()
     began = time.perf_counter()

@@ -6,17 +6,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from qhybrid_pipelines.core.errors import CorruptResult
+from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.emulator.ibm.orders import RuntimeRefusal, read_order
+from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ibm.executor import SCHEMA, executor_params
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
+from qhybrid_pipelines_tests.support.emulator_client import Client
 from qhybrid_pipelines_tests.support.ibm_double import CRN, KEY, Cloud, serve
+from qhybrid_pipelines_tests.support.ibm_own_client import ibm_client_environment
 
 pytestmark = [
     pytest.mark.clients,
@@ -120,3 +127,116 @@ def test_the_service_is_asked_for_the_program_that_the_environment_names(monkeyp
     assert said["program_id"] == "executor"
     assert said["params"]["schema_version"] == SCHEMA
     assert said["params"]["quantum_program"]["passthrough_data"] == {PAYLOAD: batch.payload_sha256}
+
+
+# At the emulated cloud, which runs the program by the same models.
+
+
+@pytest.fixture
+def cloud(monkeypatch, tmp_path):
+    emulator = start_emulator(tmp_path / "cloud", speed=1000.0, seed=7, drift_hours=1e5)
+    client = Client(emulator)
+    monkeypatch.setenv("QISKIT_IBM_PROGRAM", "executor")
+    yield client
+    client.close()
+    emulator.stop()
+
+
+def test_our_adapter_lives_its_life_with_the_program(cloud, monkeypatch, tmp_path):
+    for name, value in cloud.emulator.ibm_environment.items():
+        monkeypatch.setenv(name, value)
+    provider, backend = IbmProvider(tmp_path / "ibm"), "ibm:ibm_manila"
+    batch, outcomes = canary_batch("batch", width=4, qubit=1, backend=backend, shots=90, repetitions=2)
+    cloud.faults({"route": "POST /ibm/jobs", "nth": 1, "fault": "after_accept", "params": {"drop": True}})
+    with pytest.raises(Ambiguous):
+        provider.submit(batch, "1" * 32)
+    found = provider.find(backend, "1" * 32)
+    [bought] = cloud.book()
+    assert (found.provider_job_id, bought["type"]) == (bought["id"], "executor")
+    cloud.advance(1e6)
+    [snapshot] = provider.poll([found])
+    assert snapshot.state is JobState.COMPLETED
+    raw = provider.fetch(found)
+    counts = provider.decode(raw, batch).to_pylist()
+    for point, outcome in enumerate(outcomes):
+        rows = [row for row in counts if row["point"] == point and row["repetition"] == 0]
+        assert sum(row["count"] for row in rows) == batch.shots
+        assert max(rows, key=lambda row: row["count"])["bits"] == outcome
+    other = canary_batch("batch", width=4, qubit=2, backend=backend, shots=90, repetitions=2)[0]
+    with pytest.raises(CorruptResult, match="payload"):
+        provider.decode(raw, other)
+
+
+LIFE = """
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit_ibm_runtime import Executor, QiskitRuntimeService, SamplerV2
+from qiskit_ibm_runtime.exceptions import IBMRuntimeError
+from qiskit_ibm_runtime.executor_sampler import Sampler
+from qiskit_ibm_runtime.quantum_program import QuantumProgram
+service = QiskitRuntimeService()
+backend = service.backend("ibm_manila")
+circuit = QuantumCircuit(5, 2)
+circuit.rz(Parameter("a"), 3)
+circuit.x(3)
+circuit.measure([3, 1], [0, 1])
+program = QuantumProgram(shots=300, passthrough_data={"of": ["mine", 3]})
+program.append_circuit_item(circuit, circuit_arguments=np.zeros((2, 3, 1)))
+executor = Executor(backend)
+executor.options.environment.job_tags = ["blue"]
+job = executor.run(program)
+result = job.result()
+bits = result[0]["c"]
+assert bits.shape == (2, 3, 300, 2), bits.shape
+assert bits[..., 0].mean() > 0.9 and bits[..., 1].mean() < 0.1
+assert result.passthrough_data == {"of": ["mine", 3]}
+assert [one.job_id() for one in service.jobs(job_tags=["blue"], program_id="executor")] == [job.job_id()]
+again = service.job(job.job_id())
+assert np.array_equal(again.result()[0]["c"], bits)
+assert again.metrics()["executions"] == 1800
+sampled = Sampler(backend).run([(circuit, [0.0])], shots=200).result()
+counts = sampled[0].data.c.get_counts()
+assert max(counts, key=counts.get) == "01", counts
+try:
+    executor.run(QuantumProgram(shots=1_000_000, items=program.items))
+except IBMRuntimeError as error:
+    assert "1000000 shots" in str(error), error
+else:
+    raise AssertionError("nothing was refused")
+"""
+
+
+def test_the_vendors_executor_and_the_sampler_that_is_built_on_it(cloud, tmp_path):
+    with ibm_client_environment(cloud.emulator, tmp_path) as (variables, _):
+        ended = subprocess.run(
+            [sys.executable, "-P", "-c", LIFE],
+            cwd=tmp_path,
+            env={**variables, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert [job["type"] for job in cloud.book()] == ["executor"] * 2
+
+
+def test_what_the_face_does_not_run_is_refused_by_name():
+    from qiskit import QuantumCircuit
+
+    circuit = QuantumCircuit(5, 1)
+    circuit.measure(0, 0)
+    good = executor_params(circuit, np.zeros((1, 0)), shots=10, passed_through={})
+    body = {"backend": "ibm_manila", "program_id": "executor"}
+    assert read_order(json.dumps(body | {"params": good}).encode()).executions == 10
+    program = good["quantum_program"]
+    for params, words in (
+        (good | {"schema_version": "v9.0"}, "schema_version is 'v9.0'"),
+        (good | {"quantum_program": program | {"meas_level": "kerneled"}}, "meas_level 'kerneled' is not emulated"),
+        (good | {"quantum_program": program | {"shots": 0}}, "cannot be read"),
+        (good | {"quantum_program": program | {"items": []}}, "cannot be read"),
+        ({"schema_version": SCHEMA}, "cannot be read"),
+    ):
+        with pytest.raises(RuntimeRefusal, match=words):
+            read_order(json.dumps(body | {"params": params}).encode())

@@ -13,6 +13,13 @@ from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
 from qhybrid_pipelines.emulator.ibm import vendor_format
 from qhybrid_pipelines.emulator.ibm.circuits import Layout, layout_of, simulated
 from qhybrid_pipelines.emulator.ibm.devices import DEVICES, MOST_EXECUTIONS, snapshot
+from qhybrid_pipelines.emulator.ibm.executor_program import (
+    EXECUTOR,
+    NotAProgramError,
+    Returned,
+    has_models,
+    read_program,
+)
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 
 if TYPE_CHECKING:
@@ -77,7 +84,11 @@ class Pub:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A job as it was asked for."""
+    """A job as it was asked for.
+
+    Attributes:
+        returned: of the program ``executor``, what its result gives back; None of ``sampler``.
+    """
 
     backend: str
     program: str
@@ -86,6 +97,7 @@ class Order:
     session_id: str | None
     longest_seconds: int | None
     private: bool
+    returned: Returned | None = None
 
     @property
     def executions(self) -> int:
@@ -103,8 +115,14 @@ def read_order(body: bytes) -> Order:
     backend, program = given.get("backend"), given.get("program_id")
     if not isinstance(backend, str) or backend not in DEVICES:
         raise RuntimeRefusal(404, 1216, f"Backend {str(backend)[:60]!r} not found.")
-    if program != SAMPLER:
-        raise RuntimeRefusal(404, 1240, f"Program {str(program)[:60]!r} not found; this emulator runs {SAMPLER}.")
+    if program not in (SAMPLER, EXECUTOR):
+        raise RuntimeRefusal(
+            404, 1240, f"Program {str(program)[:60]!r} not found; this emulator runs {SAMPLER} and {EXECUTOR}."
+        )
+    if program == EXECUTOR and not has_models():
+        raise RuntimeRefusal(
+            404, 1240, f"Program {EXECUTOR!r} is emulated where qiskit-ibm-runtime 0.51 is installed, and it is not."
+        )
     session_id, longest = given.get("session_id"), given.get("cost")
     if session_id is not None and not isinstance(session_id, str):
         raise RuntimeRefusal(400, 1217, "session_id is not a text.")
@@ -113,11 +131,13 @@ def read_order(body: bytes) -> Order:
     params = given.get("params")
     if not isinstance(params, dict):
         raise RuntimeRefusal(400, 1212, "params is not an object.")
+    pubs, returned = (_pubs(params, backend), None) if program == SAMPLER else _items(params, backend)
     order = Order(
         backend=backend,
-        program=SAMPLER,
+        program=program,
         tags=read_tags(given),
-        pubs=_pubs(params, backend),
+        pubs=pubs,
+        returned=returned,
         session_id=session_id,
         longest_seconds=longest,
         private=given.get("private") is True,
@@ -165,8 +185,22 @@ def _pubs(params: dict[str, Any], backend: str) -> list[Pub]:
         raise RuntimeRefusal(400, 1517, str(error)) from None
 
 
+def _items(params: dict[str, Any], backend: str) -> tuple[list[Pub], Returned]:
+    """Read the circuits of a job of the program ``executor``, and what its result gives back."""
+    try:
+        program = read_program(params)
+        pubs = [
+            _checked(circuit, values, program.shots, backend, f"quantum_program.items[{index}]")
+            for index, (circuit, values) in enumerate(program.items)
+        ]
+    except NotAProgramError as error:
+        raise RuntimeRefusal(400, 1212, str(error)) from None
+    except BadRequest as error:
+        raise RuntimeRefusal(400, 1517, str(error)) from None
+    return pubs, program.returned
+
+
 def _pub(given: Any, backend: str, usual: Any, place: str) -> Pub:
-    from qiskit.primitives import DataBin
     from qiskit.primitives.containers.sampler_pub import SamplerPub
 
     try:
@@ -174,10 +208,17 @@ def _pub(given: Any, backend: str, usual: Any, place: str) -> Pub:
     # Coercion takes many forms, and refuses others with errors of NumPy, of circuits and of its own.
     except Exception as error:  # noqa: BLE001
         raise BadRequest(f"{place} is not a circuit with values and shots: {type(error).__name__}.", place) from None
+    values = np.asarray(pub.parameter_values.as_array(pub.circuit.parameters), dtype=float)
+    return _checked(pub.circuit, values, pub.shots, backend, place)
+
+
+def _checked(circuit: QuantumCircuit, values: Any, shots: int | None, backend: str, place: str) -> Pub:
+    """Return a circuit with its values, of shape ``(..., inputs)``, if the device runs it. Raises `BadRequest`."""
+    from qiskit.primitives import DataBin
+
     most = DEVICES[backend].max_shots
-    if pub.shots is None or not 1 <= pub.shots <= most:
-        raise BadRequest(f"{place} asks for {pub.shots} shots; the device takes 1 to {most}.", place)
-    circuit = pub.circuit
+    if shots is None or not 1 <= shots <= most:
+        raise BadRequest(f"{place} asks for {shots} shots; the device takes 1 to {most}.", place)
     if not circuit.cregs:
         raise BadRequest(f"{place} has no register of bits, so nothing of it is read.", place)
     for name in (register.name for register in circuit.cregs):
@@ -185,15 +226,14 @@ def _pub(given: Any, backend: str, usual: Any, place: str) -> Pub:
             DataBin(**{name: 0}, shape=())
         except (TypeError, ValueError):
             raise BadRequest(f"{place} has a register {name[:60]!r}, a name that no result can carry.", place) from None
-    values = np.asarray(pub.parameter_values.as_array(circuit.parameters), dtype=float)
     if not np.isfinite(values).all():
         raise BadRequest(f"{place} has a value that is not a number.", place)
     return Pub(
         circuit=circuit,
         layout=layout_of(circuit, snapshot(backend), place),
         values=values,
-        shape=tuple(pub.shape),
-        shots=int(pub.shots),
+        shape=tuple(values.shape[:-1]),
+        shots=int(shots),
         registers=tuple(
             (register.name, tuple(circuit.find_bit(bit).index for bit in register)) for register in circuit.cregs
         ),

@@ -324,7 +324,7 @@ class RuntimeCloud:
                 errors=None if day.errors is None else told_errors(device, day, pub.layout.used),
             )
             drawn.append(compute_shots(inputs))
-        return result_text(order.pubs, drawn)
+        return result_text(order.pubs, drawn, order.returned)
 
 
 def use_seconds(order: Order) -> int:
