@@ -12,14 +12,14 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
 from qhybrid_pipelines.emulator.clock import Clock
 from qhybrid_pipelines.emulator.drift import CharacterizationHistory
-from qhybrid_pipelines.emulator.interface_versions import APRIL, Interface
+from qhybrid_pipelines.emulator.interface_versions import APRIL, Interface, read_noise
 from qhybrid_pipelines.emulator.job_requests import MULTI, JobRequest, read_job_request
 from qhybrid_pipelines.emulator.local_errors import LocalErrors
 from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
@@ -65,7 +65,7 @@ class Cloud:
         every_seconds: virtual seconds between two characterizations.
         interface: the published form that clients meet.
         billing_unit: what prices are told in.
-        noise: ``uniform``, or ``local`` for errors of qubits and pairs.
+        noise: ``uniform``, or ``local`` for errors of qubits and pairs; ``local:3`` makes qubit 3 of every machine the bad one.
         wall: gives Unix time in seconds.
     """
 
@@ -84,11 +84,13 @@ class Cloud:
         self.store, self.clock, self.seed, self.wall = store, clock, seed, wall
         self.interface, self.billing_unit = interface, billing_unit
         self.realm = str(store.read("realm"))
+        law = read_noise(noise)
         self._history_settings: dict[str, Any] = {
             "seed": seed,
             "began_at": float(store.read("began_at")),
             "every_seconds": every_seconds,
-            "local": noise == "local",
+            "local": law.is_local,
+            "bad_qubit": law.bad_qubit,
         }
         self.histories = {
             name: self.history_of(machine) for name, machine in MACHINES.items() if machine.average_fidelity is not None
@@ -133,7 +135,7 @@ class Cloud:
             noise=None if job_request.noise is None else json.dumps(job_request.noise),
             settings=json.dumps(job_request.settings),
             dry_run=int(job_request.dry_run),
-            estimated_usd=machine.price_usd(
+            estimated_usd=self.priced(machine).price_usd(
                 one_qubit_gates=job_request.one_qubit_gates,
                 two_qubit_gates=job_request.two_qubit_gates,
                 shots=job_request.shots,
@@ -260,6 +262,20 @@ class Cloud:
         if name not in self.interface.machines:
             raise NotFound(name)
         return MACHINES[name]
+
+    def price_factor(self, backend: str) -> float:
+        """Return by how much an administrator has changed a backend's price for jobs that are accepted from now on."""
+        return float(self.backend_changes(backend).get("price_factor", 1.0))
+
+    def priced(self, machine: Machine) -> Machine:
+        """Return a machine with the prices of today."""
+        factor = self.price_factor(machine.name)
+        return replace(
+            machine,
+            one_qubit_gate_usd=machine.one_qubit_gate_usd * factor,
+            two_qubit_gate_usd=machine.two_qubit_gate_usd * factor,
+            minimum_usd=machine.minimum_usd * factor,
+        )
 
     def backend_changes(self, backend: str) -> Mapping[str, Any]:
         """Return what an administrator changed about a backend."""

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFACES, NOISES
+from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFACES, read_noise
 
 app = typer.Typer(
     name="emulator",
@@ -38,7 +38,8 @@ def start(
     seed: Annotated[int | None, typer.Option(help="Of everything drawn; fixed when the folder is new.")] = None,
     drift_hours: Annotated[float | None, typer.Option(help="Virtual hours between two characterizations.")] = None,
     noise: Annotated[
-        str | None, typer.Option(help="Law of errors: uniform, or local; fixed when the folder is new.")
+        str | None,
+        typer.Option(help="Law of errors: uniform, local, or local:QUBIT, the bad one; fixed when the folder is new."),
     ] = None,
     faults: Annotated[Path | None, typer.Option(help="A fault plan, JSON; replaces the one in force.")] = None,
     interface: Annotated[str, typer.Option(help="The vendor's published form: 2026-04 or 2026-10.")] = "2026-04",
@@ -54,7 +55,7 @@ def start(
         if drift_hours is not None:
             _positive(drift_hours, "drift-hours")
         if noise is not None:
-            _known(noise, NOISES, "noise")
+            read_noise(noise)
         _known(interface, INTERFACES, "interface")
         _known(billing_unit, BILLING_UNITS, "billing-unit")
         from qhybrid_pipelines.emulator.server import ServerOptions, serve

@@ -73,12 +73,20 @@ class CharacterizationHistory:
         began_at: virtual Unix seconds of characterization 0.
         every_seconds: virtual seconds between two.
         local: each qubit and pair has errors of its own.
+        bad_qubit: which is to be the bad one then; None draws it.
     """
 
     def __init__(
-        self, machine: Machine, *, seed: int, began_at: float, every_seconds: float, local: bool = False
+        self,
+        machine: Machine,
+        *,
+        seed: int,
+        began_at: float,
+        every_seconds: float,
+        local: bool = False,
+        bad_qubit: int | None = None,
     ) -> None:
-        self._local = local
+        self._local, self._bad_qubit = local, bad_qubit
         self._machine, self._seed = machine, seed
         self._began_at, self._every_seconds = began_at, every_seconds
         self._walk = np.zeros((0, 3))
@@ -106,12 +114,15 @@ class CharacterizationHistory:
             spam=round(1 - (1 - average_fidelity.spam) * float(factors[2]), 7),
         )
         name, qubits = self._machine.name, self._machine.qubits
+        errors = None
+        if self._local:
+            errors = local_errors(name, qubits, fidelity, seed=self._seed, number=number, bad_qubit=self._bad_qubit)
         return Characterization(
             id=str(uuid.uuid5(_NAMESPACE, f"{self._seed}/{self._machine.name}/{number}")),
             machine=self._machine,
             measured_at=self._began_at + number * self._every_seconds,
             fidelity=fidelity,
-            errors=local_errors(name, qubits, fidelity, seed=self._seed, number=number) if self._local else None,
+            errors=errors,
         )
 
     def find(self, identifier: str, moment: float) -> Characterization | None:

@@ -76,7 +76,9 @@ class LocalErrors:
         }
 
 
-def local_errors(machine: str, qubits: int, fidelity: Fidelity, *, seed: int, number: int) -> LocalErrors:
+def local_errors(
+    machine: str, qubits: int, fidelity: Fidelity, *, seed: int, number: int, bad_qubit: int | None = None
+) -> LocalErrors:
     """Return the errors of a machine on one day.
 
     Args:
@@ -85,9 +87,11 @@ def local_errors(machine: str, qubits: int, fidelity: Fidelity, *, seed: int, nu
         fidelity: the day's medians.
         seed: of the emulator.
         number: of the characterization.
+        bad_qubit: the one that is to be bad; one is drawn where it is None, or the machine has not so many.
     """
     fixed, day = _generator(f"{seed}/{machine}"), _generator(f"{seed}/{machine}/{number}")
-    bad_qubit = int(fixed.integers(qubits))
+    drawn = int(fixed.integers(qubits))  # in any case, so that the factors of the qubits are the same
+    bad_qubit = drawn if bad_qubit is None or bad_qubit >= qubits else bad_qubit
     worse = np.where(np.arange(qubits) == bad_qubit, BAD_FACTOR, 1.0)
     gate, read, idle = (
         np.exp(fixed.normal(0.0, SPREAD, qubits) + day.normal(0.0, DAY_SPREAD, qubits)) * worse for _ in range(3)

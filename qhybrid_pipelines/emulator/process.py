@@ -166,7 +166,7 @@ def start_emulator(
         port: 0 takes any free one.
         interface: the vendor's published form, ``2026-04`` (also where it is None) or ``2026-10``.
         billing_unit: ``usd`` (also where it is None) or ``credit``.
-        noise: ``uniform`` or ``local``; None keeps the folder's.
+        noise: ``uniform``, ``local`` or, with a bad qubit, ``local:3``; None keeps the folder's.
 
     Raises:
         EmulatorStartError: it could not start.

@@ -53,7 +53,7 @@ class ServerOptions:
         speed: virtual seconds per real second.
         seed: of everything drawn; None keeps the folder's, or 0 in a new one.
         drift_hours: virtual hours between two characterizations; None keeps the folder's, or 12 in a new one.
-        noise: one of `NOISES`; None keeps the folder's, or ``uniform`` in a new one.
+        noise: as `read_noise` reads it; None keeps the folder's, or ``uniform`` in a new one.
         faults: file with a fault plan that replaces the folder's; None keeps it.
         interface: the published form that it speaks, a name of `interface.INTERFACES`.
         billing_unit: what prices are told in.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.emulator.interface_versions import read_noise
 from qhybrid_pipelines.emulator.process import EmulatorStartError, start_emulator
 from qhybrid_pipelines.execution.calibration_summary import summarise_calibration
 from qhybrid_pipelines_tests.support.emulator_client import Client
@@ -57,9 +59,29 @@ def test_local_errors_are_told_drift_and_stay_after_a_restart(tmp_path):
         start_emulator(tmp_path / "cloud", noise="uniform")
 
 
-def test_a_law_that_is_not_known_is_refused(tmp_path):
-    with pytest.raises(EmulatorStartError, match=r"'loud' is not known. Choose one of uniform, local"):
+@pytest.mark.parametrize("law", ["loud", "uniform:3", "local:", "local:-1", "local:x", "local:12345"])
+def test_a_law_that_is_not_known_is_refused(law):
+    with pytest.raises(InvalidInput, match=f"'{law}' is not known. Choose one of uniform, local"):
+        read_noise(law)
+
+
+def test_the_command_refuses_it_too(tmp_path):
+    with pytest.raises(EmulatorStartError, match=r"--noise.*'loud' is not known|'loud' is not known"):
         start_emulator(tmp_path / "cloud", noise="loud")
+
+
+def test_a_planted_qubit_is_the_worst_of_each_machine_and_stays_after_a_restart(tmp_path):
+    emulator = start_emulator(tmp_path / "cloud", seed=4, noise="local:3")
+    for _ in range(2):
+        client = Client(emulator)
+        for machine in ("qpu.aria-1", "qpu.forte-1"):
+            told = client.get(f"/backends/{machine}/characterizations", limit=1).json()["characterizations"][0]
+            pairs = told["emulator"]["2q"]
+            worst = np.array([np.mean([1 - f for a, b, f in pairs if qubit in (a, b)]) for qubit in range(25)])
+            assert worst.argmax() == 3
+        client.close()
+        emulator.restart()
+    emulator.stop()
 
 
 def test_uniform_stays_the_default_and_tells_no_places(tmp_path):

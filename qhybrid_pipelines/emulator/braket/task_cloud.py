@@ -12,6 +12,7 @@ import json
 import random
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -79,7 +80,7 @@ class TaskCloud:
         now = self.cloud.clock.now()
         found = self.summary(device)
         waiting = self.cloud.store.waiting(device.name, now)
-        found["deviceCapabilities"] = capabilities(device, self._histories[device.name].at(now))
+        found["deviceCapabilities"] = capabilities(self._priced(device), self._histories[device.name].at(now))
         found["deviceQueueInfo"] = [
             {"queue": "QUANTUM_TASKS_QUEUE", "queueSize": str(waiting), "queuePriority": "Normal"},
             {"queue": "QUANTUM_TASKS_QUEUE", "queueSize": "0", "queuePriority": "Priority"},
@@ -132,7 +133,7 @@ class TaskCloud:
             noise=None,
             settings=json.dumps({}),
             dry_run=0,
-            estimated_usd=device.price_usd(order.shots),
+            estimated_usd=self._priced(device).price_usd(order.shots),
             accepted_at=now,
             accepted_real=cloud.wall(),
             starts_at=starts_at,
@@ -285,6 +286,10 @@ class TaskCloud:
             body["measurements"] = rows.tolist()
         return body
 
+    def _priced(self, device: Device) -> Device:
+        """Return a device with the price of a shot of today."""
+        return replace(device, shot_usd=device.shot_usd * self.cloud.price_factor(device.name))
+
     def _check_spending(self, device: Device, order: Order) -> None:
         """Refuse what goes beyond the limit that an administrator has set for a device."""
         limit = self.cloud.backend_changes(device.name).get("spending_limit_usd")
@@ -295,7 +300,7 @@ class TaskCloud:
             for job in self.cloud.store.job_log()
             if job.backend == device.name and self.state(job) not in ("FAILED", "CANCELLED")
         )
-        if spent + device.price_usd(order.shots) > limit:
+        if spent + self._priced(device).price_usd(order.shots) > limit:
             message = f"The quantum task exceeds the spending limit of {limit:g} USD for {device.arn}; {spent:g} USD are spent."
             raise BraketError(400, "Validation", message)
 

@@ -173,7 +173,7 @@ class RuntimeCloud:
                 }
             ),
             dry_run=0,
-            estimated_usd=round(seconds * SECOND_USD, 6),
+            estimated_usd=round(seconds * SECOND_USD * cloud.price_factor(device.name), 6),
             accepted_at=now,
             accepted_real=cloud.wall(),
             starts_at=starts_at,

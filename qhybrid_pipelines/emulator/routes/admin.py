@@ -35,6 +35,7 @@ _CHANGEABLE: Mapping[str, tuple[type, ...]] = MappingProxyType(
         "max_circuits_per_job": (int,),
         "graph_version": (int,),
         "spending_limit_usd": (int, float),
+        "price_factor": (int, float),
     }
 )
 
@@ -120,7 +121,7 @@ class AdminPages:
         return JSONResponse(_clock(self._cloud))
 
     async def change_backend(self, backend: str, request: Request) -> JSONResponse:
-        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, its graph, or its spending limit."""
+        """Change a machine's status, whether it is degraded, how long other customers make jobs wait, its largest job, its graph, its price, or its spending limit."""
         if backend not in (*self._cloud.interface.machines, *SOLVERS, *HYBRIDS, *DEVICES, *IBM_DEVICES):
             raise BadRequest(f"Unknown backend {backend!r}.", "backend")
         given = await _object(request)

@@ -135,7 +135,7 @@ class JobPages:
         error_mitigation: bool = False,
     ) -> JSONResponse:
         """Show what a job of some size would cost and how long it would take."""
-        machine = self._cloud.machine(backend)
+        machine = self._cloud.priced(self._cloud.machine(backend))
         for name, value in (("shots", shots), ("1q_gates", one_qubit_gates), ("2q_gates", two_qubit_gates)):
             if not 0 <= value <= _LARGEST_COUNT:
                 raise BadRequest(f"{name} is not between 0 and {_LARGEST_COUNT}.", name)

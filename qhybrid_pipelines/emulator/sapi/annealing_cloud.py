@@ -186,7 +186,7 @@ class AnnealingCloud:
             noise=None,
             settings=json.dumps({"index": index, **work.settings}),
             dry_run=0,
-            estimated_usd=work.usd,
+            estimated_usd=work.usd * cloud.price_factor(work.solver),
             accepted_at=now,
             accepted_real=cloud.wall(),
             starts_at=starts_at,

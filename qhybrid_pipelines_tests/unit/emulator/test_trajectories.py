@@ -17,8 +17,8 @@ ARIA = MACHINES["qpu.aria-1"]
 ROUGH = Fidelity(one_qubit=0.995, two_qubit=0.97, spam=0.98)
 
 
-def errors_of(qubits, fidelity=ROUGH, seed=5, number=0):
-    return local_errors("qpu.aria-1", qubits, fidelity, seed=seed, number=number)
+def errors_of(qubits, fidelity=ROUGH, seed=5, number=0, **planted):
+    return local_errors("qpu.aria-1", qubits, fidelity, seed=seed, number=number, **planted)
 
 
 def ring(qubits, gamma=0.6, beta=0.4):
@@ -188,6 +188,21 @@ def test_medians_are_those_of_the_day_one_qubit_is_bad_and_each_drifts():
     assert 0 < np.std(np.log(ratio)) < 0.6
     again = errors_of(25, ARIA.average_fidelity, number=1)
     np.testing.assert_array_equal(other.two_qubit, again.two_qubit)
+
+
+def test_a_planted_qubit_is_the_bad_one_and_the_others_keep_their_factors():
+    drawn = errors_of(25, ARIA.average_fidelity)
+    wanted = (drawn.bad_qubit + 3) % 25
+    planted = errors_of(25, ARIA.average_fidelity, bad_qubit=wanted)
+    others = np.delete(np.arange(25), [drawn.bad_qubit, wanted])
+    assert planted.bad_qubit == wanted
+    for figure in ("one_qubit", "read_one_as_zero"):
+        before, after = (getattr(day, figure) / np.median(getattr(day, figure)) for day in (drawn, planted))
+        moved = after / before / np.median(after[others] / before[others])
+        np.testing.assert_allclose(moved[others], 1.0)
+        assert moved[wanted] == pytest.approx(BAD_FACTOR)
+        assert moved[drawn.bad_qubit] == pytest.approx(1 / BAD_FACTOR)
+    assert errors_of(4, ARIA.average_fidelity, bad_qubit=4).bad_qubit == errors_of(4, ARIA.average_fidelity).bad_qubit
 
 
 def test_without_errors_it_is_the_ideal_circuit():
