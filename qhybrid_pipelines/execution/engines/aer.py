@@ -13,6 +13,7 @@ from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import InvalidInput, Rejected
 from qhybrid_pipelines.core.jobs.circuit_jobs import Compiled, Template
 from qhybrid_pipelines.core.jobs.openqasm import read_circuit
+from qhybrid_pipelines.execution.engines.gate_translation import translate
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -39,10 +40,7 @@ def _target() -> Any:
 
 def compile_circuit(circuit: QuantumCircuit, *, level: int = 0, seed: int = 0) -> QuantumCircuit:
     """Return a circuit in Aer's own gates; inputs stay free. Level 0 by default: Aer fuses gates by itself."""
-    from qiskit.transpiler import generate_preset_pass_manager
-
-    manager = generate_preset_pass_manager(level, target=_target(), seed_transpiler=seed)
-    return manager.run(circuit)
+    return translate(circuit, _target(), level=level, seed=seed)
 
 
 def text_problem(template: Template) -> str | None:

@@ -26,6 +26,7 @@ from qhybrid_pipelines.execution.engines.aer import (
     prepare_circuit,
 )
 from qhybrid_pipelines.execution.engines.engine import Engine, EngineRun
+from qhybrid_pipelines.execution.engines.gate_translation import translate
 from qhybrid_pipelines.execution.sampling import sample_rows
 
 if TYPE_CHECKING:
@@ -101,9 +102,7 @@ def _target() -> Any:
 
 def compile_circuit(circuit: QuantumCircuit) -> QuantumCircuit:
     """Return a circuit in lightning's own gates; inputs stay free."""
-    from qiskit.transpiler import generate_preset_pass_manager
-
-    return generate_preset_pass_manager(0, target=_target(), seed_transpiler=0).run(circuit)
+    return translate(circuit, _target())
 
 
 def exact_probabilities(batch: CircuitBatch, prepared: PreparedCircuit) -> Iterator[F64]:
