@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import json
 import os
 import resource
 import subprocess
@@ -19,6 +20,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 
 from measuring import machine, show, span
 
@@ -30,28 +32,51 @@ HERE = Path(__file__).resolve().parents[1]
 READ: Mapping[str, tuple[str, ...]] = {
     "qhybrid --version": ("--version",),
     "qhybrid jobs list": ("jobs", "list"),
+    "qhybrid jobs show": ("jobs", "show", "{job}"),
     "qhybrid sql": ("sql", "SELECT count(*) FROM verdicts"),
     "qhybrid costs": ("costs",),
     "qhybrid experiments": ("experiments",),
     "qhybrid answer latest": ("answer", "latest"),
     "qhybrid status": ("status",),
+    "qhybrid compare": ("compare", "--last", "2"),
+    "qhybrid home show": ("home", "show"),
+    "qhybrid backends": ("backends",),
+    "qhybrid doctor": ("doctor",),
 }
 NEW, USED, DECIDED = "qhybrid run, new home", "qhybrid run, used home", "qhybrid run, decided"
 MAIN = "from qhybrid_pipelines.cli import main; main()"
 
 
-def processor_seconds(checkout: Path, folder: Path, *words: str | Path) -> float:
+def processor_seconds(
+    checkout: Path,
+    folder: Path,
+    *words: str | Path,
+    program: str = MAIN,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> float:
     """Run a command of a checkout to its end; return what it and its children worked, kernel included."""
+    paths = f"{checkout}{os.pathsep}{Path(__file__).parent}"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [sys.executable, "-c", MAIN, *map(str, words)],
-        env=os.environ | {"PYTHONPATH": str(checkout)},
+        [sys.executable, "-c", program, *map(str, words)],
+        env=os.environ | {"PYTHONPATH": paths} | environment,
         cwd=folder,
         check=True,
         capture_output=True,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def newest_job(checkout: Path, home: Path) -> str:
+    """Return the id of the newest job of a home."""
+    listed = subprocess.run(
+        [sys.executable, "-c", MAIN, "jobs", "list", "--json", "--home", home],
+        env=os.environ | {"PYTHONPATH": str(checkout)},
+        check=True,
+        capture_output=True,
+    )
+    return str(json.loads(listed.stdout)[0]["job_id"])
 
 
 def one_round(checkout: Path, folder: Path, number: int) -> dict[str, float]:
@@ -67,9 +92,10 @@ def one_round(checkout: Path, folder: Path, number: int) -> dict[str, float]:
         USED: processor_seconds(checkout, folder, "run", toys[1], *home),
         DECIDED: processor_seconds(checkout, folder, "run", toys[1], *home),
     }
+    job = newest_job(checkout, folder / "home")
     for name, words in READ.items():
         place = () if words[0].startswith("--") else home
-        seconds[name] = processor_seconds(checkout, folder, *words, *place)
+        seconds[name] = processor_seconds(checkout, folder, *(word.format(job=job) for word in words), *place)
     return seconds
 
 
