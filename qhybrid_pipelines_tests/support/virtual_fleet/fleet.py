@@ -127,7 +127,7 @@ class Fleet:
         """Let everything go well from now on: right clocks and no hazards; faults end by themselves."""
         self.skews = [RIGHT for _ in self.skews]
         for hazards in self.hazards:
-            hazards.kills, hazards.stalls = frozenset(), {}
+            hazards.kills, hazards.stalls, hazards.drops = frozenset(), {}, frozenset()
 
     def settle(self, *, rounds: int = 60) -> None:
         """Let a person see to everything, on a machine with a right clock, until all jobs have come to an end."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.control.jobs.admission import SubmitRequest
+from qhybrid_pipelines.control.jobs.context import SEND_WITHIN_SECONDS
 from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs import provider_time
 from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
@@ -29,11 +30,12 @@ ROUNDS, PAUSE_SECONDS = 24, 40.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A worker's machine: its clock, when its processes die or stand still, and how quick they are."""
+    """A worker's machine: its clock, when its processes die, stand still or lose their locks, and how quick they are."""
 
     skew: Skew = RIGHT
     kills: frozenset[int] = frozenset()
     stalls: tuple[tuple[int, float], ...] = ()
+    drops: frozenset[int] = frozenset()
     pace_seconds: float = 0.0
 
 
@@ -108,6 +110,7 @@ def scenarios(*, dedupe: tuple[str, ...] = ("tag_lookup", "token", "none")) -> s
         skew=skews,
         kills=st.frozensets(st.integers(1, 90), max_size=4),
         stalls=st.lists(st.tuples(st.integers(1, 60), st.sampled_from([10.0, 90.0, 1300.0])), max_size=2).map(tuple),
+        drops=st.frozensets(st.integers(1, 60), max_size=3),
         pace_seconds=st.sampled_from([0.0, 0.05, 3.0]),
     )
 
@@ -135,9 +138,20 @@ def scenarios(*, dedupe: tuple[str, ...] = ("tag_lookup", "token", "none")) -> s
             works=st.lists(wanted, min_size=1, max_size=3).map(tuple),
             words=st.lists(words, max_size=3).map(tuple),
             has_server_clock=st.booleans(),
-        )
+        ).map(_with_true_windows)
 
     return st.lists(machines, min_size=1, max_size=3).flatmap(of_machines)
+
+
+def _with_true_windows(scenario: Scenario) -> Scenario:
+    """Let vendors count the half minute that a sender has among the time in which they accept, where locks are lost at once."""
+    if not any(machine.drops for machine in scenario.machines):
+        return scenario
+    one, two = (
+        replace(terms, acceptance_seconds=max(terms.acceptance_seconds, SEND_WITHIN_SECONDS))
+        for terms in scenario.terms
+    )
+    return replace(scenario, terms=(one, two))
 
 
 def run_scenario(scenario: Scenario, *, ledger: Any = None) -> Fleet:
@@ -159,7 +173,12 @@ def run_scenario(scenario: Scenario, *, ledger: Any = None) -> Fleet:
         [make_work(number, wanted) for number, wanted in enumerate(scenario.works)],
         skews=[machine.skew for machine in scenario.machines],
         hazards=[
-            Hazards(kills=machine.kills, stalls=dict(machine.stalls), pace_seconds=machine.pace_seconds)
+            Hazards(
+                kills=machine.kills,
+                stalls=dict(machine.stalls),
+                drops=machine.drops,
+                pace_seconds=machine.pace_seconds,
+            )
             for machine in scenario.machines
         ],
         has_server_clock=scenario.has_server_clock,

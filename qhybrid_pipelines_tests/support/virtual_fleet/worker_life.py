@@ -38,6 +38,7 @@ class Hazards:
     Attributes:
         kills: numbers of places at which the process dies.
         stalls: numbers of places at which the machine stands still, and for how many seconds.
+        drops: numbers of places at which a ledger's server ends the session that holds the process's locks, which goes on.
         pace_seconds: between two places; where it is zero, other workers come to their turn only when this one waits.
         reached: how many places there were so far.
         died_at: names of the places of the kills that landed.
@@ -45,6 +46,7 @@ class Hazards:
 
     kills: frozenset[int] = frozenset()
     stalls: dict[int, float] = field(default_factory=dict)
+    drops: frozenset[int] = frozenset()
     pace_seconds: float = 0.0
     reached: int = 0
     died_at: list[str] = field(default_factory=list)
@@ -76,6 +78,8 @@ class Life:
             hazards.died_at.append(place)
             self.is_dead = True
             raise Killed(place)
+        if hazards.reached in hazards.drops and self.fleet.has_server_clock:
+            self.fleet.locks.lose(getcurrent())
         # A request that stands still on its way out is one that is accepted late, which its vendor's terms bound.
         if (seconds := hazards.stalls.get(hazards.reached)) and not place.startswith("vendor."):
             if self.fleet.has_server_clock and seconds > CONNECTION_LOST_AFTER_SECONDS:

@@ -94,6 +94,17 @@ def test_generated_scenarios_find_who_lacks_a_precaution(control) -> None:
     ran_well(found)
 
 
+@pytest.mark.parametrize("place", [16, 17])
+def test_who_loses_its_locks_and_goes_on_is_waited_for(place: int) -> None:
+    """A server may end a session at once, while its holder sends: a vendor's time for accepting includes that."""
+    unheard = Machine(drops=frozenset({place}), pace_seconds=3.0)
+    comes_later = Machine(stalls=((1, 40.0),))
+    lost = replace(SHARED, terms=(Terms(listing_lag_seconds=0.0), Terms()), machines=(unheard, comes_later))
+    ran_well(lost)
+    without_window = replace(lost, terms=(Terms(listing_lag_seconds=0.0, acceptance_seconds=0.0), Terms()))
+    assert len(paid_twice(run_scenario(without_window))) == 1, "the control"
+
+
 class TestMachinesThatStandStill:
     """A server gives the locks of a machine that it does not hear to others; the machine does not know."""
 
