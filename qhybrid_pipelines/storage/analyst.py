@@ -146,7 +146,8 @@ def _ask(
 def _interrupting(connection: duckdb.DuckDBPyConnection, limit_seconds: float) -> Iterator[None]:
     """Interrupt what a connection does when it takes too long, or when somebody stops this process.
 
-    Signals wait until DuckDB comes back to Python, which a long query does not do by itself.
+    Signals wait until DuckDB comes back to Python, which a long query does not do by itself. Where the machine gives no thread to watch
+    with, the query goes on unwatched: it is answered all the same, and its limit is there for those that would never be.
     """
     ended = threading.Event()
 
@@ -158,12 +159,18 @@ def _interrupting(connection: duckdb.DuckDBPyConnection, limit_seconds: float) -
                 return
 
     thread = threading.Thread(target=watch, name="query-limit", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # "can't start new thread": too little memory for its stack, or too many threads at the moment
+        is_watched = False
+    else:
+        is_watched = True
     try:
         yield
     finally:
         ended.set()
-        thread.join()  # an interruption that came later would end the next query
+        if is_watched:
+            thread.join()  # an interruption that came later would end the next query
 
 
 def _spill_folder() -> Path:

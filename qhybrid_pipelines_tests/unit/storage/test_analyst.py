@@ -44,6 +44,17 @@ def test_sums_stay_whole_numbers_and_old_dates_are_told(home):
     assert type(row["s"]) is int
 
 
+def test_a_query_is_answered_where_the_machine_gives_no_thread_to_watch_it(home, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    wanted = analyst.query(home, PLAIN)
+    monkeypatch.setattr(analyst.threading.Thread, "start", refuse)
+    assert analyst.query(home, PLAIN) == wanted
+    with pytest.raises(InvalidInput, match="SHOW TABLES"):
+        analyst.query(home, "SELECT nothing FROM nowhere")
+
+
 def test_before_anything_was_published(tmp_path):
     with pytest.raises(InvalidInput, match=r"no warehouse yet.*qhybrid demo"):
         analyst.query(Home(tmp_path), "SELECT 1")
