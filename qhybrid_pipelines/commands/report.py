@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qhybrid_pipelines.commands.common import Home, echo, existing_workspace, find_experiment
 from qhybrid_pipelines.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from qhybrid_pipelines.steps.workspace import Workspace
 
 _ENDINGS = (".html", ".htm")
 #: That of the links in Dagster's UI, `defs.metadata_report`.
@@ -33,6 +36,9 @@ def report(
             "--figures", metavar="DIR", help="Also write every figure there, as SVG and as PNG.", show_default=False
         ),
     ] = None,
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Also put every figure beside the experiment's records in MLflow.")
+    ] = False,
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve every page on this machine, for the links in Dagster's UI.")
     ] = False,
@@ -66,7 +72,7 @@ def report(
         )
     if figures is not None and figures.exists() and not figures.is_dir():
         raise InvalidInput(f"'{figures}' is not a folder", remedy="Name a folder, or a new one.", field="--figures")
-    workspace = existing_workspace(home, reading=True)
+    workspace = existing_workspace(home, reading=not mlflow)
     # Asked for twice, or by two beginnings of one key, an experiment is shown once.
     wanted = list(dict.fromkeys(find_experiment(workspace, key) for key in keys))
     found = chapters(
@@ -85,6 +91,33 @@ def report(
             _write(figures / name, content, field="--figures")
             written += 1
         echo(f"{figures}: {written} files, each figure as SVG and as PNG")
+    if mlflow:
+        _add_to_mlflow(workspace, wanted)
+
+
+def _add_to_mlflow(workspace: Workspace, keys: list[str]) -> None:
+    """Put the figures of each experiment beside its records in MLflow, in the folder ``report``.
+
+    Raises:
+        InvalidInput: an experiment has no record there yet.
+    """
+    from qhybrid_pipelines.reports.page import chapters, figure_files
+    from qhybrid_pipelines.steps.on_demand.report import report_content
+    from qhybrid_pipelines.steps.on_demand.report_records import mlflow_runs
+
+    for key in keys:
+        runs = mlflow_runs(key, workspace.specifications, workspace.lake)
+        if not runs:
+            raise InvalidInput(
+                f"{key} has no record in MLflow",
+                remedy="Run it to its verdict first; records that wait are sent by `qhybrid sync`, and known after the next run.",
+                field="--mlflow",
+            )
+        content = report_content(key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home)
+        pictures = {name: data for name, data in figure_files(chapters([content])) if name.endswith(".svg")}
+        for run_id in runs:
+            workspace.tracker.add_files(run_id, "report", pictures)
+        echo(f"MLflow: {len(pictures)} figures beside {len(runs)} record{'' if len(runs) == 1 else 's'} of {key}")
 
 
 def _serve(home: str | None, port: int) -> None:

@@ -8,7 +8,6 @@ A person looks at it with the command that `Tracker.ui_command` gives.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -25,9 +24,11 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
+from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.storage import mlflow_rows
 from qhybrid_pipelines.storage.layout import Home
+from qhybrid_pipelines.storage.mlflow_client import import_mlflow, log_dataset, silence_mlflow
 from qhybrid_pipelines.storage.mlflow_paths import follow_home, local_folder
 from qhybrid_pipelines.storage.mlflow_rows import KEY_TAG, PARENT_TAG, StoredRun
 from qhybrid_pipelines.storage.postgres import postgres_url
@@ -47,8 +48,6 @@ BUSY_SECONDS = 5.0
 
 #: Most entries of one MLflow request, which may hold 1000 in all.
 MAX_PARAMS, MAX_TAGS, MAX_METRICS = 100, 100, 800
-#: Characters that MLflow keeps of a data set's digest; the whole one is in its source.
-MAX_DIGEST = 36
 
 _Entry = TypeVar("_Entry")
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
@@ -160,10 +159,10 @@ class Tracker:
         if self._foreign_uri is not None or not self._database.exists():
             return []
         with self._hold_store():
-            _import_mlflow()
+            import_mlflow()
             from mlflow import MlflowClient
 
-            with _silence_mlflow():
+            with silence_mlflow():
                 client = MlflowClient(tracking_uri=self.uri)
                 found: list[EndedRecord] = []
                 for experiment in client.search_experiments():
@@ -181,11 +180,11 @@ class Tracker:
         if not names:
             return
         with self._hold_store():
-            _import_mlflow()
+            import_mlflow()
             from mlflow.exceptions import MlflowException
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-            with _silence_mlflow():
+            with silence_mlflow():
                 store = SqlAlchemyStore(self.uri, self._artifacts("Default"))  # type: ignore[no-untyped-call]  # as above
                 for run_id in names:
                     with suppress(MlflowException):
@@ -193,6 +192,33 @@ class Tracker:
                         shutil.rmtree(folder, ignore_errors=True)
                         store._hard_delete_run(run_id)  # type: ignore[no-untyped-call]  # noqa: SLF001  what `mlflow gc` calls
                 store.engine.dispose()
+
+    def add_files(self, run_id: str, folder: str, contents: Mapping[str, bytes]) -> None:
+        """Add files to a run that is there, or replace them.
+
+        Args:
+            run_id: MLflow's id of the run.
+            folder: among its artefacts.
+            contents: by file name.
+
+        Raises:
+            InvalidInput: the store has no such run, or cannot be written.
+        """
+        with self._hold_store():
+            import_mlflow()
+            from mlflow import MlflowClient
+            from mlflow.exceptions import MlflowException
+
+            with silence_mlflow(), files.scratch_folder(self._home.tmp) as scratch:
+                for name, content in contents.items():
+                    (scratch / name).write_bytes(content)
+                try:
+                    MlflowClient(tracking_uri=self.uri).log_artifacts(run_id, str(scratch), folder)
+                except MlflowException as error:
+                    raise InvalidInput(
+                        f"MLflow does not take files of the run {run_id}: {_first_line(error)}",
+                        remedy="`qhybrid doctor` says whether records wait in the spool, and `qhybrid sync` sends them.",
+                    ) from None
 
     def _ended(self, run: Run) -> EndedRecord:
         folder = local_folder(run.info.artifact_uri)
@@ -243,10 +269,10 @@ class Tracker:
 
     def _migrate(self, uri: str) -> None:
         """Make the tables of a store as MLflow does it, by its migrations."""
-        _import_mlflow()
+        import_mlflow()
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        with _silence_mlflow():
+        with silence_mlflow():
             SqlAlchemyStore(uri, self._artifacts("Default")).engine.dispose()  # type: ignore[no-untyped-call]  # no types upstream
 
     def _prepare_server(self) -> None:
@@ -268,11 +294,11 @@ class Tracker:
             new = mlflow_rows.write_new_run(self._database, record, artifacts=artifacts, busy_seconds=BUSY_SECONDS)
             if new is not None:
                 return new
-        _import_mlflow()
+        import_mlflow()
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param, RunTag
 
-        with _silence_mlflow():
+        with silence_mlflow():
             client = MlflowClient(tracking_uri=self.uri)
             run = self._find_or_create(client, record)
             run_id, known = run.info.run_id, run.data
@@ -299,7 +325,7 @@ class Tracker:
             ):
                 client.log_batch(run_id, params=some_params, tags=some_tags, metrics=some_metrics)
             if record.dataset and not (run.inputs and run.inputs.dataset_inputs):
-                _log_dataset(client, run_id, record.dataset)
+                log_dataset(client, run_id, record.dataset)
             with files.scratch_folder(self._home.tmp) as folder:
                 record.write_files(folder)
                 client.log_artifacts(run_id, str(folder))
@@ -340,44 +366,9 @@ class Tracker:
         return f"{server.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
 
-def _import_mlflow() -> None:
-    """Import MLflow with its telemetry off and without minutes of retries; it takes seconds, so nobody else may."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    import mlflow  # noqa: F401
-
-
-@contextmanager
-def _silence_mlflow() -> Iterator[None]:
-    """Keep MLflow's own log lines, tracebacks included, from people who did not ask for them; errors still raise."""
-    logger = logging.getLogger("mlflow")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
 def _changed(metrics: Mapping[str, float | None], known: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics whose value is not yet the recorded one; MLflow keeps every value that it is sent."""
     return {name: float(value) for name, value in metrics.items() if value is not None and known.get(name) != value}
-
-
-def _log_dataset(client: MlflowClient, run_id: str, dataset: Mapping[str, str]) -> None:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    entity = Dataset(
-        name=dataset["name"],
-        digest=dataset["digest"][:MAX_DIGEST],
-        source_type="qhybrid",
-        source=json.dumps({"source": dataset["source"], "sha256": dataset["digest"]}),
-        profile=dataset["profile"],
-    )
-    context = InputTag("mlflow.data.context", dataset["context"])
-    client.log_inputs(run_id, datasets=[DatasetInput(entity, tags=[context])])
 
 
 def _chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import sqlite3
+import statistics
 import sys
 from contextlib import closing
 
@@ -117,3 +118,41 @@ def test_a_comparison_and_the_record_in_mlflow_show_it(decided):
     with closing(sqlite3.connect(workspace.home.mlflow / "mlflow.db")) as store:
         metrics = dict(store.execute("SELECT key, value FROM latest_metrics").fetchall())
     assert (metrics["best_classical"], metrics["reference"]) == (BEST, BEST)
+
+
+def of_mlflow(workspace, sql):
+    with closing(sqlite3.connect(workspace.home.mlflow / "mlflow.db")) as store:
+        return store.execute(sql).fetchall()
+
+
+def test_hashes_are_tags_and_no_parameters(decided):
+    workspace, key = decided
+    (origin,) = workspace.lake.read(
+        schemas.PROVENANCE, PartitionKey(experiment=key, backend="local:auto")
+    ).to_pylist()
+    params, tags = (dict(of_mlflow(workspace, f"SELECT key, value FROM {table}")) for table in ("params", "tags"))
+    assert not [name for name, value in params.items() if re.fullmatch(r"[0-9a-f]{32,64}", value)]
+    assert not {"instance_sha256", "template_id", "payload_sha256"} & set(params)
+    assert tags.items() >= {(n, origin[n]) for n in ("instance_sha256", "template_id", "payload_sha256")}
+
+
+def test_points_are_steps_and_the_job_has_its_seconds(decided):
+    workspace, key = decided
+    partition = PartitionKey(experiment=key, backend="local:auto")
+    scores = workspace.lake.read(schemas.POINT_SCORES, partition).to_pylist()
+    (origin,) = workspace.lake.read(schemas.PROVENANCE, partition).to_pylist()
+    sql = "SELECT step, value FROM metrics WHERE key = 'point.mean_energy' ORDER BY step"
+    points = sorted({row["point"] for row in scores})
+    means = [statistics.fmean(row["mean_energy"] for row in scores if row["point"] == point) for point in points]
+    assert of_mlflow(workspace, sql) == [(p, pytest.approx(m)) for p, m in zip(points, means, strict=True)]
+    (seconds,) = of_mlflow(workspace, "SELECT value FROM latest_metrics WHERE key = 'execute_seconds'")
+    assert seconds == (origin["execute_seconds"],)
+
+
+def test_figures_of_the_report_are_put_beside_the_record(decided, said, tmp_path):
+    workspace, key = decided
+    out = said("report", key, "-o", str(tmp_path / "r.html"), "--figures", str(tmp_path / "figures"), "--mlflow")
+    assert re.search(r"MLflow: \d+ figures beside 1 record of knapsack-", out)
+    (folder,) = (workspace.home.mlflow / "artifacts").rglob("report")
+    written = {path.name: path.read_bytes() for path in (tmp_path / "figures").glob("*.svg")}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == written != {}

@@ -38,6 +38,12 @@ METRICS = (
     "mean_ratio",
     "sample_ratio",
     "random_corrected_ratio",
+    "random_corrected_low",
+    "random_corrected_high",
+    "p_optimum",
+    "p_optimum_low",
+    "p_optimum_high",
+    "random_p_optimum",
     "gain",
     "gain_low",
     "gain_high",
@@ -45,6 +51,13 @@ METRICS = (
     "quantum_seconds",
     "classical_seconds",
 )
+
+#: Of the job, from the provenance.
+DURATIONS = ("queue_seconds", "execute_seconds")
+HASHES = ("instance_sha256", "template_id", "payload_sha256", "compiled_sha256", "result_sha256")
+#: What is drawn over the points of a sweep, and its column of `point_scores`.
+POINT_SERIES = {"mean_energy": "mean_energy", "p_optimum": "p_reduced_model_optimum", "p_feasible": "p_feasible"}
+MAX_STEPS = 500
 
 
 def tracking_runs(
@@ -87,8 +100,9 @@ def tracking_runs(
             family=comparison["family"],
             name=f"{key} on {backend}",
             params=_params(spec, backend, comparison, origin),
-            metrics={name: comparison[name] for name in METRICS},
+            metrics={name: comparison[name] for name in METRICS} | {name: origin[name] for name in DURATIONS},
             tags={"verdict": comparison["verdict"], "backend": backend, "experiment": key}
+            | _hashes(origin)
             | _label_tags(read_labels(labels.home, key)),
             specification=spec,
             circuit=batch["template"] if batch and batch["template"] else None,
@@ -100,7 +114,8 @@ def tracking_runs(
             ),
             verdict=comparison,
             provenance=origin,
-            series=_loop_series(select_rows(optimiser_steps, key, backend).sort_by("point").to_pylist()),
+            series=_point_series(select_rows(point_scores, key, backend))
+            | _loop_series(select_rows(optimiser_steps, key, backend).sort_by("point").to_pylist()),
             dagster_run_id=dagster_run_id,
         )
         rows.append(_tracked_row(key, backend, record, tracker))
@@ -149,10 +164,10 @@ def _series_record(
             "repetitions": spec.repetitions,
             "seed": spec.seed,
             "engine": origin["engine"],
-            "series_sha256": origin["instance_sha256"],
         },
-        metrics=metrics,
+        metrics=metrics | {name: origin[name] for name in DURATIONS},
         tags={"backend": backend, "experiment": key, "verdict": count_verdicts(row["verdict"] for row in verdicts)}
+        | _hashes(origin)
         | label_tags,
         specification=spec.model_dump(mode="json"),
         provenance=origin,
@@ -185,7 +200,6 @@ def _params(spec: dict[str, Any], backend: str, comparison: Row, origin: Row) ->
     return {
         "backend": backend,
         "instance": comparison["instance"],
-        "instance_sha256": origin["instance_sha256"],
         "n_variables": comparison["n_variables"],
         "n_qubits": comparison["n_qubits"],
         "ansatz": spec["ansatz"]["kind"],
@@ -197,9 +211,30 @@ def _params(spec: dict[str, Any], backend: str, comparison: Row, origin: Row) ->
         "repetitions": spec["repetitions"],
         "seed": spec["seed"],
         "engine": origin["engine"],
-        "template_id": origin["template_id"],
-        "payload_sha256": origin["payload_sha256"],
     }
+
+
+def _hashes(origin: Row) -> dict[str, str]:
+    """Return what a run stands on, as tags: nobody compares runs by a hash, and `where` finds them by one."""
+    return {name: origin[name] for name in HASHES if origin[name]}
+
+
+def _point_series(point_scores: pa.Table) -> dict[str, list[tuple[int, float]]]:
+    """Return what MLflow draws over the points of a sweep: mean energy, P(optimum) and feasible share, means over runs.
+
+    Of more than `MAX_STEPS` points they are evenly spaced ones.
+    """
+    if not point_scores.num_rows:
+        return {}
+    points, place = np.unique(point_scores.column("point").to_numpy(), return_inverse=True)
+    runs = np.bincount(place)
+    shown = np.unique(np.linspace(0, len(points) - 1, min(len(points), MAX_STEPS)).round().astype(np.int64))
+    series = {}
+    for name, column in POINT_SERIES.items():
+        means = np.bincount(place, weights=point_scores.column(column).to_numpy()) / runs
+        kept = shown[np.isfinite(means[shown])]
+        series[f"point.{name}"] = [(int(points[at]), float(means[at])) for at in kept]
+    return series
 
 
 def _best_counts(point_scores: pa.Table, counts: pa.Table, n_qubits: int) -> tuple[tuple[str, int], ...]:

@@ -165,7 +165,6 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
         name=found.key,
         params={
             "dataset": card["dataset"],
-            "dataset_sha256": card["digest"],
             "n_rows": card["n_rows"],
             "n_columns": card["n_columns"],
             "pca": spec.features.pca,
@@ -184,7 +183,11 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
             "backends": ", ".join(spec.backends),
         },
         metrics={_metric_name(row): row["mean"] for row in found.summaries if row["metric"] == spec.evaluation.metric},
-        tags={"experiment": found.key, **{f"verdict.{_verdict_tag(row)}": row["verdict"] for row in found.verdicts}},
+        tags={
+            "experiment": found.key,
+            "dataset_sha256": card["digest"],
+            **{f"verdict.{_verdict_tag(row)}": row["verdict"] for row in found.verdicts},
+        },
         specification=spec.model_dump(mode="json"),
         provenance=environment().to_row(),
         dataset=_dataset(card, "cross-validation"),
@@ -213,10 +216,9 @@ def _model_record(found: _Results, run: Row, dagster_run_id: str) -> TrackingRec
         family=LEARNING_FAMILY,
         name=f"{run['model']} {run['inputs']} {run['repeat']}.{run['fold']}",
         params={
-            **{name: run[name] for name in ("model", "side", "inputs", "repeat", "fold", "seed", "trials", "template")},
+            **{name: run[name] for name in ("model", "side", "inputs", "repeat", "fold", "seed", "trials")},
             "train_rows": run["train_rows"],
             "test_rows": run["test_rows"],
-            "dataset_sha256": found.card["digest"],
             **(
                 {"training.backend": measured[0]["backend"], "training.shots": measured[0]["shots"]} if measured else {}
             ),
@@ -241,7 +243,12 @@ def _model_record(found: _Results, run: Row, dagster_run_id: str) -> TrackingRec
                 if measured
             },
         },
-        tags={"experiment": found.key, "packages": environment().packages},
+        tags={
+            "experiment": found.key,
+            "packages": environment().packages,
+            "dataset_sha256": found.card["digest"],
+            **({"template_id": run["template"]} if run["template"] else {}),
+        },
         dataset=_dataset(found.card, "training"),
         texts={
             "split.json": canonical_json({**split, "test_rows": tested}) + "\n",

@@ -32,6 +32,7 @@ from qhybrid_pipelines.core.errors import QHybridError
 from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.core.system.files import foreign_leftovers
 from qhybrid_pipelines.steps.on_demand.experiment_check import check_experiments
+from qhybrid_pipelines.steps.on_demand.fleet_summary import count_by_provider
 from qhybrid_pipelines.steps.on_demand.job_problems import explain_requests
 from qhybrid_pipelines.steps.on_demand.schedule_check import check_schedules
 from qhybrid_pipelines.steps.operate.ledger_audit import LedgerAudit, audit_ledger
@@ -97,7 +98,7 @@ def findings(
         ("ledger notes", lambda: _audited(audit().notes, "the ledger contains what was noted outside it")),
         ("lake", lambda: _lake(home)),
         ("lake and ledger", lambda: _audited(audit().lake, "say the same")),
-        ("backends", lambda: (bool(control_plane.backends), ", ".join(control_plane.backends))),
+        ("backends", lambda: (bool(control_plane.backends), count_by_provider(control_plane.backends))),
         ("budgets of the policy", lambda: _budgets(control_plane, present())),
         ("breakers", lambda: _breakers(control_plane.ledger, present())),
         ("open jobs", lambda: _open_jobs(control_plane)),
@@ -375,9 +376,8 @@ def _provider_checks(control_plane: ControlPlane, specifications: Specifications
             _row(f"key of {name}", partial(_check_key, check)), is_used=any(b.startswith(f"{name}:") for b in used)
         )
     for backend in control_plane.backends:
-        yield _downgrade_if_unused(
-            _row(f"ask {backend}", partial(_status, control_plane.dispatcher, backend)), is_used=backend in used
-        )
+        asked = _row(f"ask {backend}", partial(_status, control_plane.dispatcher, backend))
+        yield _downgrade_if_unused(asked, is_used=backend in used)
     for name in sorted({backend.partition(":")[0] for backend in control_plane.backends}):
         if control_plane.dispatcher.time.provider_skew_seconds(name) is not None:
             yield _row(f"clock of {name}", partial(_provider_clock, control_plane.dispatcher, name))

@@ -1,7 +1,9 @@
-"""What the warehouse says about each backend in few lines: where a job's time went, and what jobs cost."""
+"""Backends in few lines: how many there are, where a job's time went, and what jobs cost."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from qhybrid_pipelines.storage.analyst import query
@@ -31,3 +33,10 @@ def costs_by_backend(home: Home) -> list[Row]:
     """Return what the jobs of each backend were quoted, reported and reconciled at, in US dollars."""
     rows: list[Row] = query(home, COSTS).to_pylist()
     return rows
+
+
+def count_by_provider(backends: Iterable[str]) -> str:
+    """Return how many backends each provider has, in a line that a terminal shows whole."""
+    counted = Counter(name.partition(":")[0] for name in backends)
+    listed = ", ".join(f"{number} of {provider}" for provider, number in counted.items())
+    return f"{listed}; `qhybrid backends` lists them" if listed else "none"
