@@ -127,9 +127,7 @@ def of_mlflow(workspace, sql):
 
 def test_hashes_are_tags_and_no_parameters(decided):
     workspace, key = decided
-    (origin,) = workspace.lake.read(
-        schemas.PROVENANCE, PartitionKey(experiment=key, backend="local:auto")
-    ).to_pylist()
+    (origin,) = workspace.lake.read(schemas.PROVENANCE, PartitionKey(experiment=key, backend="local:auto")).to_pylist()
     params, tags = (dict(of_mlflow(workspace, f"SELECT key, value FROM {table}")) for table in ("params", "tags"))
     assert not [name for name, value in params.items() if re.fullmatch(r"[0-9a-f]{32,64}", value)]
     assert not {"instance_sha256", "template_id", "payload_sha256"} & set(params)
