@@ -23,18 +23,20 @@ def show_home(home: Home = None, as_json: AsJson = False) -> None:
     """Show the home's id and what has to be decided before anything is sent; exit code 3 if anything has."""
     from qhybrid_pipelines.control.home_identity import REMEDY
     from qhybrid_pipelines.storage.home_decisions import read_decisions
-    from qhybrid_pipelines.storage.home_note import FORMAT
+    from qhybrid_pipelines.storage.home_note import FORMAT, read_note
     from qhybrid_pipelines.terminal import print_json
 
     workspace = existing_workspace(home, reading=True)
     control_plane = workspace.control_plane
     identity, problems = control_plane.ledger.identity(), control_plane.guard.problems()
     decisions = read_decisions(workspace.home)
+    note = read_note(workspace.home)
+    written = note.format if note else FORMAT
     if as_json:
-        document = {"home_id": identity.home_id, "openings": identity.openings, "format": FORMAT, "problems": problems}
+        document = {"home_id": identity.home_id, "openings": identity.openings, "format": written, "problems": problems}
         print_json(document | {"decisions": [asdict(decision) for decision in decisions]})
     else:
-        echo(f"home {identity.home_id}, format {FORMAT}, opened {identity.openings} times to send")
+        echo(f"home {identity.home_id}, format {written}, opened {identity.openings} times to send")
         for made in decisions:
             what = "goes on" if made.decision == "continue" else f"became {made.new_home_id}, a home of its own"
             echo(f"decided: {made.at}, by {made.by or 'somebody'}: home {made.home_id} {what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
@@ -25,6 +26,7 @@ from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.steps.on_demand.home_backups import ask_providers, back_up, restore
+from qhybrid_pipelines.storage.home_note import FORMAT, read_note, write_note
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.paid_once.ledger_copies import PostgresPlace
 
@@ -96,6 +98,22 @@ def test_a_backup_while_jobs_are_being_sent_pays_nothing_twice(cloud: Emulator, 
         assert sorted(str(job.provider_job_id) for job in jobs) == paid, number
         assert book(cloud) == paid, number
         again.ledger.close()
+
+
+def test_an_older_release_makes_no_backup_of_a_newer_ones_home(tmp_path: Path) -> None:
+    """It may collect there, and does not know what else belongs to the home."""
+    home = Home(tmp_path / "home").make()
+    control_plane = ControlPlane(home)
+    control_plane.guard.check()
+    note = read_note(home)
+    assert note is not None
+    write_note(home, replace(note, format=FORMAT + 1))
+    with pytest.raises(InvalidInput, match=f"the home has format {FORMAT + 1}"):
+        back_up(home, control_plane, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+    control_plane.ledger.close()
+    shown = CliRunner().invoke(app, ["home", "show", "--json", "--home", str(home.path)])
+    assert json.loads(shown.output)["format"] == FORMAT + 1
 
 
 class TestOnAServer:

@@ -41,7 +41,7 @@ from qhybrid_pipelines.steps.on_demand.backup_manifest import (
     single_files,
 )
 from qhybrid_pipelines.steps.on_demand.object_backups import copy_tables, is_table, restore_table
-from qhybrid_pipelines.storage.home_note import FORMAT, HomeNote, write_note
+from qhybrid_pipelines.storage.home_note import FORMAT, HomeNote, read_note, write_note
 from qhybrid_pipelines.storage.lake_store import object_store
 from qhybrid_pipelines.storage.layout import Home
 
@@ -66,6 +66,7 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         CorruptFile: the lake is on objects, and one is missing or damaged.
     """
     folder = folder.expanduser().absolute()
+    _check_release(home, control_plane)
     if control_plane.deployment.ledger_url is not None:
         raise InvalidInput(
             "the ledger of this home is on a Postgres server, and only its owner can copy it there",
@@ -98,6 +99,22 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
             folder.rmdir()
         promote(built.path, folder)
     return manifest
+
+
+def _check_release(home: Home, control_plane: ControlPlane) -> None:
+    """Check that this release knows all that belongs to a home.
+
+    Raises:
+        InvalidInput: a newer one has written it, and lets this one collect, but not name what is to be copied.
+    """
+    note = read_note(home)
+    written = max(note.format if note else FORMAT, control_plane.ledger.identity().format)
+    if written > FORMAT:
+        raise InvalidInput(
+            f"the home has format {written}, and this release knows what belongs to homes of formats up to {FORMAT}",
+            remedy="Make the backup with the newer release.",
+            file=str(home.path),
+        )
 
 
 def restore(folder: Path, home: Home) -> Manifest:

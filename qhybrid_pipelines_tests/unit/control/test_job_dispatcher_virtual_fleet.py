@@ -13,6 +13,7 @@ from hypothesis import Phase, find, given, settings
 
 from qhybrid_pipelines.control.jobs.context import JobContext
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines_tests.support import postgres_databases
 from qhybrid_pipelines_tests.support.virtual_fleet.controls import sending_without_looking, trusting_own_clock
 from qhybrid_pipelines_tests.support.virtual_fleet.judge import judge, paid_twice
 from qhybrid_pipelines_tests.support.virtual_fleet.scenario import (
@@ -65,6 +66,21 @@ def test_the_same_on_sqlite(max_examples: int, tmp_path_factory: pytest.TempPath
             assert judge(run_scenario(scenario, ledger=ledger)) == []
         finally:
             ledger.close()
+
+    run()
+
+
+@pytest.mark.generated
+def test_the_same_on_postgres(postgres_home: str) -> None:
+    @settings(max_examples=50)
+    @given(scenarios())
+    def run(scenario: Scenario) -> None:
+        with postgres_databases.schema(postgres_home) as url:
+            ledger = SqlLedger.open_postgres(url, server_clock=False)
+            try:
+                assert judge(run_scenario(scenario, ledger=ledger)) == []
+            finally:
+                ledger.close()
 
     run()
 
