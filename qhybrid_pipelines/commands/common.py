@@ -78,6 +78,17 @@ def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
     return workspace
 
 
+def workspace_of_results(home: str | None) -> Workspace:
+    """Return the workspace of a home whose specifications and lake are read, and nothing else: a copy of these two will do.
+
+    Raises:
+        InvalidInput: nothing is registered there, and there is no ledger.
+    """
+    workspace = workspace_for(home, reading=True, make=False)
+    registered = next(iter(workspace.specifications), None) is not None
+    return workspace if registered else existing_workspace(home, reading=True)
+
+
 def named_workspace(home: str | None, *, make: bool = False) -> Workspace:
     """Return the workspace of a home to read in, which may be new, but not where somebody named a folder that is not there.
 

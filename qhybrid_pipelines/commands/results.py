@@ -13,10 +13,10 @@ from qhybrid_pipelines.commands.common import (
     AsJson,
     ExperimentKey,
     Home,
-    existing_workspace,
     find_experiment,
     unusable_tag,
     workspace_for,
+    workspace_of_results,
 )
 from qhybrid_pipelines.core.errors import InvalidInput, MissingUpstream, NotDecided
 
@@ -35,7 +35,7 @@ def answer(
     from qhybrid_pipelines.terminal import print_answer, print_json
     from qhybrid_pipelines.terminal_tables import print_csv
 
-    workspace = existing_workspace(home, reading=True)
+    workspace = workspace_of_results(home)
     try:
         answers = named_answers(find_experiment(workspace, key), workspace.specifications, workspace.lake)
     except MissingUpstream as missing:
@@ -68,7 +68,7 @@ def compare(
     from qhybrid_pipelines.steps.on_demand.comparisons import compare_experiments
     from qhybrid_pipelines.terminal import print_comparison, print_json
 
-    workspace = existing_workspace(home, reading=True)
+    workspace = workspace_of_results(home)
     if bool(keys) + (last is not None) + (tag is not None) != 1:
         raise InvalidInput(
             "nothing says what to compare, or two options do",

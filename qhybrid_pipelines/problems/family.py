@@ -88,6 +88,8 @@ class Family(Protocol):
     unit: str
     #: What a variable that is 0, and one that is 1, says about the thing it is named after; ``{name}`` stands for it.
     answer_words: tuple[str, str]
+    #: whether an answer names what is 0 too; not where hundreds of variables stand for choices of which few are taken.
+    names_zeros: bool
     #: pydantic model of `problem.options`, with a description per field.
     options: type[BaseModel]
     #: format name -> parser; the formats' own readers are in `problems/formats/`.

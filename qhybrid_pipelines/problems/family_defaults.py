@@ -32,6 +32,7 @@ class FamilyDefaults:
     native_suffixes: frozenset[str] = frozenset()
     generators: Generators = MappingProxyType({})
     may_fix_ones: bool = False
+    names_zeros: bool = True
 
     def from_graph(self, graph: nx.Graph[Any], name: str, options: BaseModel) -> Instance:  # noqa: ARG002 - refused
         """Refuse: a graph alone is not an instance of this family.

@@ -27,7 +27,7 @@ class NamedAnswer:
         violation: the first constraint that it breaks, by name and amount; empty when feasible.
         variables: one row per variable: ``variable``, ``value``, ``meaning``.
         description: what experts call it, see `Family.describe`; empty where the variables say it all.
-        groups: for 0 and for 1, what that says of "..." and the variables that have it.
+        groups: for 1, and for 0 where the family names those too, what that says of "..." and the variables that have it.
     """
 
     experiment: str
@@ -75,6 +75,6 @@ def name_answer(instance: Instance, decision: Mapping[str, Any]) -> NamedAnswer:
                 family.answer_words[wanted].replace("{name}", "..."),
                 tuple(name for name, value in zip(instance.variables, values, strict=True) if value == wanted),
             )
-            for wanted in (1, 0)
+            for wanted in ((1, 0) if family.names_zeros else (1,))
         ),
     )

@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.binary_models.bits import assignment_array
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.problems.solvers.routing import RoutingProblem
+from qhybrid_pipelines.problems.solvers.routing import RoutingProblem, customer_names
 
 #: Columns of the template, in its order.
 COLUMNS = (
@@ -90,7 +90,7 @@ def _why_no_independent_set(instance: Instance) -> str:
 def _why_no_routing(instance: Instance) -> str:
     """Return why not: the library's checker takes distances from places and numbers customers by their line after the depot's."""
     problem, named = RoutingProblem.from_payload(instance.payload), re.search(r"-k(\d+)(?!\d)", instance.name)
-    numbers = [name.split(" ")[0] for name in instance.variables[: problem.customers]]
+    numbers = customer_names(problem, instance.variables)
     if problem.demands is None:
         return "it has no capacity that binds, and those of the library have one"
     if numbers != [str(node) for node in range(2, problem.customers + 2)]:

@@ -56,7 +56,7 @@ def go(section: str, folder: Path) -> list[str]:
 
 
 def test_the_page_states_how_many_commands_each_way_has():
-    assert len(WAYS) == PAGE.count("\n### ") == 6
+    assert len(WAYS) == PAGE.count("\n### ") == 8
     assert {title: len(steps(section)) for title, _, section in WAYS} == {title: int(n) for title, n, _ in WAYS}
     assert sum(int(n) for _, n, _ in WAYS) == len(re.findall(r"^\$ ", PAGE, re.MULTILINE)), (
         "no command is outside of a way"

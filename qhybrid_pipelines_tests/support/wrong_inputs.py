@@ -20,6 +20,9 @@ SPECIFICATIONS = (
         "unknown field", named(KARATE + "shotz: 100\n"), "unknown field", "Did you mean shots?", line=3, field="shotz"
     ),
     specification(
+        "misspelt owner", named(KARATE + "ownr: ada\n"), "unknown field", "Did you mean owner?", line=3, field="ownr"
+    ),
+    specification(
         "unknown inner field",
         named(KARATE + "sweep:\n  strategy: ramp\n  pionts: 4\n"),
         "unknown field",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,6 +35,8 @@ _OPENING = (
 )
 _CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 KINDS = ("optimisation", "qml", "sampling")
+#: What a page may say beside the fields of its experiment.
+PAGE_FIELDS = (labels.OWNER, labels.TAGS, schedules.FIELD, variations.FIELD)
 SCHEMA_HINT = "`qhybrid schema` prints every field with its default."
 
 _NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -114,18 +116,21 @@ def validate_experiments(data: dict[str, Any], *, file: str, lines: Lines) -> li
     fields, given = labels.extract_labels(data, lines, file=file)
     fields, schedule = schedules.extract_schedule(fields, lines, file=file, now=datetime.now(UTC))
     unscheduled = schedule is None and schedules.FIELD in data
+    beside = () if variations.FIELD in fields else PAGE_FIELDS  # none of these can be varied
     return [
-        WrittenExperiment(_validate_kind(one, file=file, lines=where), where, given, schedule, unscheduled)
+        WrittenExperiment(
+            _validate_kind(one, file=file, lines=where, beside=beside), where, given, schedule, unscheduled
+        )
         for one, where in variations.expand_variations(fields, lines, file=file)
     ]
 
 
-def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines) -> AnySpec:
+def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines, beside: Sequence[str]) -> AnySpec:
     kind = data.get("kind", "optimisation")
     if kind == "qml":
-        return _validate_model(LearningSpec, data, file=file, lines=lines)
+        return _validate_model(LearningSpec, data, file=file, lines=lines, beside=beside)
     if kind == "sampling":
-        return _validate_model(SamplingSpec, data, file=file, lines=lines)
+        return _validate_model(SamplingSpec, data, file=file, lines=lines, beside=beside)
     if kind != "optimisation":
         raise InvalidInput(
             f"there is no kind {kind!r}",
@@ -157,7 +162,8 @@ def _validate_kind(data: dict[str, Any], *, file: str, lines: Lines) -> AnySpec:
                 field="kind",
             )
     # The kind of an optimisation is not part of its specification, so that all keys stay as they are.
-    return validate_specification({k: v for k, v in data.items() if k != "kind"}, file=file, lines=lines)
+    fields = {k: v for k, v in data.items() if k != "kind"}
+    return _validate_model(ExperimentSpec, fields, file=file, lines=lines, beside=beside)
 
 
 def validate_specification(data: dict[str, Any], *, file: str, lines: Lines) -> ExperimentSpec:
@@ -165,11 +171,13 @@ def validate_specification(data: dict[str, Any], *, file: str, lines: Lines) -> 
     return _validate_model(ExperimentSpec, data, file=file, lines=lines)
 
 
-def _validate_model(model: type[Model], data: dict[str, Any], *, file: str, lines: Lines) -> Model:
+def _validate_model(
+    model: type[Model], data: dict[str, Any], *, file: str, lines: Lines, beside: Sequence[str] = ()
+) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found = first_finding(error, data, model)
+        found = first_finding(error, data, model, beside=beside)
         raise InvalidInput(
             found.problem,
             remedy=f"{found.remedy} {SCHEMA_HINT}",

@@ -72,10 +72,18 @@ class Finding:
     path: tuple[str, ...]
 
 
-def first_finding(error: ValidationError, data: Mapping[str, Any], model: type[BaseModel]) -> Finding:
+def first_finding(
+    error: ValidationError, data: Mapping[str, Any], model: type[BaseModel], *, beside: Sequence[str] = ()
+) -> Finding:
     """Return pydantic's first finding about ``data`` in plain words; further fields that are wrong are counted.
 
     A field that nobody knows comes first: where a name is misspelt, the field of the right name is missing as well.
+
+    Args:
+        error: of the validation.
+        data: what was validated.
+        model: against which.
+        beside: fields that may stand beside those of the model.
     """
     findings = sorted(error.errors(), key=lambda finding: finding["type"] != "extra_forbidden")
     paths = [_path(finding, data) for finding in findings]
@@ -84,7 +92,7 @@ def first_finding(error: ValidationError, data: Mapping[str, Any], model: type[B
     if len(kinds) > 1 and kinds <= _PLAIN_VALUES:
         problem, remedy = "this must be one plain value", "Write a number, a text, true or false."
     else:
-        problem, remedy = _explain(findings[0], here, model)
+        problem, remedy = _explain(findings[0], here, model, beside)
     # A list whose entry is wrong is found too short as well: what lies above the field is not another one.
     others = len({path for path in paths if path != here[: len(path)]})
     return Finding(
@@ -106,10 +114,10 @@ def explain_parameter(finding: Any) -> tuple[str, str]:
     return problem.format(**words), remedy.format(**words)
 
 
-def _explain(finding: Any, path: tuple[str, ...], model: type[BaseModel]) -> tuple[str, str]:
+def _explain(finding: Any, path: tuple[str, ...], model: type[BaseModel], beside: Sequence[str]) -> tuple[str, str]:
     kind, given, context = finding["type"], finding.get("input"), finding.get("ctx", {})
     if kind == "extra_forbidden":
-        return "unknown field", _spelling(path[-1], _fields(model, path[:-1]))
+        return "unknown field", _spelling(path[-1], [*_fields(model, path[:-1]), *(beside if len(path) == 1 else ())])
     if kind == "literal_error":
         choices = context["expected"].replace(" or ", ", ").replace("'", "")
         return f"this must be one of: {choices}{_quote_value(given)}", closest_match(

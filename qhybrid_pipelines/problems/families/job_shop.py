@@ -154,6 +154,7 @@ class JobShopScheduling(FamilyDefaults):
     sense: Sense = "min"
     unit = "makespan"
     answer_words = ("{name}: no", "{name}: yes")
+    names_zeros = False
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType({"jsplib": _from_file})
     file_suffixes: Mapping[str, str] = MappingProxyType({".jsp": "jsplib"})
@@ -258,6 +259,15 @@ class JobShopScheduling(FamilyDefaults):
             bound=float(found.bound),
             evaluations=found.evaluations,
         )
+
+    def describe(self, instance: Instance, assignment: U8) -> str:
+        """Return when each job is on which machine; an operation without a start is left out."""
+        problem = _problem(instance)
+        jobs: list[list[str]] = [[] for _ in problem.jobs]
+        for (job, machine, _), start in zip(problem.operations, problem.decode(assignment), strict=True):
+            if start is not None:
+                jobs[job].append(f"machine {machine} at {start}")
+        return "; ".join(f"job {number}: {', '.join(steps)}" for number, steps in enumerate(jobs, start=1))
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, durations and how much choice the horizon leaves."""

@@ -252,6 +252,7 @@ class VehicleRouting(FamilyDefaults):
     sense: Sense = "min"
     unit = "length"
     answer_words = ("{name}: no", "{name}: yes")
+    names_zeros = False
     options: type[BaseModel] = Options
     parsers: Mapping[str, Parser] = MappingProxyType({"tsplib": _from_file})
     file_suffixes: Mapping[str, str] = MappingProxyType({".tsp": "tsplib", ".atsp": "tsplib", ".vrp": "tsplib"})
@@ -370,6 +371,15 @@ class VehicleRouting(FamilyDefaults):
             bound=proved.bound if proved else None,
             evaluations=proved.evaluations if proved else None,
         )
+
+    def describe(self, instance: Instance, assignment: U8) -> str:
+        """Return the customers of each route in their order, or what the one vehicle visits."""
+        problem = _problem(instance)
+        names = routing.customer_names(problem, instance.variables)
+        routes = [", ".join(names[customer] for customer in route) for route in problem.decode(assignment)]
+        if problem.vehicles == 1:
+            return f"from the depot to {routes[0]} and back"
+        return "; ".join(f"route {number}: {route}" for number, route in enumerate(routes, start=1) if route)
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, loads and distances."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -258,6 +258,12 @@ def variable_names(problem: RoutingProblem, customers: tuple[str, ...], capacity
         for place, weight in enumerate(problem.unused_weights)
     ]
     return tuple(visits + unused)
+
+
+def customer_names(problem: RoutingProblem, variables: Sequence[str]) -> list[str]:
+    """Return the names of the customers, given those of the variables."""
+    ending = f" as stop 1{' of route 1' if problem.vehicles > 1 else ''}"
+    return [name.removesuffix(ending) for name in variables[: problem.customers]]
 
 
 def first_violation(problem: RoutingProblem, assignment: U8, names: tuple[str, ...]) -> str:

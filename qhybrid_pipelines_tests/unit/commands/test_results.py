@@ -64,6 +64,17 @@ def test_for_a_program(home, qhybrid):
     assert {answer["backend"]: answer["objective"] for answer in json.loads(out)}["local:auto"] == 4.0
 
 
+def test_the_lake_and_the_specifications_are_enough(home, qhybrid):
+    """A copy of these two, without a ledger, answers and compares as the home does."""
+    commands = [("answer", FIRST), ("compare", FIRST, SECOND)]
+    told = [qhybrid(*words, home=home) for words in commands]
+    assert [code for code, _, _ in told] == [0, 0]
+    for path in home.iterdir():
+        if path.name not in {"lake", "specifications"}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert [qhybrid(*words, home=home) for words in commands] == told
+
+
 @pytest.mark.parametrize("word", [FIRST[:-2], "latest"])
 def test_the_beginning_of_a_key_is_enough(home, qhybrid, word):
     code, out, err = qhybrid("answer", word, "--json", home=home)

@@ -99,6 +99,17 @@ def shortest(jobs, step=1):
     return best
 
 
+def test_the_answer_says_when_each_job_is_where():
+    instance = build([[(2, 3), (0, 1)], [(2, 2)]])
+    row = np.array([name in _TAKEN for name in instance.variables], dtype=np.uint8)
+    assert FAMILY.describe(instance, row) == "job 1: machine 2 at 0, machine 0 at 3; job 2: machine 2 at 3"
+    assert not FAMILY.names_zeros
+
+
+#: The first job before the second.
+_TAKEN = {"job 1 on machine 2 at 0", "job 1 on machine 0 at 3", "job 2 on machine 2 at 3", "some job ends after 4"}
+
+
 @st.composite
 def shops(draw):
     machines, jobs = draw(st.sampled_from([(1, 3), (2, 2), (2, 3), (3, 2)]))

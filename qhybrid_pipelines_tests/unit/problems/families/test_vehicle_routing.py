@@ -14,6 +14,7 @@ from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.problems.families.vehicle_routing import FAMILY, Options, make_instance
 from qhybrid_pipelines.problems.formats.tsplib import RoutingFile
+from qhybrid_pipelines.problems.named_answer import name_answer
 from qhybrid_pipelines.problems.reduction import reduce_instance
 from qhybrid_pipelines.problems.sources import load_instance
 from qhybrid_pipelines_tests.support.family_cases import FamilyCases
@@ -192,6 +193,24 @@ def test_the_published_routes_have_the_published_length():
     assert unused_counts(instance.payload) == []  # all four vehicles are full
     assert FAMILY.feasible(instance, row[None])[0]
     assert FAMILY.objective(instance, row[None])[0] == 646
+    # Nodes by their names in the file, where the depot is node 1.
+    assert FAMILY.describe(instance, row).startswith("route 1: 16, 3, 19, 2, 9; route 2: 11, 12,")
+    decision = {
+        "experiment": "routes",
+        "backend": "local:auto",
+        "final_assignment": "".join(map(str, row)),
+        "final_source": "published",
+        "final_objective": 646.0,
+        "final_feasible": True,
+    }
+    [(words, visits)] = name_answer(instance, decision).groups
+    assert (words, len(visits), visits[0]) == ("...: yes", 20, "16 as stop 1 of route 1")
+
+
+def test_one_vehicle_has_a_tour():
+    instance = generate("random_tour", customers=3)
+    row = np.array([name in {"2 as stop 1", "1 as stop 2", "3 as stop 3"} for name in instance.variables], np.uint8)
+    assert FAMILY.describe(instance, row) == "from the depot to 2, 1, 3 and back"
 
 
 @pytest.mark.parametrize(
