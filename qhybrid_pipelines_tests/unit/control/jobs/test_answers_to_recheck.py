@@ -10,6 +10,7 @@ import pytest
 from qhybrid_pipelines.control.jobs.answers_to_recheck import doubted_since, failure_reported_at, needs_a_person
 from qhybrid_pipelines.control.ledger.lifecycle import EVENT_NAMES, Event
 from qhybrid_pipelines.control.policy.tiers import Tiers
+from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines_tests.support.dispatcher_harness import NOON, SUBMIT_REQUEST
 from qhybrid_pipelines_tests.support.durable_vendor import make_batch
 
@@ -51,3 +52,25 @@ def test_a_failure_counts_from_its_last_report(events) -> None:
 def test_a_job_whose_result_is_not_doubted_needs_nobody_however_old_it_is(dispatcher, ledger) -> None:
     job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
     assert needs_a_person(job, ledger, Tiers().batch, NOON + timedelta(days=9000)) is False
+
+
+def test_how_far_a_job_got_before_the_failure_that_is_not_believed_yet_is_kept(harness) -> None:
+    dispatcher = harness.dispatcher()
+    job = dispatcher.submit(make_batch(), SUBMIT_REQUEST)
+    times = {
+        "submitted_at": NOON,
+        "started_at": NOON + timedelta(seconds=3),
+        "completed_at": NOON + timedelta(seconds=5),
+    }
+    harness.one.show(job.provider_job_id, JobState.FAILED, message="too hot", **times)
+    [reported] = dispatcher.poll([job])
+    assert reported.state is JobState.RUNNING
+    events = harness.ledger.events(job.job_id)[-3:]
+    assert [event.event for event in events] == ["JobQueued", "JobStarted", "JobFailureReported"]
+    assert [(event.at, event.clock) for event in events[:2]] == [
+        (times["submitted_at"], "vendor"),
+        (times["started_at"], "vendor"),
+    ]
+    harness.now += timedelta(seconds=10)
+    [failed] = dispatcher.poll([reported])
+    assert (failed.state, failed.error) == (JobState.FAILED, "too hot")
