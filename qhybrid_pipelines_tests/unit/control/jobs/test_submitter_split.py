@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 import pytest
 
+from qhybrid_pipelines.control.jobs import write_ahead_submission
 from qhybrid_pipelines.control.ledger.lifecycle import Event
 from qhybrid_pipelines.control.ledger.port import Transition
 from qhybrid_pipelines.core.errors import InvalidInput, Refused, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.system.stop_request import StopRequested
 from qhybrid_pipelines_tests.support.dispatcher_harness import ALLOW, NOON, SUBMIT_REQUEST, sub_batches
 from qhybrid_pipelines_tests.support.durable_vendor import BACKEND, make_batch
 
@@ -232,3 +235,40 @@ class TestSubmitted:
         assert dispatcher.current_job(waiting.job_id) == moved, "nobody has taken it over yet"
         assert dispatcher.jobs_to_resubmit() == [moved]
         assert dispatcher.latest_job(make_batch(seed=12_345)) is None
+
+    def test_a_backend_that_takes_the_work_leaves_its_stand_ins_in_peace(self, harness) -> None:
+        asked, estimate = [], harness.two.estimate
+
+        def counted(batch):
+            asked.append(batch.backend)
+            return estimate(batch)
+
+        harness.two.estimate = counted
+        assert harness.dispatcher(**FAILOVER).submit(make_batch(), SUBMIT_REQUEST).backend == BACKEND
+        assert (asked, harness.two.calls("status")) == ([], 0)
+        harness.one.show_status(online=False)
+        harness.dispatcher(**FAILOVER).submit(make_batch(seed=70), SUBMIT_REQUEST)
+        assert asked == ["other:device"]
+
+    @pytest.mark.parametrize("question", [1, 2, 3])
+    def test_whoever_is_stopped_before_the_intent_sends_nothing_and_the_next_run_goes_on(
+        self, harness, monkeypatch, question
+    ) -> None:
+        """Under the lock, after what is checked before a submission, and after the token was looked up."""
+        harness.one.dedupe = "tag_lookup"
+        asked = []
+
+        def stop_at_once() -> None:
+            asked.append(1)
+            if len(asked) == question:
+                raise StopRequested(signal.SIGTERM)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(write_ahead_submission, "raise_if_stop_requested", stop_at_once)
+            with pytest.raises(StopRequested):
+                harness.dispatcher().submit(make_batch(), SUBMIT_REQUEST)
+        [job] = harness.ledger.jobs()
+        assert (job.state, harness.one.calls("submit")) == (JobState.APPROVED, 0)
+        assert harness.one.calls("find") == int(question == 3)
+        assert harness.dispatcher().submit(make_batch(), SUBMIT_REQUEST).state is JobState.SUBMITTED
+        assert len(harness.one.book()) == 1
