@@ -37,7 +37,8 @@ def ran(tmp_path_factory):
 
 def test_the_page_leaves_what_it_says(ran):
     folder, names = ran
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
+    assert names["classifier"].specification["circuit"]["data"] == ["x_0", "x_1"]
     assert names["experiment"].verdict["best_classical"].tolist() == [12.0]
     assert names["counts"].column("count").to_pandas().sum() == 2 * 2 * 256
     assert sorted(names["table"]["experiment"]) == sorted([names["experiment"].key, names["own"].key])
