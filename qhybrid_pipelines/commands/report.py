@@ -92,10 +92,10 @@ def report(
             written += 1
         echo(f"{figures}: {written} files, each figure as SVG and as PNG")
     if mlflow:
-        _add_to_mlflow(workspace, wanted)
+        add_to_mlflow(workspace, wanted)
 
 
-def _add_to_mlflow(workspace: Workspace, keys: list[str]) -> None:
+def add_to_mlflow(workspace: Workspace, keys: list[str]) -> None:
     """Put the figures of each experiment beside its records in MLflow, in the folder ``report``.
 
     Raises:
@@ -114,7 +114,7 @@ def _add_to_mlflow(workspace: Workspace, keys: list[str]) -> None:
                 field="--mlflow",
             )
         content = report_content(key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home)
-        pictures = {name: data for name, data in figure_files(chapters([content])) if name.endswith(".svg")}
+        pictures = dict(figure_files(chapters([content]), kinds=("svg",)))
         for run_id in runs:
             workspace.tracker.add_files(run_id, "report", pictures)
         echo(f"MLflow: {len(pictures)} figures beside {len(runs)} record{'' if len(runs) == 1 else 's'} of {key}")

@@ -75,10 +75,10 @@ def render_page(found: Sequence[Chapter], *, made_at: datetime | None = None) ->
     )
 
 
-def figure_files(found: Sequence[Chapter]) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every figure as SVG and as PNG; names begin with their chapter where there are several."""
+def figure_files(found: Sequence[Chapter], kinds: Sequence[str] = ("svg", "png")) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every figure, as SVG and as PNG unless told; names begin with their chapter where there are several."""
     for name, drawing in named_drawings(found):
-        for kind in ("svg", "png"):
+        for kind in kinds:
             yield f"{name}.{kind}", to_file_bytes(drawing, kind)
 
 

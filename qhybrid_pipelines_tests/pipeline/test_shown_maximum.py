@@ -13,7 +13,10 @@ from contextlib import closing
 import pytest
 
 from qhybrid_pipelines import cli
+from qhybrid_pipelines.commands.report import add_to_mlflow
+from qhybrid_pipelines.reports.page import chapters, named_drawings
 from qhybrid_pipelines.steps.on_demand.comparisons import Execution
+from qhybrid_pipelines.steps.on_demand.report import report_content
 from qhybrid_pipelines.storage import analyst, schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register, run
@@ -83,8 +86,6 @@ def test_json_says_the_same(decided, said):
 
 
 def test_the_report_shows_values_solvers_and_sense(decided):
-    from qhybrid_pipelines.steps.on_demand.report import report_content
-
     workspace, key = decided
     content = report_content(key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home)
     (execution,) = content.executions
@@ -147,10 +148,12 @@ def test_points_are_steps_and_the_job_has_its_seconds(decided):
     assert seconds == (origin["execute_seconds"],)
 
 
-def test_figures_of_the_report_are_put_beside_the_record(decided, said, tmp_path):
+def test_figures_of_the_report_are_put_beside_the_record(decided, capsys):
     workspace, key = decided
-    out = said("report", key, "-o", str(tmp_path / "r.html"), "--figures", str(tmp_path / "figures"), "--mlflow")
-    assert re.search(r"MLflow: \d+ figures beside 1 record of knapsack-", out)
+    content = report_content(key, workspace.specifications, workspace.lake, workspace.control_plane, workspace.home)
+    add_to_mlflow(workspace, [key])
+    names = [name for name, _ in named_drawings(chapters([content]))]
+    assert f"MLflow: {len(names)} figures beside 1 record of {key}" in capsys.readouterr().out
     (folder,) = (workspace.home.mlflow / "artifacts").rglob("report")
-    written = {path.name: path.read_bytes() for path in (tmp_path / "figures").glob("*.svg")}
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == written != {}
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{name}.svg" for name in names) != []
+    assert all("<svg" in path.read_text("utf-8") for path in folder.iterdir())
