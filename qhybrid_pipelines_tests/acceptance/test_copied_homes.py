@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from qhybrid_pipelines.cli import app
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
+from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.emulator.process import Emulator, running_emulator
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.experiment_homes import RUNS_IN_PROCESS, make_launcher, register
@@ -185,7 +186,8 @@ def test_what_a_restored_home_adopts_is_worth_what_it_was(past: Past, tmp_path: 
 def test_a_copy_that_becomes_a_home_of_its_own_waits_for_each_job(past: Past, tmp_path: Path) -> None:
     home, book = tmp_path / "home", past.book()
     whole_copy(past, home)
-    assert command("home", "separate", home=home) == 2, "nothing shows yet which of the two is the copy"
+    refused = CliRunner().invoke(app, ["home", "separate", "--home", str(home)])
+    assert isinstance(refused.exception, InvalidInput), "nothing shows yet which of the two is the copy"
     assert command("home", "separate", "--copy", home=home) == 0
     attempt(home, SECOND)
     assert past.book() == book
