@@ -106,6 +106,7 @@ def test_reports_exports_copies_and_backups(terminal):
         assert (folder / name).read_text().startswith("<!")
     assert list((folder / "figures").iterdir())
     terminal.run("qhybrid answer KEY", KEY="latest")
+    terminal.run("qhybrid report KEY --mlflow", KEY="cube")
     terminal.run("qhybrid --version")
     pack, replay = commands("experiments.md", "One file for somebody else")
     terminal.run(pack, KEY=keys(terminal)[0])
@@ -115,8 +116,11 @@ def test_reports_exports_copies_and_backups(terminal):
     for line in commands("copies.md", "Back up and restore"):
         terminal.run(line.replace("/backups/", f"{folder}/"))
     assert (folder / "new-home" / "ledger.db").is_file()
-    for line in commands("copies.md", "What is recognised"):
+    *questions, separate = commands("copies.md", "What is recognised")
+    for line in questions:
         terminal.run(line)
+    assert separate == "qhybrid home separate"
+    terminal.run("qhybrid home separate --copy")  # nothing differs here: a person says which of the two it is
 
 
 @pytest.mark.long
