@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,17 @@ def documented_commands(text: str) -> list[str]:
     return [*lines, *re.findall(r"`qhybrid ([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))]
 
 
+def words_of(line: str) -> list[str]:
+    """Return the words of a line as a shell reads them, up to its comment, or where the output goes to another program or a file."""
+    shell = shlex.shlex(line, posix=True, punctuation_chars="|>")
+    shell.whitespace_split = True
+    return list(takewhile(lambda word: not set(word) <= set("|>"), shell))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_command_on_a_page_exists(page):
     for line in documented_commands(page.read_text("utf-8")):
-        words = shlex.split(re.split(r"\s#|\s[|>]\s", line)[0])
+        words = words_of(line)
         command = COMMANDS
         while words and hasattr(command, "commands") and words[0] in command.commands:
             command = command.commands[words.pop(0)]
