@@ -56,7 +56,6 @@ test-loop: $(STAMP)  ## two loops through the emulated cloud, of angles and of a
 
 test-paid-once: $(STAMP)  ## thousands of kills, on four faces at every named place, a gateway's answers, late children, a proxy, wrong clocks, copied homes, older ledgers put back: paid once by the provider's book; see docs/testing.md
 	$(BIN)/python benchmarks/paid_once.py --kills 2000 --ledger sqlite
-	$(BIN)/python benchmarks/paid_once.py --kills 2000 --places 15 --requests 60 --kinds http sapi ibm braket
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --restores
 	$(BIN)/python benchmarks/paid_once.py --kills 200 --restores --ledger postgres
@@ -64,6 +63,7 @@ test-paid-once: $(STAMP)  ## thousands of kills, on four faces at every named pl
 	$(BIN)/python benchmarks/paid_once.py --kills 200 --copies --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 300 --clocks
 	$(BIN)/python benchmarks/paid_once.py --kills 200 --clocks --ledger postgres
+	$(BIN)/python benchmarks/paid_once.py --kills 2000 --places 15 --requests 60 --kinds http sapi ibm braket
 
 test-pythons: $(STAMP)  ## every test under Python 3.12 and 3.13; one that this machine lacks is skipped, and said so
 	$(BIN)/python tools/environments.py 3.12 3.13
