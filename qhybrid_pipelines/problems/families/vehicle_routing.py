@@ -374,12 +374,7 @@ class VehicleRouting(FamilyDefaults):
 
     def describe(self, instance: Instance, assignment: U8) -> str:
         """Return the customers of each route in their order, or what the one vehicle visits."""
-        problem = _problem(instance)
-        names = routing.customer_names(problem, instance.variables)
-        routes = [", ".join(names[customer] for customer in route) for route in problem.decode(assignment)]
-        if problem.vehicles == 1:
-            return f"from the depot to {routes[0]} and back"
-        return "; ".join(f"route {number}: {route}" for number, route in enumerate(routes, start=1) if route)
+        return routing.routes_in_words(_problem(instance), assignment, instance.variables)
 
     def features(self, instance: Instance) -> dict[str, float]:
         """Return sizes, loads and distances."""

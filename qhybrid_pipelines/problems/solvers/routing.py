@@ -266,6 +266,15 @@ def customer_names(problem: RoutingProblem, variables: Sequence[str]) -> list[st
     return [name.removesuffix(ending) for name in variables[: problem.customers]]
 
 
+def routes_in_words(problem: RoutingProblem, assignment: U8, variables: Sequence[str]) -> str:
+    """Return the customers of each route of an assignment ``(size,)`` in their order, or what the one vehicle visits."""
+    names = customer_names(problem, variables)
+    routes = [", ".join(names[customer] for customer in route) for route in problem.decode(assignment)]
+    if problem.vehicles == 1:
+        return f"from the depot to {routes[0]} and back"
+    return "; ".join(f"route {number}: {route}" for number, route in enumerate(routes, start=1) if route)
+
+
 def first_violation(problem: RoutingProblem, assignment: U8, names: tuple[str, ...]) -> str:
     """Return the first broken rule of an assignment ``(size,)`` and how often it is broken; empty when feasible."""
     if problem.allowed(assignment[None])[0]:
