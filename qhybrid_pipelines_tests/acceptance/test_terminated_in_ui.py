@@ -1,7 +1,8 @@
 """A run that a person terminates in Dagster's page stays stopped, in the middle of its submissions.
 
 Dagster's real daemon and web server, a real browser; the cloud is emulated, and its own book is the judge. The control
-is in `test_in_flight`: a run whose worker is killed is resumed without a question.
+is in `test_in_flight`: a run whose worker is killed is resumed without a question. The same word given to Dagster's instance, without
+daemon and browser, is in `pipeline/test_automation.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from qhybrid_pipelines_tests.support.browser import (
 from qhybrid_pipelines_tests.support.dagster_daemon import DaemonProcess
 from qhybrid_pipelines_tests.support.emulator_client import Client
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.acceptance, pytest.mark.long, experiment_homes.RUNS_IN_PROCESS]
 
 JOBS = 100
 #: Real seconds that each acceptance takes: submitting all jobs takes longer than a person needs to end the run.
