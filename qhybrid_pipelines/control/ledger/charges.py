@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import urlencode
 
+from qhybrid_pipelines.control.ledger.databases.read_only_files import reading_options
 from qhybrid_pipelines.core.errors import InvalidInput
 
 _SUMS = "SELECT experiment, requested_backend, sum(cost_settled_microusd) FROM job GROUP BY 1, 2"
@@ -22,9 +22,7 @@ def read_charges(path: Path) -> dict[tuple[str, str], float]:
     Raises:
         InvalidInput: it cannot be read.
     """
-    log = path.with_name(f"{path.name}-wal")
-    is_at_rest = not (log.is_file() and log.stat().st_size) and not os.access(path.parent, os.W_OK)
-    address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if is_at_rest else ''}"
+    address = f"{path.absolute().as_uri()}?{urlencode(reading_options(path))}"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
             rows = connection.execute(_SUMS).fetchall()

@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 from qhybrid_pipelines.control.control_plane import ControlPlane
 from qhybrid_pipelines.control.home_identity import read_question
 from qhybrid_pipelines.control.ledger.chain import chain_anchor
-from qhybrid_pipelines.control.ledger.databases.sqlite import may_write_database, read_only_options
+from qhybrid_pipelines.control.ledger.databases.read_only_files import reading_options
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import CorruptFile, EnvironmentFailure, InvalidInput
@@ -249,7 +249,7 @@ def _copy_database(path: Path, copy: Path) -> None:
         EnvironmentFailure: somebody wrote to a database that this user may only read, and that had no log when it was opened.
     """
     make_folder(copy.parent)
-    options = {"mode": "ro"} if may_write_database(path) else read_only_options(path)
+    options = reading_options(path)
     before = path.stat()
     with (
         closing(sqlite3.connect(f"{path.as_uri()}?{urlencode(options)}", uri=True)) as source,

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError
 
 from qhybrid_pipelines.control.ledger.databases import schema
 from qhybrid_pipelines.control.ledger.databases.file_locks import hold_lock
+from qhybrid_pipelines.control.ledger.databases.read_only_files import may_write_database, read_only_options
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -77,23 +78,6 @@ def _prepare(engine: Engine, path: Path) -> None:
             raw.execute("PRAGMA journal_mode=WAL")
         with engine.begin() as connection:
             schema.prepare(connection)
-
-
-def may_write_database(path: Path) -> bool:
-    """Say whether this user may write a database, or make it; for SQLite that takes the right to write into its folder as well."""
-    may_write = not path.is_file() or os.access(path, os.W_OK, effective_ids=True)
-    return may_write and (not path.parent.is_dir() or os.access(path.parent, os.W_OK, effective_ids=True))
-
-
-def read_only_options(path: Path) -> dict[str, str]:
-    """Return how SQLite opens a database that may only be read, for example in a backup or on a read-only mount.
-
-    Nobody writes there either, unless a log with its index lies beside it: then the log counts, and is read too.
-    """
-    log = path.with_name(f"{path.name}-wal")
-    if log.is_file() and log.stat().st_size:
-        return {"mode": "ro"}
-    return {"mode": "ro", "immutable": "1"}
 
 
 def _read_only_url(path: Path) -> URL:
