@@ -111,16 +111,21 @@ class Experiment:
         self._open(given, home)
         if graph is not None:
             self._put_file("source", f"{name}.csv", edges_as_csv(graph), format="csv_edges")
+        if data is not None and (circuit is None or fields.get("kind") != "qml"):
+            raise InvalidInput(
+                "data says which angles of a trained circuit are features, and no circuit is trained here",
+                remedy='Leave data out, or give the circuit with kind="qml".',
+                field="data",
+            )
         if circuit is not None:
             text, variables = openqasm(circuit, graph, angles)
             if fields.get("kind") == "qml":
                 names = feature_inputs(data or (), angles or {})
                 self._put_file("file", f"{name}.qasm", text, section="circuit", data=names)
-                variables = []
             else:
                 self._put_file("circuit", f"{name}.qasm", text)
-            if variables:
-                self._data["problem"].setdefault("circuit_variables", variables)
+                if variables:
+                    self._data["problem"].setdefault("circuit_variables", variables)
         self._check()
 
     def _open(self, data: dict[str, Any], home: str | Path | None) -> None:

@@ -118,6 +118,8 @@ def test_nodes_keep_their_place_whatever_the_order_of_the_edges(tmp_path):
         ({"shots": 0}, "shots"),
         ({"graph": nx.path_graph(2)}, "problem.source is given twice"),
         ({"circuit": "h q[0];"}, "a str is not a circuit"),
+        ({"data": ["x"]}, "no circuit is trained here"),
+        ({"data": ["x"], "circuit": QuantumCircuit(2)}, "no circuit is trained here"),
     ],
 )
 def test_wrong_input_is_one_sentence(arguments, words, tmp_path):
