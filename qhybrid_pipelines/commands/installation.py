@@ -76,11 +76,11 @@ def _say_how_long(workspace: Workspace) -> None:
     """Say about how long comparing the whole ledger takes, where that is more than a moment."""
     try:
         events = workspace.control_plane.ledger.head().position
-    except Exception:  # noqa: BLE001  a check tells what is wrong with the ledger
+        minutes = -(-events // (60 * EVENTS_PER_SECOND)) if events >= MANY_EVENTS else 0
+    except Exception:  # noqa: BLE001  what is damaged, and how, is not ours to know; a check tells it
         return
-    if events >= MANY_EVENTS:
-        minutes = -(-events // (60 * EVENTS_PER_SECOND))
-        echo(f"{events} events are compared, which takes about {minutes} min of a processor", err=True)
+    if minutes:
+        echo(f"{events} events are compared, which takes about {minutes} min of processor time", err=True)
 
 
 def _problems_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
