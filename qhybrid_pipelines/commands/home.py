@@ -23,15 +23,12 @@ def show_home(home: Home = None, as_json: AsJson = False) -> None:
     """Show the home's id and what has to be decided before anything is sent; exit code 3 if anything has."""
     from qhybrid_pipelines.control.home_identity import REMEDY
     from qhybrid_pipelines.storage.home_decisions import read_decisions
-    from qhybrid_pipelines.storage.home_note import FORMAT, read_note
     from qhybrid_pipelines.terminal import print_json
 
     workspace = existing_workspace(home, reading=True)
     control_plane = workspace.control_plane
     identity, problems = control_plane.ledger.identity(), control_plane.guard.problems()
-    decisions = read_decisions(workspace.home)
-    note = read_note(workspace.home)
-    written = note.format if note else FORMAT
+    decisions, written = read_decisions(workspace.home), control_plane.guard.format()
     if as_json:
         document = {"home_id": identity.home_id, "openings": identity.openings, "format": written, "problems": problems}
         print_json(document | {"decisions": [asdict(decision) for decision in decisions]})

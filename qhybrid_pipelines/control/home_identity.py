@@ -71,6 +71,11 @@ class HomeGuard:
         """Return why this release sends nothing, in one sentence: a newer one has sent from the same ledger; None if none has."""
         return _newer_release(self._ledger.identity())
 
+    def format(self) -> int:
+        """Return the newest format of the releases that have written the note or sent from the ledger. Raises as `read_note`."""
+        note = read_note(self._home)
+        return max(note.format if note else home_note.FORMAT, self._ledger.identity().format)
+
     def _find_problems(self, identity: HomeIdentity) -> list[str]:
         note = read_note(self._home)
         found = self._compare(note, identity)

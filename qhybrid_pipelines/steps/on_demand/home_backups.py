@@ -41,7 +41,7 @@ from qhybrid_pipelines.steps.on_demand.backup_manifest import (
     single_files,
 )
 from qhybrid_pipelines.steps.on_demand.object_backups import copy_tables, is_table, restore_table
-from qhybrid_pipelines.storage.home_note import FORMAT, HomeNote, read_note, write_note
+from qhybrid_pipelines.storage.home_note import FORMAT, HomeNote, write_note
 from qhybrid_pipelines.storage.lake_store import object_store
 from qhybrid_pipelines.storage.layout import Home
 
@@ -62,7 +62,8 @@ def back_up(home: Home, control_plane: ControlPlane, folder: Path) -> Manifest:
         folder: new, or empty.
 
     Raises:
-        InvalidInput: there is something in the folder, the ledger is on a server, or nothing says where the lake is.
+        InvalidInput: there is something in the folder, the ledger is on a server, a newer release has written the home, or
+            nothing says where the lake is.
         CorruptFile: the lake is on objects, and one is missing or damaged.
     """
     folder = folder.expanduser().absolute()
@@ -107,9 +108,7 @@ def _check_release(home: Home, control_plane: ControlPlane) -> None:
     Raises:
         InvalidInput: a newer one has written it, and lets this one collect, but not name what is to be copied.
     """
-    note = read_note(home)
-    written = max(note.format if note else FORMAT, control_plane.ledger.identity().format)
-    if written > FORMAT:
+    if (written := control_plane.guard.format()) > FORMAT:
         raise InvalidInput(
             f"the home has format {written}, and this release knows what belongs to homes of formats up to {FORMAT}",
             remedy="Make the backup with the newer release.",
@@ -257,7 +256,7 @@ def _copy_database(path: Path, copy: Path) -> None:
     ):
         source.backup(target)
     after = path.stat()
-    # SQLite then takes no lock that would keep writers from putting other pages under its hands.
+    # SQLite takes no lock then, so a writer may have replaced pages between two that were read.
     if "immutable" in options and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         raise EnvironmentFailure(f"{path} was written while it was copied", remedy="Make the backup again.")
 
