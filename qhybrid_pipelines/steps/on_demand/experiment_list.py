@@ -10,7 +10,7 @@ from qhybrid_pipelines.core.specifications.experiment_specification import Exper
 from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
 from qhybrid_pipelines.core.vocabulary.verdicts import count_verdicts
 from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
-from qhybrid_pipelines.steps.on_demand.run_table import P_OPTIMUM, SHOTS, circuit_figures
+from qhybrid_pipelines.steps.on_demand.run_table import FIGURES, P_OPTIMUM, SHOTS, circuit_figures
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.lake_columns import read_columns
@@ -23,31 +23,16 @@ if TYPE_CHECKING:
 #: Stands for the verdict of an experiment of which a file is damaged.
 UNREADABLE = "cannot be read"
 UNDECIDED = "not decided"
-#: What raw shots did, and how the answer compares; null where there is nothing to say, or of a release that did not write it.
-FIGURES = (
-    "source_sense",
-    "best_quantum_raw",
-    "random_corrected_ratio",
-    "random_corrected_low",
-    "random_corrected_high",
-    "p_optimum",
-    "p_optimum_low",
-    "p_optimum_high",
-    "random_p_optimum",
-    "shots_to_target_99",
-    "random_shots_to_target_99",
-    "best_classical",
-    "quantum_seconds",
-)
-_FIGURES = (*FIGURES, "final_objective", "final_source", "target_reached", "noise_like")
+#: Columns of a comparison that may be null: it has no such figure, or a release wrote it that did not know the column.
+_NULLABLE_FIGURES = (*FIGURES, "best_classical", "quantum_seconds")
 #: What is read of which table.
 COLUMNS = {
     "decisions": ["decision", "final_objective", "final_source"],
-    "baseline_comparisons": ["verdict", "sense", "target_reached", "noise_like", *FIGURES],
+    "baseline_comparisons": ["verdict", "sense", "source_sense", "target_reached", "noise_like", *_NULLABLE_FIGURES],
     "sampling_verdicts": ["verdict"],
     "qml_verdicts": ["scope", "verdict"],
 }
-_NULLABLE = frozenset({"final_objective", *FIGURES})
+_NULLABLE = frozenset({"final_objective", "source_sense", *_NULLABLE_FIGURES})
 #: Experiments that the command for the next step names.
 MAX_NAMED = 3
 #: Columns in the order in which they give way where the terminal is too narrow; backends that differ move below the key.
@@ -90,10 +75,7 @@ def registered(
         for key, found in labelled.items()
         if (archived or not found.archived) and (tag is None or tag in found.tags)
     ]
-    rows = [
-        {name: value for name, value in row.items() if name not in ("sense", "source_sense")}
-        for row in _registered_rows(chosen, lake, specifications)
-    ]
+    rows = _registered_rows(chosen, lake, specifications)
     if any(labelled[key].owner or labelled[key].tags for key in chosen):
         for row in rows:
             found = labelled[row["experiment"]]
@@ -195,7 +177,7 @@ def _line(
         "round": number,
         "verdict": verdict,
         "decision": decision,
-        **dict.fromkeys(_FIGURES),
+        **dict.fromkeys((*_NULLABLE_FIGURES, "final_objective", "final_source", "target_reached", "noise_like")),
     }
 
 
@@ -214,5 +196,6 @@ def _lines(key: str, spec: AnySpec, tables: _Verdicts) -> Iterator[Row]:
         line = _line(key, backend, spec.problem.family, spec.lineage.round)
         for decided in tables.rows("decisions", execution)[:1]:
             compared = tables.rows("baseline_comparisons", execution, optional=False)[0]
-            line |= as_stated(decided | compared, negated=is_negated(compared))
+            result = as_stated(decided | compared, negated=is_negated(compared))
+            line |= {name: value for name, value in result.items() if name in line}
         yield line

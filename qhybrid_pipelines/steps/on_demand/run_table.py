@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
 #: The same of uniform random shots, beside each figure that has one.
 P_OPTIMUM, SHOTS = ("P(optimum)", "random's P"), ("shots to 99 %", "random's shots")
+#: Columns of `baseline_comparisons` that say what raw shots did, see `circuit_figures`.
+FIGURES = (
+    "best_quantum_raw",
+    "random_corrected_ratio",
+    "random_corrected_low",
+    "random_corrected_high",
+    "p_optimum",
+    "p_optimum_low",
+    "p_optimum_high",
+    "random_p_optimum",
+    "shots_to_target_99",
+    "random_shots_to_target_99",
+)
 #: Columns in the order in which they give way where the terminal is too narrow; a figure and random's leave together. What the
 #: circuit itself did stays longer than everything else but names, the settings that differ, answer and verdict.
 DROPPED_FIRST = (
@@ -97,7 +110,7 @@ def circuit_figures(row: Row) -> Row:
     """Return what raw shots did, as cells: figures with their 95 % intervals, each beside that of uniform random shots.
 
     Args:
-        row: from `steps.on_demand.summary.verdicts`.
+        row: with `FIGURES` and ``target_reached``.
     """
     random_share, random_shots = row["random_p_optimum"], row["random_shots_to_target_99"]
     return {

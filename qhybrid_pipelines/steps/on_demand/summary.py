@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
+from qhybrid_pipelines.steps.on_demand.run_table import FIGURES
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 
@@ -24,16 +25,7 @@ _COMPARISON_COLUMNS = (
     "n_variables",
     "n_qubits",
     "best_quantum",
-    "best_quantum_raw",
-    "random_corrected_ratio",
-    "random_corrected_low",
-    "random_corrected_high",
-    "p_optimum",
-    "p_optimum_low",
-    "p_optimum_high",
-    "random_p_optimum",
-    "shots_to_target_99",
-    "random_shots_to_target_99",
+    *FIGURES,
     "target_reached",
     "noise_like",
     "best_classical",
