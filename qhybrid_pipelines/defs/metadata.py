@@ -19,11 +19,10 @@ from qhybrid_pipelines.core.vocabulary.sensitivity_words import sensitivity_sent
 from qhybrid_pipelines.defs import plots
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.named_answer import NamedAnswer, name_answer
-from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.steps.execute.qpu_completions import CompletedExecution
 from qhybrid_pipelines.steps.operate.backend_calibrations import FIGURES
-from qhybrid_pipelines.steps.stated_objectives import stated_comparisons, stated_objectives
+from qhybrid_pipelines.steps.stated_objectives import stated_objectives, stated_rows
 from qhybrid_pipelines.storage.tracking import Tracker
 from qhybrid_pipelines.storage.warehouse import PublishReport
 
@@ -55,9 +54,7 @@ def experiments(table: pa.Table, labels: Sequence[Labels] = ()) -> Metadata:
 
 def instances(table: pa.Table) -> Metadata:
     """Show size, sense and best known value."""
-    rows = [as_stated(row, negated=is_negated(row)) for row in table.to_pylist()]
-    stated = pa.Table.from_pylist(rows, schema=table.schema)
-    return row_metadata(stated, ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
+    return row_metadata(stated_rows(table), ["instance", "n_variables", "n_terms", "sense", "unit", "best_known"])
 
 
 def features(table: pa.Table) -> Metadata:
@@ -225,7 +222,7 @@ def comparisons(table: pa.Table) -> Metadata:
         "verdict": ", ".join(table.column("verdict").to_pylist()),
         "reason": markdown_paragraphs(table.column("reason")),
         **row_metadata(
-            stated_comparisons(table),
+            stated_rows(table),
             [
                 "best_quantum",
                 "best_classical",

@@ -24,7 +24,7 @@ from qhybrid_pipelines.defs.metadata import (
 from qhybrid_pipelines.defs.metadata_sampling import reasons_by_circuit
 from qhybrid_pipelines.reports.words import show_interval
 from qhybrid_pipelines.steps.on_demand.run_table import with_interval
-from qhybrid_pipelines.steps.stated_objectives import stated_comparisons, stated_decision
+from qhybrid_pipelines.steps.stated_objectives import stated_decision, stated_rows
 
 ADDRESS_VARIABLE = "QHYBRID_REPORTS_URL"
 #: Where `qhybrid report --serve` listens unless it is told otherwise.
@@ -41,7 +41,7 @@ def report(comparisons: pa.Table, decisions: pa.Table, charged: Mapping[tuple[st
         decisions: table decisions of the same executions.
         charged: US dollars by (experiment, backend).
     """
-    stated = stated_comparisons(comparisons)
+    stated = stated_rows(comparisons)
     executions = [
         (row["experiment"], row["backend"]) for row in comparisons.select(["experiment", "backend"]).to_pylist()
     ]

@@ -9,7 +9,7 @@ from typing import Any
 from qhybrid_pipelines.core.binary_models.bits import assignment_array
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.problems.source_sense import as_stated, unit_of
+from qhybrid_pipelines.problems.source_sense import as_stated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +53,13 @@ def name_answer(instance: Instance, decision: Mapping[str, Any]) -> NamedAnswer:
     family = family_named(instance.family)
     assignment = assignment_array(decision["final_assignment"])
     values = assignment.tolist()
-    worth = as_stated(
-        {"objective": decision["final_objective"], "unit": unit_of(family, instance)}, negated=instance.is_negated
-    )
     return NamedAnswer(
         experiment=decision["experiment"],
         backend=decision["backend"],
         instance=instance.name,
         source=decision["final_source"],
-        objective=worth["objective"],
-        unit=worth["unit"],
+        objective=as_stated(decision, negated=instance.is_negated)["final_objective"],
+        unit=family.unit,
         feasible=decision["final_feasible"],
         violation=family.violation(instance, assignment),
         description=family.describe(instance, assignment),

@@ -16,6 +16,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.vocabulary.verdicts import Verdict
+from qhybrid_pipelines.problems.source_sense import stated
 
 #: A mean gain counts from this share of the reference.
 MARGIN_SHARE = 0.001
@@ -83,7 +84,7 @@ class Evidence:
 
     def say(self, objective: float) -> str:
         """Return an objective as people write it, and as its source means it."""
-        return format_number(-objective if self.negated else objective)
+        return format_number(stated(objective, negated=self.negated))
 
 
 def decide_verdict(evidence: Evidence) -> tuple[Verdict, str]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from qhybrid_pipelines.steps.values_from_rows import Row
 
 
-def stated_comparisons(table: pa.Table) -> pa.Table:
-    """Return rows of `baseline_comparisons` with sense and objectives as their source means them."""
+def stated_rows(table: pa.Table) -> pa.Table:
+    """Return `problem_instances` or `baseline_comparisons` with objectives, sense and unit as their source means them."""
     rows: list[Row] = [as_stated(row, negated=is_negated(row)) for row in table.to_pylist()]
     return pa.Table.from_pylist(rows, schema=table.schema)
 

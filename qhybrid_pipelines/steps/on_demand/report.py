@@ -20,7 +20,7 @@ from qhybrid_pipelines.problems.named_answer import name_answer
 from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.reduction import is_proved, reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
+from qhybrid_pipelines.problems.source_sense import as_stated, is_negated, stated
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.reports.content import (
     AnswerContent,
@@ -128,7 +128,9 @@ def _as_stated(content: OptimisationContent) -> OptimisationContent:
         **as_stated({"sense": content.sense, "unit": content.unit}, negated=True),
         instance=row(content.instance),
         reduced_model=row(content.reduced_model),
-        solvers=tuple(replace(one, objectives=tuple(0 - o for o in one.objectives)) for one in content.solvers),
+        solvers=tuple(
+            replace(one, objectives=tuple(stated(o, negated=True) for o in one.objectives)) for one in content.solvers
+        ),
         executions=tuple(map(execution, content.executions)),
     )
 
