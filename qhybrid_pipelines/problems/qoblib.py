@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,11 @@ COLUMNS = (
 NOT_AVAILABLE = "N/A"
 
 
+def _values_text(instance: Instance, assignment: str) -> str:  # noqa: ARG001 - values say all
+    """Return one line per variable, numbered from 1: 0 and 1, which of a sequence's elements are +1 and -1."""
+    return "".join(f"x#{number} {value}\n" for number, value in enumerate(assignment, start=1))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemClass:
     """One class of the library.
@@ -62,15 +68,15 @@ class ProblemClass:
         folder: of the library.
         why_not: why an instance is none of this class; empty where it is one.
         is_solution: an assignment, values 0 and 1 in the instance's order, is a solution by the rules of the class.
-        library_name: what the library calls an instance.
-        solution_text: the solution file of an assignment.
+        library_name: what the library calls an instance; by default as its file is called.
+        solution_text: the solution file of an assignment; by default the values of its variables.
     """
 
     folder: str
     why_not: Callable[[Instance], str]
     is_solution: Callable[[Instance, str], bool]
-    library_name: Callable[[Instance], str]
-    solution_text: Callable[[Instance, str], str]
+    library_name: Callable[[Instance], str] = attrgetter("name")
+    solution_text: Callable[[Instance, str], str] = _values_text
 
 
 def _why_not_a_file(instance: Instance) -> str:
@@ -112,11 +118,6 @@ def _splits_exactly(instance: Instance, assignment: str) -> bool:
     return bool(np.array_equal(products, np.array(instance.payload["targets"])))
 
 
-def _values_text(instance: Instance, assignment: str) -> str:  # noqa: ARG001 - values say all
-    """Return one line per variable, numbered from 1: 0 and 1, which of a sequence's elements are +1 and -1."""
-    return "".join(f"x#{number} {value}\n" for number, value in enumerate(assignment, start=1))
-
-
 def _routes_text(instance: Instance, assignment: str) -> str:
     """Return a line per route, customers numbered from 1 without the depot, and the length."""
     problem = RoutingProblem.from_payload(instance.payload)
@@ -129,33 +130,21 @@ def _routes_text(instance: Instance, assignment: str) -> str:
 
 #: By family.
 CLASSES: Mapping[str, ProblemClass] = {
-    "market_split": ProblemClass(
-        folder="01-marketsplit",
-        why_not=_why_not_a_file,
-        is_solution=_splits_exactly,
-        library_name=lambda instance: instance.name,
-        solution_text=_values_text,
-    ),
+    "market_split": ProblemClass(folder="01-marketsplit", why_not=_why_not_a_file, is_solution=_splits_exactly),
     # There is one instance for each length and no file of it; every sequence is a solution.
     "labs": ProblemClass(
         folder="02-labs",
         why_not=lambda _: "",
         is_solution=_keeps_every_rule,
         library_name=lambda instance: f"labs{instance.size:03d}",
-        solution_text=_values_text,
     ),
     "independent_set": ProblemClass(
-        folder="07-independentset",
-        why_not=_why_no_independent_set,
-        is_solution=_keeps_every_rule,
-        library_name=lambda instance: instance.name,
-        solution_text=_values_text,
+        folder="07-independentset", why_not=_why_no_independent_set, is_solution=_keeps_every_rule
     ),
     "vehicle_routing": ProblemClass(
         folder="09-routing",
         why_not=_why_no_routing,
         is_solution=_keeps_every_rule,
-        library_name=lambda instance: instance.name,
         solution_text=_routes_text,
     ),
 }
@@ -188,9 +177,8 @@ def model_columns(model_json: str) -> dict[str, str]:
     products = model.get("products", [])
     numbers = [value for value in (*model["linear"], *model["couplings"], *(weight for _, weight in products)) if value]
     order = max((len(spins) for spins, _ in products), default=2)
-    kind = (
-        "of the penalised problem" if order == 2 else f"with products of up to {order} spins,"
-    )  # which no penalty makes
+    # No penalty makes products of more than two spins: they are those of the objective itself.
+    kind = "of the penalised problem" if order == 2 else f"with products of up to {order} spins,"
     approach = {"Modeling Approach": f"Ising model {kind} after reduction"}
     if not numbers:
         return approach | {
