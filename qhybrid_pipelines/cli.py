@@ -13,7 +13,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from importlib import import_module
-from inspect import currentframe
 from typing import Annotated, Any
 
 import typer
@@ -124,8 +123,7 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     prepare_streams()
     watch_stop_signals()
-    here = currentframe()
-    caller = here.f_back if here is not None else None
-    is_whole_process = caller is not None and caller.f_globals.get("__name__") == "__main__"
-    with ending_at_once() if is_whole_process else nullcontext():  # else the program that calls this goes on
+    # The script of an installation is `__main__`; a module that calls this goes on after the command.
+    is_whole_process = sys._getframe(1).f_globals.get("__name__") == "__main__"  # noqa: SLF001
+    with ending_at_once() if is_whole_process else nullcontext():
         run_to_end(run_command)
