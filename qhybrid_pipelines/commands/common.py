@@ -79,10 +79,10 @@ def existing_workspace(home: str | None, *, reading: bool = False) -> Workspace:
 
 
 def workspace_of_results(home: str | None) -> Workspace:
-    """Return the workspace of a home whose specifications and lake are read, and nothing else: a copy of these two will do.
+    """Return the workspace of a home of which only specifications and lake are read: a copy of these two will do.
 
     Raises:
-        InvalidInput: nothing is registered there, and there is no ledger.
+        InvalidInput: the home has neither a registered experiment nor a ledger.
     """
     workspace = workspace_for(home, reading=True, make=False)
     registered = next(iter(workspace.specifications), None) is not None

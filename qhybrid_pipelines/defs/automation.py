@@ -51,7 +51,7 @@ from qhybrid_pipelines.steps.workspace import Workspace
 PAUSE_AFTER_FAILURE = timedelta(minutes=30)
 #: Jobs change all the time; analysts see that this much later at most.
 LEDGER_PUBLISH_INTERVAL = timedelta(minutes=5)
-#: What is in the lake, and not yet in the snapshot, waits so long for a moment in which no stage runs.
+#: How long what is in the lake, and not yet in the snapshot, waits at most for a moment in which no stage runs.
 PUBLISH_VARIABLE = "QHYBRID_PUBLISH_MINUTES"
 DEFAULT_PUBLISH_MINUTES = 3
 #: A tick of a sensor is ended by Dagster after 60 s.

@@ -68,7 +68,7 @@ PRIORITIES: Mapping[str, int] = {
     "sample": 1,
     "score": 2,
 }
-#: A publication goes before all of them: one that waits behind a queue would show yesterday.
+#: A publication goes before all of them: one that waited behind a queue would show what was long ago.
 PUBLISH_TAGS: Mapping[str, str] = {PRIORITY_TAG: str(max(PRIORITIES.values()) + 1)}
 #: Stages whose jobs run in their own process, or are sent to a provider.
 SENDING = frozenset({"execute", "sample", "submit", "infer", "fit"})

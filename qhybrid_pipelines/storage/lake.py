@@ -91,10 +91,10 @@ class Lake:
         return self if self.version is not None else Lake(self.home, self.store.current_version())
 
     def knowing(self, keys: Iterable[PartitionKey]) -> Lake:
-        """Return the lake with what is known about all tables of some partitions, for who asks whether each is there.
+        """Return the lake with what is known about all tables of some partitions, for callers that ask whether each is there.
 
-        On objects each such question is one of a database; here all are one. What is written later is not seen. In a
-        folder nothing is asked before.
+        On objects each such question is a query of the catalogue; here one query answers all. What is written later is not seen.
+        For a folder nothing is asked in advance.
         """
         if not is_on_objects():
             return self

@@ -162,7 +162,7 @@ class FolderStore:
         return StoredPartition(place=place, bytes=found.st_size, written_at=found.st_mtime)
 
     def find_all(self, places: Sequence[str]) -> Mapping[str, StoredPartition]:
-        """Look at each file."""
+        """Return size and time of each file that is there."""
         return {place: found for place in places if (found := self.find(place)) is not None}
 
     def places(self, asset: str) -> list[str]:

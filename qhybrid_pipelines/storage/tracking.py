@@ -216,7 +216,7 @@ class Tracker:
                     MlflowClient(tracking_uri=self.uri).log_artifacts(run_id, str(scratch), folder)
                 except MlflowException as error:
                     raise InvalidInput(
-                        f"MLflow does not take files of the run {run_id}: {_first_line(error)}",
+                        f"MLflow does not accept files for the run {run_id}: {_first_line(error)}",
                         remedy="`qhybrid doctor` says whether records wait in the spool, and `qhybrid sync` sends them.",
                     ) from None
 

@@ -57,6 +57,7 @@ DURATIONS = ("queue_seconds", "execute_seconds")
 HASHES = ("instance_sha256", "template_id", "payload_sha256", "compiled_sha256", "result_sha256")
 #: What is drawn over the points of a sweep, and its column of `point_scores`.
 POINT_SERIES = {"mean_energy": "mean_energy", "p_optimum": "p_reduced_model_optimum", "p_feasible": "p_feasible"}
+#: Points of a sweep that are sent to MLflow.
 MAX_STEPS = 500
 
 
@@ -215,7 +216,7 @@ def _params(spec: dict[str, Any], backend: str, comparison: Row, origin: Row) ->
 
 
 def _hashes(origin: Row) -> dict[str, str]:
-    """Return what a run stands on, as tags: nobody compares runs by a hash, and `where` finds them by one."""
+    """Return the hashes of what a run was made from, as tags: runs are searched for by a hash, and not compared by one."""
     return {name: origin[name] for name in HASHES if origin[name]}
 
 
@@ -232,8 +233,8 @@ def _point_series(point_scores: pa.Table) -> dict[str, list[tuple[int, float]]]:
     series = {}
     for name, column in POINT_SERIES.items():
         means = np.bincount(place, weights=point_scores.column(column).to_numpy()) / runs
-        kept = shown[np.isfinite(means[shown])]
-        series[f"point.{name}"] = [(int(points[at]), float(means[at])) for at in kept]
+        finite = shown[np.isfinite(means[shown])]
+        series[f"point.{name}"] = [(int(points[at]), float(means[at])) for at in finite]
     return series
 
 

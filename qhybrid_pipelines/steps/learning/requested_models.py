@@ -12,7 +12,7 @@ def model_request(spec: LearningSpec, specifications: Specifications) -> ModelRe
     """Return what the models of an experiment are built from.
 
     Raises:
-        InvalidInput: the circuit cannot be trained; registration has seen to it.
+        InvalidInput: the circuit cannot be trained, which registration has ruled out.
         CorruptFile: the kept copy of the circuit is gone or changed.
     """
     if spec.circuit is None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def copy_tables(store: ObjectStore, built: Home) -> dict[str, str]:
     """Copy all partitions, as they are in the newest version, into the folder of a backup; return their SHA-256 by place.
 
-    Objects stay for days after a partition has become another one, so that who writes or collects meanwhile takes none away.
+    Objects stay for at least a day after another one took their place, so nothing that writes or collects meanwhile removes one.
 
     Raises:
         CorruptFile: an object is missing, or has other bytes than its name says.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def mlflow_runs(key: str, specifications: Specifications, lake: Lake) -> list[str]:
-    """Return MLflow's ids of the runs of an experiment: one of each backend, or of learning the one above all others."""
+    """Return MLflow's ids of an experiment's runs: one for each backend, and for learning the parent of all others."""
     spec = specifications.load_any(key)
     if isinstance(spec, LearningSpec):
         table, partitions = schemas.QML_TRACKING_RUNS, [PartitionKey(experiment=key)]
