@@ -124,7 +124,7 @@ def shifted_batch(
     """
     shape = circuit.shape
     features = _check_features(shape, features)
-    shifted_weights = (circuit.weights.ravel() + shifts).reshape(-1, *shape.weights_shape)
+    shifted_weights = (circuit.weights.ravel() + shifts).reshape(len(shifts), *shape.weights_shape)
     weights = np.tile(shifted_weights, (len(features), *(1 for _ in shape.weights_shape)))
     return CircuitBatch(
         experiment=experiment,
