@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.control.experiments.named_files.content import read_content
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
-from qhybrid_pipelines.problems.sources import ReadFile, read_file
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.problems.sources import ReadBytes, ReadFile
 from qhybrid_pipelines.quantum.given_angles import angle_columns, read_angles
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit
 
@@ -19,9 +18,9 @@ def register_angles(
     spec: ExperimentSpec,
     circuit: UserCircuit | None,
     folder: Path,
-    read_bytes: Callable[[FileSource], bytes],
+    read_bytes: ReadBytes,
     *,
-    read_named: ReadFile = read_file,
+    read_named: ReadFile,
 ) -> tuple[ExperimentSpec, bytes | None]:
     """Return the specification with the path of a file of angles replaced by name and hash, and the content to keep.
 
@@ -40,20 +39,15 @@ def register_angles(
     Raises:
         InvalidInput: the file is not there, or its angles are not those of the circuit.
     """
-    named = spec.sweep.file
-    if named is None:
+    if spec.sweep.file is None:
         return spec, None
-    if isinstance(named, FileSource):
-        name, data = named.file, read_bytes(named)
-    else:
-        name, data = read_named(named, folder, field=FIELD)
-    points = len(read_angles(data, angle_columns(spec, circuit), file=name))
+    source, data, new = read_content(spec.sweep.file, folder, read_bytes, read_named, field=FIELD)
+    points = len(read_angles(data, angle_columns(spec, circuit), file=source.file))
     if "points" in spec.sweep.model_fields_set and spec.sweep.points != points:
         raise InvalidInput(
-            f"sweep.points is {spec.sweep.points}, and the file {name!r} has {points}",
+            f"sweep.points is {spec.sweep.points}, and the file {source.file!r} has {points}",
             remedy="Leave sweep.points out: every line of the file is a point.",
             field="sweep.points",
         )
-    file_source = FileSource(file=name, sha256=sha256_hex(data))
-    sweep = spec.sweep.model_copy(update={"file": file_source, "points": points})
-    return spec.model_copy(update={"sweep": sweep}), None if isinstance(named, FileSource) else data
+    sweep = spec.sweep.model_copy(update={"file": source, "points": points})
+    return spec.model_copy(update={"sweep": sweep}), new

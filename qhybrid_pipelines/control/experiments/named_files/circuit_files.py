@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from qhybrid_pipelines.core.canonical import sha256_hex
+from qhybrid_pipelines.control.experiments.named_files.content import read_content
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource, ProblemSpec
-from qhybrid_pipelines.problems.sources import ReadFile, read_file
+from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, ProblemSpec
+from qhybrid_pipelines.problems.sources import ReadBytes, ReadFile
 from qhybrid_pipelines.quantum.sweeps import check_sweep
 from qhybrid_pipelines.quantum.user_circuits.reader import UserCircuit, read_user_circuit
 
@@ -19,9 +18,9 @@ def register_circuit(
     problem: ProblemSpec,
     spec: ExperimentSpec,
     folder: Path,
-    read_bytes: Callable[[FileSource], bytes],
+    read_bytes: ReadBytes,
     *,
-    read_named: ReadFile = read_file,
+    read_named: ReadFile,
 ) -> tuple[ProblemSpec, bytes | None, UserCircuit | None]:
     """Return the problem with a circuit's path replaced by the file's name and hash, and the content to keep.
 
@@ -40,14 +39,10 @@ def register_circuit(
     Raises:
         InvalidInput: the file is missing or not a regular file, or holds no circuit that can be used here.
     """
-    named = problem.circuit
-    if named is None:
+    if problem.circuit is None:
         return problem, None, None
-    if isinstance(named, FileSource):
-        name, data = named.file, read_bytes(named)
-    else:
-        name, data = read_named(named, folder, field=FIELD)
-    circuit = read_user_circuit(data, file=name)
+    source, data, new = read_content(problem.circuit, folder, read_bytes, read_named, field=FIELD)
+    circuit = read_user_circuit(data, file=source.file)
     if circuit.n_variables > spec.widest:
         raise InvalidInput(
             f"the circuit has {circuit.n_variables} qubits, and no reduced model has more than {spec.widest}",
@@ -55,6 +50,4 @@ def register_circuit(
             field=FIELD,
         )
     check_sweep(spec, len(circuit.inputs))
-    if isinstance(named, FileSource):
-        return problem, None, circuit
-    return problem.model_copy(update={"circuit": FileSource(file=name, sha256=sha256_hex(data))}), data, circuit
+    return problem.model_copy(update={"circuit": source}), new, circuit

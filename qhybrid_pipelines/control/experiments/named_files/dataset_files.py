@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import sha256_hex
@@ -10,7 +9,7 @@ from qhybrid_pipelines.core.specifications.experiment_specification import FileS
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.load_dataset import load_dataset
 from qhybrid_pipelines.learning.evaluation.fold_results import check_experiment
-from qhybrid_pipelines.problems.sources import ReadFile, read_file
+from qhybrid_pipelines.problems.sources import ReadBytes, ReadFile
 
 FIELD = "dataset.source"
 
@@ -18,9 +17,9 @@ FIELD = "dataset.source"
 def register_dataset(
     spec: LearningSpec,
     folder: Path,
-    read_bytes: Callable[[FileSource], bytes],
+    read_bytes: ReadBytes,
     *,
-    read_named: ReadFile = read_file,
+    read_named: ReadFile,
 ) -> tuple[LearningSpec, bytes | None]:
     """Return the experiment with its data file's path replaced by name and hash, and the content to keep.
 

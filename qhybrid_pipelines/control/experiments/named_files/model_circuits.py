@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from qhybrid_pipelines.core.canonical import sha256_hex
-from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
+from qhybrid_pipelines.control.experiments.named_files.content import read_content
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specifications.own_circuit_specification import OwnCircuitSpec
 from qhybrid_pipelines.learning.circuits.own_circuit import read_own_circuit
-from qhybrid_pipelines.problems.sources import ReadFile, read_file
+from qhybrid_pipelines.problems.sources import ReadBytes, ReadFile
 
 FIELD = "circuit.file"
 
@@ -19,9 +17,9 @@ def register_model_circuit(
     circuit: OwnCircuitSpec,
     spec: LearningSpec,
     folder: Path,
-    read_bytes: Callable[[FileSource], bytes],
+    read_bytes: ReadBytes,
     *,
-    read_named: ReadFile = read_file,
+    read_named: ReadFile,
 ) -> tuple[LearningSpec, bytes | None]:
     """Return the experiment with its circuit's path replaced by name and hash, and the content to keep.
 
@@ -38,11 +36,7 @@ def register_model_circuit(
     Raises:
         InvalidInput: the file is not there, or holds no circuit that can be trained, or its inputs are not those that are named.
     """
-    named = circuit.file
-    if isinstance(named, FileSource):
-        read_own_circuit(read_bytes(named), file=named.file, data=circuit.data, weights=circuit.weights)
-        return spec, None
-    name, content = read_named(named, folder, field=FIELD)
-    read_own_circuit(content, file=name, data=circuit.data, weights=circuit.weights)
-    kept = circuit.model_copy(update={"file": FileSource(file=name, sha256=sha256_hex(content))})
-    return spec.model_copy(update={"circuit": kept}), content
+    source, content, new = read_content(circuit.file, folder, read_bytes, read_named, field=FIELD)
+    read_own_circuit(content, file=source.file, data=circuit.data, weights=circuit.weights)
+    registered = circuit.model_copy(update={"file": source})
+    return spec.model_copy(update={"circuit": registered}), new

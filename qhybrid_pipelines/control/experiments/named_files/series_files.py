@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.specifications.experiment_specification import FileSource
 from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
-from qhybrid_pipelines.problems.sources import ReadFile, read_file
+from qhybrid_pipelines.problems.sources import ReadBytes, ReadFile
 from qhybrid_pipelines.sampling.observables import check_observables
 from qhybrid_pipelines.sampling.plan import check_plan, plan_circuits
 
@@ -24,9 +23,9 @@ def named_files(spec: SamplingSpec) -> list[tuple[str | FileSource, str]]:
 def register_series(
     spec: SamplingSpec,
     folder: Path,
-    read_bytes: Callable[[FileSource], bytes],
+    read_bytes: ReadBytes,
     *,
-    read_named: ReadFile = read_file,
+    read_named: ReadFile,
 ) -> tuple[SamplingSpec, dict[str, bytes]]:
     """Return the experiment with paths replaced by names and hashes, and the contents to keep, by hash.
 
