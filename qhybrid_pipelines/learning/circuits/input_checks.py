@@ -112,6 +112,16 @@ def check_whole_number(name: str, value: Any, *, at_least: int) -> int:
     return int(value)
 
 
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Check that a setting is one of its choices.
+
+    Raises:
+        UnusableInput: it is something else.
+    """
+    if value not in choices:
+        raise UnusableInput(f"{name} is {value!r}", remedy=f"Choose {' or '.join(choices)}.", field=name)
+
+
 def check_positive(name: str, value: Any, *, at_most: float = inf) -> float:
     """Return a positive finite number, not above a bound.
 

@@ -6,7 +6,7 @@ The classes are scikit-learn estimators, so this module imports scikit-learn; on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -20,6 +20,7 @@ from qhybrid_pipelines.core.specifications.learning_specification import Encodin
 from qhybrid_pipelines.learning.circuits.input_checks import (
     UnusableInput,
     check_angles,
+    check_choice,
     check_classes,
     check_positive,
     check_qubit_count,
@@ -78,6 +79,7 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         check_classes(self.classes_)
         check_whole_number("layers", self.layers, at_least=1)
         check_positive("bandwidth", self.bandwidth)
+        check_choice("encoding", self.encoding, get_args(EncodingName))
         self.svc_ = SVC(kernel="precomputed", C=check_positive("C", self.C))
         self.svc_.fit(self._overlaps(X, X), y)
         self.samples_, self.labels_ = X, y

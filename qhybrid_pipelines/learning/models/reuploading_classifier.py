@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -29,6 +29,7 @@ from qhybrid_pipelines.learning.circuits.gradient_engines import (
 from qhybrid_pipelines.learning.circuits.input_checks import (
     UnusableInput,
     check_angles,
+    check_choice,
     check_classes,
     check_positive,
     check_qubit_count,
@@ -179,8 +180,10 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """Return the circuit for so many features, without training anything.
 
         Raises:
-            UnusableInput: there are more features than qubits, or too many qubits, or spare ones that the encoding cannot use.
+            UnusableInput: there are more features than qubits, or too many qubits, or spare ones that the encoding cannot use; or
+                there is no such encoding.
         """
+        check_choice("encoding", self.encoding, get_args(EncodingName))
         n_qubits = check_qubit_count(n_features, self.n_qubits)
         layers = check_whole_number("layers", self.layers, at_least=1)
         if self.encoding == "iqp":

@@ -10,6 +10,7 @@ from qhybrid_pipelines.core.specifications.experiment_key import experiment_key
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.circuits.class_scores import circuit_from_parameters, mean_loss
 from qhybrid_pipelines.learning.circuits.gradient_engines import exact_engine, make_gradient_engine
+from qhybrid_pipelines.learning.circuits.input_checks import UnusableInput
 from qhybrid_pipelines.learning.circuits.iqp_circuit import iqp_circuit_shape
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.circuits.spsa_engine import SPSA_DISTANCE
@@ -91,6 +92,12 @@ def test_the_kernel_of_rotations_is_a_product_of_cosines():
     np.testing.assert_allclose(model.kernel_matrix(features), wanted, atol=1e-12)
     again = model_from_bytes(model_to_bytes(model))
     assert np.array_equal(again.decision_function(features), model.decision_function(features))
+
+
+@pytest.mark.parametrize("model", [QuantumKernelClassifier, VariationalClassifier])
+def test_an_encoding_that_does_not_exist_is_refused(model):
+    with pytest.raises(UnusableInput, match=r"encoding is 'IQP'\. Choose angle or iqp"):
+        model(encoding="IQP").fit(RNG.uniform(-1.5, 1.5, (4, 2)), [0, 1, 0, 1])
 
 
 @pytest.mark.filterwarnings("ignore:the loss was not flat:sklearn.exceptions.ConvergenceWarning")
