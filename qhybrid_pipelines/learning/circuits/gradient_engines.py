@@ -43,17 +43,19 @@ def make_gradient_engine(name: GradientEngineName, shape: AnyCircuitShape) -> Gr
     """Return the engine of this name for a circuit.
 
     Raises:
-        InvalidInput: there is no such engine, or none for such a circuit, or jax is not installed.
+        InvalidInput: the engine is unknown or cannot train this circuit, or jax is not installed.
     """
-    if name == "adjoint":
-        return exact_engine(shape)
-    if name == "spsa":
-        return SpsaEngine(exact_engine(shape))
-    if isinstance(shape, OwnCircuitShape):
-        raise InvalidInput(
-            f"the engine {name!r} knows the re-uploading circuit only", remedy="Choose adjoint or spsa.", field="engine"
-        )
     match name:
+        case "adjoint":
+            return exact_engine(shape)
+        case "spsa":
+            return SpsaEngine(exact_engine(shape))
+        case "autograd" | "jax" if isinstance(shape, OwnCircuitShape):
+            raise InvalidInput(
+                f"the engine {name!r} trains the re-uploading circuit only, with the encoding angle",
+                remedy="Choose adjoint or spsa.",
+                field="engine",
+            )
         case "autograd":
             return BackpropEngine(shape, "autograd")
         case "jax":
