@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +112,7 @@ def result_text(items: Sequence[dict[str, np.ndarray[Any, np.dtype[np.bool_]]]],
         passthrough_data=returned.data,
         semantic_role=returned.role,
     )
-    write: Callable[[], str] = model.model_dump_json
-    return write()
+    return str(model.model_dump_json())
 
 
 def _broadcast(values: Any, shape: Sequence[int], circuit: QuantumCircuit) -> np.ndarray[Any, np.dtype[np.float64]]:

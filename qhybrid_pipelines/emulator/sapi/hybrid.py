@@ -78,8 +78,8 @@ def read_model(content: bytes) -> Any:
         _check_file(content)
         model = dimod.BinaryQuadraticModel.from_file(BytesIO(content))
         linear, (_, _, quadratic), offset = model.to_numpy_vectors()
-    # dimod unpacks a header in JSON, arrays of any type and labels, each with errors of its own.
-    except Exception:  # noqa: BLE001  whatever it is, the sender's file is the cause
+    # dimod unpacks a header in JSON, arrays of any type and labels: among others ValueError, KeyError, TypeError, struct.error, SyntaxError.
+    except Exception:  # noqa: BLE001
         raise SapiError(400, "The uploaded data is not a binary quadratic model.") from None
     with np.errstate(over="ignore"):
         total = np.abs(linear).sum() + np.abs(quadratic).sum() + abs(float(offset))
