@@ -29,7 +29,7 @@ del thing
 print(stop_requested().reason if watch else "went on")
 """
 
-#: As Dagster does it: the handler is another one, and what it raises is no error.
+#: Dagster's case: its own handler is in place, and raises something that is not an `Exception`.
 SWALLOWED_ELSEWHERE = """
 import os, signal, weakref
 from qhybrid_pipelines.core.system.stop_request import stop_requested, watch_stop_signals
