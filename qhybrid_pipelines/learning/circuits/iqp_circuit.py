@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from itertools import combinations
 
-from qhybrid_pipelines.learning.circuits.own_circuit import OwnCircuitShape, Terms, template_text
+from qhybrid_pipelines.learning.circuits.own_circuit import OwnCircuitShape, Terms, input_names, template_text
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 
 
@@ -30,11 +30,11 @@ def iqp_circuit_shape(n_features: int, *, layers: int, entangled: bool) -> OwnCi
     pairs = list(enumerate(combinations(range(n_features), 2), start=n_features)) if entangled else []
     gates: list[tuple[Gate, tuple[int, ...]]] = []
     terms: list[tuple[Terms, Terms]] = []
-    digits = len(str(layers * (4 * n_features + len(pairs))))
+    names = input_names(layers * (4 * n_features + len(pairs)))
     weights = 0
 
     def turn(gate: type[Gate], qubits: tuple[int, ...], of_features: Terms, of_weights: Terms) -> None:
-        gates.append((gate(Parameter(f"a_{len(terms):0{digits}d}")), qubits))
+        gates.append((gate(Parameter(names[len(terms)])), qubits))
         terms.append((of_features, of_weights))
 
     for _ in range(layers):
@@ -50,7 +50,7 @@ def iqp_circuit_shape(n_features: int, *, layers: int, entangled: bool) -> OwnCi
         gates += [(CXGate(), pair) for pair in ring]
     return OwnCircuitShape(
         text=template_text(gates, n_features),
-        inputs=tuple(f"a_{place:0{digits}d}" for place in range(len(terms))),
+        inputs=names,
         n_qubits=n_features,
         constants=(0.0,) * len(terms),
         feature_terms=tuple(of_features for of_features, _ in terms),

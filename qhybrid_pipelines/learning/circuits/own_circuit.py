@@ -132,20 +132,12 @@ class OwnCircuitShape:
     def without_entanglement(self) -> OwnCircuitShape:
         """Return the circuit without the gates on several qubits; weights that were only in these stay, and move nothing."""
         circuit = read_circuit(self.text).remove_final_measurements(inplace=False)
-        left = circuit.copy_empty_like()
-        for instruction in circuit.data:
-            if len(instruction.qubits) == 1:
-                left.append(instruction)
-        kept = {
-            parameter.name
-            for instruction in left.data
-            for parameter in instruction.operation.params
-            if _is_input(parameter)
-        }
+        left = [(one.operation, _qubits(circuit, one)) for one in circuit.data if len(one.qubits) == 1]
+        kept = {operation.params[0].name for operation, _ in left if _is_turned(operation)}
         places = [place for place, name in enumerate(self.inputs) if name in kept]
         return replace(
             self,
-            text=template_text([(one.operation, _qubits(circuit, one)) for one in left.data], self.n_qubits),
+            text=template_text(left, self.n_qubits),
             inputs=tuple(self.inputs[place] for place in places),
             constants=tuple(self.constants[place] for place in places),
             feature_terms=tuple(self.feature_terms[place] for place in places),
@@ -197,6 +189,8 @@ def own_circuit_shape(circuit: UserCircuit, *, data: Sequence[str], weights: Seq
         InvalidInput: it has no such input, one is named twice or not at all, a named one moves nothing, it has qubits that are not
             measured, or too many.
     """
+    from qiskit.circuit import Parameter
+
     _check_names(circuit, data, weights)
     if circuit.n_qubits != circuit.n_variables:
         raise InvalidInput(
@@ -215,9 +209,13 @@ def own_circuit_shape(circuit: UserCircuit, *, data: Sequence[str], weights: Seq
     trained = tuple(name for name in circuit.inputs if name not in data) if weights is None else tuple(weights)
     ansatz = circuit.ansatz
     column = {name: number for number, name in enumerate(ansatz.template.parameters)}
-    gates, constants, by_input = [], [], []
-    for operation, qubits in _rotations(read_circuit(ansatz.template.text)):
-        if not any(_is_input(value) for value in operation.params):
+    steps = list(_rotations(read_circuit(ansatz.template.text)))
+    names = input_names(sum(_is_turned(operation) for operation, _ in steps))
+    gates: list[tuple[Any, tuple[int, ...]]] = []
+    constants: list[float] = []
+    by_input: list[F64] = []
+    for operation, qubits in steps:
+        if not _is_turned(operation):
             gates.append((operation, qubits))
             continue
         [angle] = operation.params
@@ -226,14 +224,13 @@ def own_circuit_shape(circuit: UserCircuit, *, data: Sequence[str], weights: Seq
         for name, factor in slopes.items():
             constant += factor * ansatz.offset[column[name]]
             mixture += factor * ansatz.matrix[:, column[name]]
-        gates.append((type(operation), qubits))
+        gates.append((type(operation)(Parameter(names[len(constants)])), qubits))
         constants.append(float(constant))
         by_input.append(mixture)
     place = {name: number for number, name in enumerate(circuit.inputs)}
-    names = [f"a_{number:0{len(str(len(constants)))}d}" for number in range(len(constants))]
     return OwnCircuitShape(
-        text=_named_text(gates, names, circuit.n_qubits),
-        inputs=tuple(names),
+        text=template_text(gates, circuit.n_qubits),
+        inputs=names,
         n_qubits=circuit.n_qubits,
         constants=tuple(constants),
         feature_terms=tuple(_terms(mixture, [place[name] for name in data]) for mixture in by_input),
@@ -258,7 +255,7 @@ def _check_names(circuit: UserCircuit, data: Sequence[str], weights: Sequence[st
             if name in circuit.idle_inputs:
                 raise InvalidInput(
                     f"the input {name!r} turns no gate",
-                    remedy="Use it in the circuit, or leave it out.",
+                    remedy="Use it in the circuit, or remove it from the file.",
                     file=circuit.file,
                     field=field,
                 )
@@ -295,7 +292,7 @@ def _rotations(circuit: QuantumCircuit) -> Iterator[tuple[Any, tuple[int, ...]]]
         operation, qubits = instruction.operation, _qubits(circuit, instruction)
         if operation.name == "barrier":
             continue
-        if operation.name in ROTATIONS or not any(_is_input(value) for value in operation.params):
+        if operation.name in ROTATIONS or not _is_turned(operation):
             yield operation, qubits
             continue
         alone = QuantumCircuit(len(qubits))
@@ -308,8 +305,9 @@ def _qubits(circuit: QuantumCircuit, instruction: Any) -> tuple[int, ...]:
     return tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
 
 
-def _is_input(value: Any) -> bool:
-    return bool(getattr(value, "parameters", ()))
+def _is_turned(operation: Any) -> bool:
+    """Tell whether an input turns a gate."""
+    return any(getattr(value, "parameters", ()) for value in operation.params)
 
 
 def _linear(angle: Any) -> tuple[float, dict[str, float]]:
@@ -330,13 +328,10 @@ def _terms_from_record(record: Sequence[Sequence[Sequence[float]]]) -> tuple[Ter
     return tuple(tuple((int(place), float(factor)) for place, factor in of_input) for of_input in record)
 
 
-def _named_text(gates: Sequence[tuple[Any, tuple[int, ...]]], names: Sequence[str], n_qubits: int) -> str:
-    from qiskit.circuit import Parameter
-
-    left = iter(names)
-    return template_text(
-        [(gate(Parameter(next(left))) if isinstance(gate, type) else gate, qubits) for gate, qubits in gates], n_qubits
-    )
+def input_names(count: int) -> tuple[str, ...]:
+    """Return names of a template's inputs, which Qiskit sorts: their alphabetical order is that of their numbers."""
+    digits = len(str(count))
+    return tuple(f"a_{number:0{digits}d}" for number in range(count))
 
 
 def template_text(gates: Sequence[tuple[Any, tuple[int, ...]]], n_qubits: int) -> str:
@@ -354,15 +349,15 @@ def gate_sequence(shape: OwnCircuitShape) -> tuple[tuple[str | F64, tuple[int, .
 
     A matrix has shape ``(2**k, 2**k)`` for ``k`` qubits, the first of them in the lowest bit of an index, as in Qiskit; its input is None.
     """
+    from qiskit.quantum_info import Operator
+
     circuit = read_circuit(shape.text).remove_final_measurements(inplace=False)
     place = {name: number for number, name in enumerate(shape.inputs)}
     found: list[tuple[str | F64, tuple[int, ...], int | None]] = []
     for instruction in circuit.data:
         operation, qubits = instruction.operation, _qubits(circuit, instruction)
-        if operation.params and _is_input(operation.params[0]):
+        if _is_turned(operation):
             found.append((ROTATIONS[operation.name], qubits, place[operation.params[0].name]))
         else:
-            from qiskit.quantum_info import Operator
-
             found.append((Operator(operation).data, qubits, None))
     return tuple(found)

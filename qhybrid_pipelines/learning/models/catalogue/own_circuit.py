@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from qhybrid_pipelines.learning.models.catalogue._reuploading import ReuploadingModel
@@ -28,8 +29,6 @@ class OwnCircuit(ReuploadingModel):
 
     def circuit(self, request: ModelRequest) -> Mapping[str, Any]:
         """Return the circuit of the file."""
-        from dataclasses import asdict
-
         assert request.circuit is not None, "a specification that names this model names a circuit"
         return {"circuit": asdict(request.circuit)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from qhybrid_pipelines.learning.models.catalogue._reuploading import ReuploadingModel
@@ -28,8 +29,6 @@ class OwnCircuitSeparable(ReuploadingModel):
 
     def circuit(self, request: ModelRequest) -> Mapping[str, Any]:
         """Return what is left of the circuit of the file."""
-        from dataclasses import asdict
-
         assert request.circuit is not None, "a specification that names this model names a circuit"
         return {"circuit": asdict(request.circuit.without_entanglement())}
 

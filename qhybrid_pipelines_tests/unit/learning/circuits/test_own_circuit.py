@@ -139,6 +139,21 @@ def test_the_control_leaves_a_product_of_qubits(shape):
     np.testing.assert_allclose(OwnCircuitEngine(control).expectations(FEATURES, PARAMETERS[:3]), again, atol=1e-12)
 
 
+def test_a_control_that_no_weight_turns_has_one_circuit_for_each_sample():
+    file = b'OPENQASM 3.0; include "stdgates.inc"; input float[64] x0; input float[64] w0; qubit[2] q; gate rzz(t) a, b { cx a, b; rz(t) b; cx a, b; } ry(x0) q[0]; rzz(w0) q[0], q[1];'
+    control = read_own_circuit(file, file="own.qasm", data=["x0"], weights=None).without_entanglement()
+    assert (control.weights, control.turned) == (("w0",), ())
+    parameters, features = np.array([0.4, 1.0, -0.7, 0.2]), FEATURES[:, :1]
+    seeds = circuit_batches.sampling_seeds(1, points=len(features))
+    batch = circuit_batches.gradient_batch(circuit_from_parameters(parameters, control), features, seeds=seeds, **WHERE)
+    _, gradient = circuit_batches.gradient_from_expectations(
+        measured_exactly(batch), circuit_from_parameters(parameters, control), TARGETS
+    )
+    exact = OwnCircuitEngine(control).loss_and_gradient(parameters, features, TARGETS)[1]
+    assert gradient[0] == 0
+    np.testing.assert_allclose(gradient, exact, atol=1e-12)
+
+
 def test_it_is_written_and_read_back(shape):
     assert OwnCircuitShape.from_record(json.loads(json.dumps(asdict(shape)))) == shape
     model = OwnCircuitClassifier(circuit=asdict(shape), max_iterations=3, window=5)
@@ -152,6 +167,8 @@ def test_it_is_written_and_read_back(shape):
 def test_other_engines_know_the_built_in_circuit_only(shape):
     with pytest.raises(InvalidInput, match="re-uploading circuit only"):
         make_gradient_engine("jax", shape)
+    with pytest.raises(InvalidInput, match="there is no engine 'magic'"):
+        make_gradient_engine("magic", shape)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +180,7 @@ def test_other_engines_know_the_built_in_circuit_only(shape):
         (["x0"], ["w0"], OWN_CIRCUIT, "x1, w1, w2 are neither", "circuit.weights"),
         (list(NAMES), None, OWN_CIRCUIT, "no weights, so there is nothing to train", "circuit.data"),
         (["x0"], None, OWN_CIRCUIT.replace(b"rx(x0)", b"rx(x1)").replace(b"x0, w2", b"x1, w2"), "turns no gate", "circuit.data"),
+        (["x0"], ["x1", "w0"], OWN_CIRCUIT.replace(b"+ w0", b"").replace(b"w0, ", b"0, ").replace(b", w0", b", 0"), "'w0' turns no gate. Use it in the circuit, or remove it from the file", "circuit.weights"),
         (["x0"], None, OWN_CIRCUIT + b"bit[1] c;\nc[0] = measure q[0];\n", "2 of the circuit's 3 qubits are not measured", "circuit.file"),
         (["x0"], None, OWN_CIRCUIT.replace(b"qubit[3]", b"qubit[17]"), "17 qubits, and at most 16", "circuit.file"),
         (["x0"], None, OWN_CIRCUIT.replace(b"2 * x1", b"w0 * x1"), "line 11: an angle is not a sum of multiples of inputs", None),
