@@ -264,11 +264,11 @@ class Cloud:
         return MACHINES[name]
 
     def price_factor(self, backend: str) -> float:
-        """Return by how much an administrator has changed a backend's price for jobs that are accepted from now on."""
+        """Return the factor by which an administrator has changed a backend's prices for new jobs."""
         return float(self.backend_changes(backend).get("price_factor", 1.0))
 
     def priced(self, machine: Machine) -> Machine:
-        """Return a machine with the prices of today."""
+        """Return a machine with its current prices."""
         factor = self.price_factor(machine.name)
         return replace(
             machine,

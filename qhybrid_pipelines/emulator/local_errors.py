@@ -87,7 +87,7 @@ def local_errors(
         fidelity: the day's medians.
         seed: of the emulator.
         number: of the characterization.
-        bad_qubit: the one that is to be bad; one is drawn where it is None, or the machine has not so many.
+        bad_qubit: the one that is to be bad; one is drawn where it is None, or the machine has fewer qubits.
     """
     fixed, day = _generator(f"{seed}/{machine}"), _generator(f"{seed}/{machine}/{number}")
     drawn = int(fixed.integers(qubits))  # in any case, so that the factors of the qubits are the same

@@ -1,4 +1,4 @@
-"""A circuit of the user's that a learning experiment trains: the section ``circuit``.
+"""The user's circuit that a learning experiment trains: the section ``circuit``.
 
 It follows the conventions of `core.specifications.experiment_specification`.
 """

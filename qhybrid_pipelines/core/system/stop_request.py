@@ -93,8 +93,8 @@ def _leave_out_interruptions(unraisable: UnraisableHookArgs) -> None:
     """Print what Python cannot raise, but for an interruption: ours, that of Dagster's handlers, and Python's own.
 
     A signal that comes while Python clears weak references is raised inside one of their callbacks, which swallows it
-    with a traceback on the terminal. Where the handler is another one, our thread may not have read the signal yet, and what
-    was interrupted would go on as if nothing had been said: wait for the thread.
+    with a traceback on the terminal. Where another handler is in place, our thread may not have read the signal yet, and the
+    interrupted work would simply go on: wait for the thread.
     """
     if issubclass(unraisable.exc_type, Exception):
         sys.__unraisablehook__(unraisable)

@@ -287,7 +287,7 @@ class TaskCloud:
         return body
 
     def _priced(self, device: Device) -> Device:
-        """Return a device with the price of a shot of today."""
+        """Return a device with its current price of a shot."""
         return replace(device, shot_usd=device.shot_usd * self.cloud.price_factor(device.name))
 
     def _check_spending(self, device: Device, order: Order) -> None:

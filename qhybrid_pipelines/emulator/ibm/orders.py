@@ -121,7 +121,7 @@ def read_order(body: bytes) -> Order:
         )
     if program == EXECUTOR and not has_models():
         raise RuntimeRefusal(
-            404, 1240, f"Program {EXECUTOR!r} is emulated where qiskit-ibm-runtime 0.51 is installed, and it is not."
+            404, 1240, f"Program {EXECUTOR!r} is not emulated here: it needs qiskit-ibm-runtime 0.51 or later."
         )
     session_id, longest = given.get("session_id"), given.get("cost")
     if session_id is not None and not isinstance(session_id, str):

@@ -19,7 +19,7 @@ def translate(circuit: QuantumCircuit, target: Target, *, level: int = 0, seed: 
         seed: of the compiler.
     """
     if level == 0 and _has_only(circuit, target):
-        # The compiler would change nothing but the order of what may be exchanged, as this does. To find that out it loads the plugins
+        # The compiler would only reorder gates on different qubits, as this does. To find that out it loads the plugins
         # of all packages, IBM's client among them, which takes half a second.
         from qiskit.converters import circuit_to_dag, dag_to_circuit
 

@@ -179,7 +179,7 @@ class RuntimeClient(AuthorisedClient):
 
 
 def _seconds(reported: Any) -> float:
-    """Return for how long a token lives; 0, so that it is used once, where that is not told as a number."""
+    """Return how many seconds a token lives; 0, so that it is used once, where the answer holds no number."""
     try:
         return float(reported or 0)
     except (TypeError, ValueError, OverflowError):

@@ -36,7 +36,7 @@ def price_per_second() -> dict[str, Any]:
 
 
 def cost_usd(seconds: float | None) -> float | None:
-    """Return what some seconds of use cost; None where the service does not tell them, or the operator's price is not one."""
+    """Return what some seconds of use cost; None where the service does not tell them, or the operator's price cannot be read."""
     try:
         return None if seconds is None else seconds * price_per_second()["usd_per_second"]
     except InvalidInput:  # a setting that cannot be read hides no job; the next price to be asked for names it

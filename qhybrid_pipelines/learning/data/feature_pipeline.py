@@ -69,7 +69,7 @@ class FeaturePipeline:
 
 
 def check_circuit_width(dataset: Dataset, k: int | None, inputs: int) -> None:
-    """Check that a circuit of the user's has as many inputs for features as there are features.
+    """Check that the user's circuit has one input for each feature.
 
     Raises:
         InvalidInput: it has more or fewer.
