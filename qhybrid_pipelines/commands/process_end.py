@@ -18,8 +18,12 @@ from collections.abc import Iterator
 def ending_at_once() -> Iterator[None]:
     """Let the process end with this block's `SystemExit`, as soon as everything that asked for it has been put in order.
 
-    An error of another kind ends it as it always does, with its traceback.
+    An error of another kind ends it as it always does, with its traceback. So does everything where something asked before this
+    block, such as a tracer that Python loads as it starts: that is run last, and would not be run at all.
     """
+    if atexit._ncallbacks():  # noqa: SLF001
+        yield
+        return
     codes: list[int] = []
     atexit.register(_end, codes)  # what is registered first is run last
     try:

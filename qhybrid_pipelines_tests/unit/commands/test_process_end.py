@@ -39,6 +39,13 @@ def test_what_asked_for_it_is_put_in_order_and_nothing_is_taken_apart():
     assert (done.returncode, done.stdout, done.stderr) == (0, "put in order\n", "")
 
 
+def test_what_asked_for_it_before_the_command_is_put_in_order_too():
+    call = "import atexit; atexit.register(print, 'asked before'); cli.run_command = lambda: None\n"
+    done = ended(call + "cli.main()")
+    assert done.returncode == 0
+    assert "asked before" in done.stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("call", "words", "code"),
     [
@@ -72,9 +79,9 @@ def test_no_log_stays_beside_a_file_of_dagster(tmp_path):
     program = f"""
 import os, sys
 from qhybrid_pipelines.commands.process_end import ending_at_once
-from qhybrid_pipelines.dagster_storage import Engines
 
 with ending_at_once():
+    from qhybrid_pipelines.dagster_storage import Engines
     engines = Engines()
     with engines.get("sqlite:///{file}").connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
