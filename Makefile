@@ -81,7 +81,7 @@ test-celery: $(STAMP)  ## a real broker and Celery workers on this machine, whic
 	$(BIN)/python -m pytest -n 0 -m celery -s qhybrid_pipelines_tests/engines
 
 test-objects: $(STAMP)  ## the lake on a server that imitates S3, with its catalogue in the home and on Postgres; see docs/scale.md
-	$(BIN)/python -m pytest -n 0 -m objects -s qhybrid_pipelines_tests/unit/storage/test_lake_objects.py qhybrid_pipelines_tests/engines/test_object_lake.py
+	$(BIN)/python -m pytest -n 0 -m objects -s qhybrid_pipelines_tests/unit/storage/test_lake_objects*.py qhybrid_pipelines_tests/engines/test_object_lake.py
 
 test-chunks: $(STAMP)  ## sweeps, baselines and folds on real workers of Dask and Ray, which are killed; installs both
 	$(UV_SETTINGS) $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[dask,ray]"

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
+import pytest
+
 from qhybrid_pipelines.storage.lake_catalogue import Catalogue
 from qhybrid_pipelines.storage.lake_objects import ObjectStore
 from qhybrid_pipelines.storage.layout import Home
@@ -15,6 +17,8 @@ from qhybrid_pipelines.storage.objects import Objects
 
 BUCKET = "qhybrid-lake"
 WRITERS, READERS = 8, 2
+#: Kinds of a place, tried by `make test-objects`: S3's stand-in, with a catalogue in the home and on a server.
+ON_S3 = [pytest.param("s3", marks=pytest.mark.objects), pytest.param("s3 and Postgres", marks=pytest.mark.objects)]
 
 Opener = Callable[[], ObjectStore]
 
