@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -16,14 +14,13 @@ import pytest
 from qhybrid_pipelines.core.errors import Ambiguous, CorruptResult
 from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.emulator.ibm.orders import RuntimeRefusal, read_order
-from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.ibm.executor import SCHEMA, executor_params
 from qhybrid_pipelines.execution.ibm.results import PAYLOAD, decode_result
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.emulator_client import running_cloud
 from qhybrid_pipelines_tests.support.ibm_double import CRN, KEY, Cloud, serve
-from qhybrid_pipelines_tests.support.ibm_own_client import ibm_client_environment
+from qhybrid_pipelines_tests.support.ibm_own_client import run_ibm_client
 
 pytestmark = [
     pytest.mark.clients,
@@ -134,12 +131,9 @@ def test_the_service_is_asked_for_the_program_that_the_environment_names(monkeyp
 
 @pytest.fixture
 def cloud(monkeypatch, tmp_path):
-    emulator = start_emulator(tmp_path / "cloud", speed=1000.0, seed=7, drift_hours=1e5)
-    client = Client(emulator)
     monkeypatch.setenv("QISKIT_IBM_PROGRAM", "executor")
-    yield client
-    client.close()
-    emulator.stop()
+    with running_cloud(tmp_path / "cloud", speed=1000.0, seed=7, drift_hours=1e5) as client:
+        yield client
 
 
 def test_our_adapter_lives_its_life_with_the_program(cloud, monkeypatch, tmp_path):
@@ -208,17 +202,7 @@ else:
 
 
 def test_the_vendors_executor_and_the_sampler_that_is_built_on_it(cloud, tmp_path):
-    with ibm_client_environment(cloud.emulator, tmp_path) as (variables, _):
-        ended = subprocess.run(
-            [sys.executable, "-P", "-c", LIFE],
-            cwd=tmp_path,
-            env={**variables, "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    run_ibm_client(cloud.emulator, tmp_path, "-c", LIFE)
     assert [job["type"] for job in cloud.book()] == ["executor"] * 2
 
 

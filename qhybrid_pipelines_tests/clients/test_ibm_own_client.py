@@ -6,42 +6,27 @@ It is the pinned one of our environment; ``make test-clients``. Two of its steps
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines_tests.support.connect_proxy import IBM_HOSTS
-from qhybrid_pipelines_tests.support.emulator_client import Client
-from qhybrid_pipelines_tests.support.ibm_own_client import ibm_client_environment
+from qhybrid_pipelines_tests.support.emulator_client import running_cloud
+from qhybrid_pipelines_tests.support.ibm_own_client import run_ibm_client
 
 pytestmark = pytest.mark.clients
 
+LIFE = Path(__file__).with_name("life_qiskit_ibm_runtime.py")
+
 
 def test_the_whole_life_of_ibms_own_client(tmp_path):
-    emulator = start_emulator(tmp_path / "cloud", speed=100.0, seed=7)
-    try:
-        own = Client(emulator)
-        own.admin("PUT", "/backends/ibm_fez", {"extra_wait_seconds": 1e6})
-        with ibm_client_environment(emulator, tmp_path) as (variables, proxy):
-            ended = subprocess.run(
-                [sys.executable, "-P", Path(__file__).with_name("life_qiskit_ibm_runtime.py")],
-                cwd=tmp_path,
-                env={**variables, "PATH": "/usr/bin:/bin"},
-                capture_output=True,
-                text=True,
-                timeout=300,
-                check=False,
-            )
-        assert ended.returncode == 0, ended.stderr[-3000:]
-        accepted = Counter(job["id"] for job in own.book())
-        own.close()
-    finally:
-        emulator.stop()
-    assert set(accepted) == set(json.loads(ended.stdout.splitlines()[-1])["ids"])
+    with running_cloud(tmp_path / "cloud", speed=100.0, seed=7) as cloud:
+        cloud.admin("PUT", "/backends/ibm_fez", {"extra_wait_seconds": 1e6})
+        printed, proxy = run_ibm_client(cloud.emulator, tmp_path, LIFE)
+        accepted = Counter(job["id"] for job in cloud.book())
+    assert set(accepted) == set(json.loads(printed.splitlines()[-1])["ids"])
     assert set(accepted.values()) == {1}
     assert set(proxy.tunnels) == {f"{host}:443" for host in IBM_HOSTS}
     print(f"IBM's own client: {len(accepted)} jobs, {len(proxy.passed)} requests", file=sys.stderr)

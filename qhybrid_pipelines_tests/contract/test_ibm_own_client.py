@@ -12,11 +12,10 @@ import pytest
 from qiskit import QuantumCircuit
 
 from qhybrid_pipelines.core.errors import Ambiguous
-from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.http.transport import CERTIFICATE_VARIABLES
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.emulator_client import running_cloud
 from qhybrid_pipelines_tests.support.ibm_own_client import ibm_client_environment
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -27,11 +26,8 @@ FIELDS, PARAMS = {"program_id", "backend", "params"}, {"pubs", "options", "versi
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
-    emulator = start_emulator(tmp_path_factory.mktemp("ibm") / "cloud", speed=1000.0, seed=7)
-    client = Client(emulator)
-    yield client
-    client.close()
-    emulator.stop()
+    with running_cloud(tmp_path_factory.mktemp("ibm") / "cloud", speed=1000.0, seed=7) as client:
+        yield client
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from qhybrid_pipelines.core.errors import Refused
 from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.core.jobs.sub_batches import make_sub_batch
 from qhybrid_pipelines.core.system import failpoints
-from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.canary_anneals import canary_anneal, canary_model
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.providers.braket import BraketProvider
@@ -27,7 +26,7 @@ from qhybrid_pipelines.execution.providers.dwave import DWaveProvider
 from qhybrid_pipelines.execution.providers.ibm import IbmProvider
 from qhybrid_pipelines.execution.providers.ionq import IonQProvider
 from qhybrid_pipelines.storage.content_store import RawStore
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.emulator_client import running_cloud
 from qhybrid_pipelines_tests.support.sapi_client import SMALL
 
 FACTOR = 3.0
@@ -85,11 +84,8 @@ FACES: Mapping[str, Face] = {
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
-    emulator = start_emulator(tmp_path_factory.mktemp("prices") / "cloud", speed=1000.0, seed=7, drift_hours=1e5)
-    client = Client(emulator)
-    yield client
-    client.close()
-    emulator.stop()
+    with running_cloud(tmp_path_factory.mktemp("prices") / "cloud", speed=1000.0, seed=7, drift_hours=1e5) as client:
+        yield client
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ from qhybrid_pipelines.control.policy.rules import Policy
 from qhybrid_pipelines.core.errors import Ambiguous, Rejected, Throttled, Unavailable
 from qhybrid_pipelines.core.jobs.circuit_jobs import CancelOutcome, JobRef
 from qhybrid_pipelines.core.jobs.job_states import JobState
-from qhybrid_pipelines.emulator.process import IBM_INSTANCE, start_emulator
+from qhybrid_pipelines.emulator.process import IBM_INSTANCE
 from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
 from qhybrid_pipelines.execution.providers import qrmi
 from qhybrid_pipelines.execution.providers.qrmi import QrmiProvider
 from qhybrid_pipelines.execution.qrmi import resources
 from qhybrid_pipelines.storage.content_store import RawStore
-from qhybrid_pipelines_tests.support.emulator_client import Client
+from qhybrid_pipelines_tests.support.emulator_client import running_cloud
 from qhybrid_pipelines_tests.support.matrices import others_are_long
 from qhybrid_pipelines_tests.support.memory_ledger import MemoryLedger
 
@@ -56,11 +56,8 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
-    emulator = start_emulator(tmp_path_factory.mktemp("emulator") / "cloud", speed=1000.0, seed=7, drift_hours=1e5)
-    client = Client(emulator)
-    yield client
-    client.close()
-    emulator.stop()
+    with running_cloud(tmp_path_factory.mktemp("emulator") / "cloud", speed=1000.0, seed=7, drift_hours=1e5) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -90,9 +90,8 @@ def test_ask_decline_retry_reroute_approve_replay(stage, qhybrid):
         patch.setattr(failpoints, "on_reached", die_when_left)
         with pytest.raises(Killed):
             qhybrid("jobs", "reroute", second, "local:aer-exact")
-    code, told = qhybrid(
-        "jobs", "reroute", second, "local:auto"
-    )  # it has left, no other job has its work, and may come back
+    # It has left, no other job has its work, and it may come back.
+    code, told = qhybrid("jobs", "reroute", second, "local:auto")
     assert (code, told["state"], told["backend"]) == (0, "AWAITING_APPROVAL", "local:auto")
     second = told["job_id"]
 

@@ -96,6 +96,18 @@ def wait_until(done: Any, *, seconds: float = 20.0) -> None:
 
 
 @contextmanager
+def running_cloud(folder: Path, **options: Any) -> Iterator[Client]:
+    """Start an emulator, give a client of it, and stop both; `options` are those of `start_emulator`."""
+    emulator = start_emulator(folder, **options)
+    client = Client(emulator)
+    try:
+        yield client
+    finally:
+        client.close()
+        emulator.stop()
+
+
+@contextmanager
 def client_in_environment(emulator: Emulator, monkeypatch: Any, **more: str) -> Iterator[Client]:
     """Let the environment name an emulator without faults, and give a client of it."""
     client = Client(emulator)

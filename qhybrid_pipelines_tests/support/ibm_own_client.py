@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,3 +30,25 @@ def ibm_client_environment(emulator: Emulator, folder: Path) -> Iterator[tuple[d
             "HOME": str(folder),
         }
         yield variables, proxy
+
+
+def run_ibm_client(emulator: Emulator, folder: Path, *arguments: str | Path) -> tuple[str, ConnectProxy]:
+    """Let a program of IBM's client live in a process of its own until it ends well; give what it printed, and the proxy.
+
+    Args:
+        emulator: the cloud.
+        folder: where the program is at home.
+        arguments: of Python.
+    """
+    with ibm_client_environment(emulator, folder) as (variables, proxy):
+        ended = subprocess.run(
+            [sys.executable, "-P", *arguments],
+            cwd=folder,
+            env={**variables, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return ended.stdout, proxy

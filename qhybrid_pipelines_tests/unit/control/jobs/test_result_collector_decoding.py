@@ -68,7 +68,7 @@ class TestReadoutErrors:
     def test_one_that_nobody_has_kept_is_passed_over(self, harness) -> None:
         assert self.asked(harness, details={"calibration_id": "unheard of"})[:2] == (["planned"], True)
 
-    def test_a_backend_that_is_not_calibrated_and_a_provider_that_cannot_say_have_none(self, harness) -> None:
+    def test_a_backend_that_is_not_calibrated_has_none(self, harness) -> None:
         assert self.asked(harness, calibrated=False) == ([], False, None)
 
     def test_a_provider_that_cannot_say_has_none(self, harness) -> None:
