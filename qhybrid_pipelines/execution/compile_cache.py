@@ -4,7 +4,8 @@ Compiling for a device costs up to a second; binding numbers to a compiled templ
 So a template is compiled once for a backend, its calibration, a level and a seed, whatever is bound to it later.
 
 A file holds a hash of everything that follows it. QPY is the form of circuits here and nowhere else: its bytes differ
-from process to process, so it never decides an identity, and what is damaged is simply compiled again.
+from process to process, so it never decides an identity, and what is damaged is simply compiled again. So is what could not be kept, in a
+folder that may only be read.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.canonical import canonical_json, content_hash, sha256_hex
 from qhybrid_pipelines.core.jobs.circuit_jobs import Compiled, Template
-from qhybrid_pipelines.core.system.files import remove_leftovers, write_bytes
+from qhybrid_pipelines.core.system.files import NOT_WRITABLE, remove_leftovers, write_bytes
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -196,7 +197,12 @@ class CompileCache:
         )
         rest = head.encode() + b"\n" + (get_or_compile.native if is_bytes else _to_qpy(get_or_compile.native))
         # Not durable: what a power cut takes away is found out by its hash and compiled again.
-        write_bytes(self._path(key), sha256_hex(rest).encode() + b"\n" + rest, durable=False)
+        try:
+            write_bytes(self._path(key), sha256_hex(rest).encode() + b"\n" + rest, durable=False)
+        except OSError as error:
+            # Whoever may only read the home, as to estimate, has use of the circuit and needs no copy of it.
+            if error.errno not in NOT_WRITABLE:
+                raise
 
 
 def _to_qpy(circuit: QuantumCircuit) -> bytes:

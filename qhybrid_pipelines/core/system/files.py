@@ -20,7 +20,7 @@ from qhybrid_pipelines.core.system.processes import is_on_this_machine, process_
 
 _TEMPORARY_NAME = re.compile(r"(?P<owner>\d+\.\d+\.[0-9a-f]{12})-[0-9a-f]{16}-.*")
 #: A folder of somebody else, and one on a file system that is mounted to be read.
-_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def write_bytes(path: Path, data: bytes, *, tmp: Path | None = None, durable: bool = True) -> None:
@@ -102,7 +102,7 @@ def scratch_folder(tmp: Path, *, or_temporary: bool = False) -> Iterator[Path]:
         make_folder(tmp)
         folder.mkdir()
     except OSError as error:
-        if not or_temporary or error.errno not in _NOT_WRITABLE:
+        if not or_temporary or error.errno not in NOT_WRITABLE:
             error.filename = str(tmp)  # the folder that a person can check; the other one does not exist
             raise
         folder = Path(tempfile.mkdtemp(suffix=f".{name}"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +52,29 @@ def test_memory_then_disk_then_compiler(tmp_path):
     assert again == first  # also the seconds that compiling took; parameters are compared by their identity in QPY
     assert again.native == first.native
     assert fresh.statistics == CacheStatistics(disk_hits=1)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_folder_that_may_only_be_read_keeps_no_copy_and_gives_the_circuit(tmp_path, monkeypatch, number):
+    def refuse_to_write(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compile_cache, "write_bytes", refuse_to_write)
+        cache = CompileCache(tmp_path)
+        first = ask(cache)
+        assert ask(cache, compile_now=refuse) is first
+    assert list(tmp_path.iterdir()) == []
+    assert ask(CompileCache(tmp_path)).compiled_sha256 == first.compiled_sha256
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    def refuse_to_write(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(compile_cache, "write_bytes", refuse_to_write)
+    with pytest.raises(OSError, match="No space left"):
+        ask(CompileCache(tmp_path))
 
 
 @pytest.mark.parametrize(
