@@ -237,14 +237,14 @@ class Ledger(Protocol):
         """Return all breakers, by backend."""
 
     def save_breaker(self, breaker: Breaker) -> Breaker:
-        """Write a breaker that was read, or is new, and return it with its next version.
+        """Write a breaker that was read, or is new, and return it with its next version; a ledger that may only be read keeps none.
 
         Raises:
             StaleBreaker: it has changed since it was read; nothing was written.
         """
 
     def add_calibration(self, backend: str, calibration: Calibration) -> bool:
-        """Keep a calibration; False if the one of this id is known already, which stays as it was."""
+        """Keep a calibration; False if the one of this id is known already, which stays as it was, or the ledger may only be read."""
 
     def calibrations(self, backend: str | None = None) -> list[StoredCalibration]:
         """Return the calibrations that were kept, of one backend or of all: by time of measurement, newest last."""

@@ -10,6 +10,7 @@ import os
 import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -63,6 +64,8 @@ class SqlLedger(SqlTotals):
 
     #: Is told what was written, after it was written; it must not raise, because what it is told is done.
     observer: Callable[[Sequence[tuple[Plan | Transition, JobRecord]]], None] | None = None
+    #: Without it nothing is kept about backends, so that prices can be asked for where nothing can be sent.
+    _may_write = True
 
     def __init__(self, engine: Engine, *, hold_lock: file_locks.NamedLocks, has_server_clock: bool = False) -> None:
         self._engine, self._exclusive, self.has_server_clock = engine, hold_lock, has_server_clock
@@ -78,7 +81,9 @@ class SqlLedger(SqlTotals):
             InvalidInput: the file cannot be opened, or a newer release has written it.
         """
         engine = sqlite.open_database(path)
-        return cls(engine, hold_lock=partial(file_locks.hold_lock, sqlite.lock_file(path)))
+        ledger = cls(engine, hold_lock=partial(file_locks.hold_lock, sqlite.lock_file(path)))
+        ledger._may_write = sqlite.may_write_database(path)
+        return ledger
 
     @classmethod
     def open_postgres(cls, url: str, *, server_clock: bool = True) -> SqlLedger:
@@ -243,12 +248,16 @@ class SqlLedger(SqlTotals):
             return backend_rows.select_breakers(connection)
 
     def save_breaker(self, breaker: Breaker) -> Breaker:
-        """Write a breaker and return it with its next version."""
+        """Write a breaker, where the file may be written to, and return it with its next version."""
+        if not self._may_write:
+            return replace(breaker, version=breaker.version + 1)
         with self._transaction() as connection:
             return backend_rows.write_breaker(connection, breaker)
 
     def add_calibration(self, backend: str, calibration: Calibration) -> bool:
-        """Keep a calibration, if it is not known."""
+        """Keep a calibration, if it is not known and the file may be written to."""
+        if not self._may_write:
+            return False
         with self._transaction() as connection:
             return backend_rows.write_calibration(connection, backend, calibration)
 

@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from qhybrid_pipelines.control.ledger.databases import sqlite
+from qhybrid_pipelines.control.ledger.port import Breaker
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines_tests.support.ledger_plans import plan
+from qhybrid_pipelines.core.jobs.circuit_jobs import Calibration
+from qhybrid_pipelines_tests.support.ledger_plans import NOW, plan
 
 REMEDY = "Name a folder on a local disk that you may write to, not a file of another program."
 
@@ -79,6 +81,17 @@ def test_what_may_only_be_read_is_read_and_not_touched(protected) -> None:
     assert ledger.verify_chain().is_intact
     with pytest.raises(OperationalError, match="readonly"):
         ledger.plan(plan("b"))
+    ledger.close()
+    assert {file.name: file.read_bytes() for file in protected.parent.iterdir()} == before
+
+
+def test_what_is_kept_of_backends_is_left_out_where_it_may_only_be_read(protected) -> None:
+    before = {file.name: file.read_bytes() for file in protected.parent.iterdir()}
+    calibration = Calibration(calibration_id="c", measured_at=NOW, fetched_at=NOW, payload={})
+    ledger = SqlLedger.open_sqlite(protected)
+    assert ledger.add_calibration("v:d", calibration) is False
+    assert ledger.save_breaker(Breaker(backend="v:d")).version == 1
+    assert (ledger.calibrations(), ledger.breaker("v:d")) == ([], None)
     ledger.close()
     assert {file.name: file.read_bytes() for file in protected.parent.iterdir()} == before
 
