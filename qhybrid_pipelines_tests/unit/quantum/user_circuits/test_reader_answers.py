@@ -23,7 +23,7 @@ SIMPLIFY = "Simplify it; other tools may read it, but not within the limits here
 
 def answer_of_the_child(**changed) -> dict:
     return {
-        "text": f"{V3.replace('3.0', '3.0')}input float[64] t_0;\ninput float[64] t_1;\nqubit[2] q;\nrx(t_0) q[0];\nry(t_1) q[1];\ncx q[0], q[1];\n",
+        "text": f"{V3}input float[64] t_0;\ninput float[64] t_1;\nqubit[2] q;\nrx(t_0) q[0];\nry(t_1) q[1];\ncx q[0], q[1];\n",
         "parameters": ["t_0", "t_1"],
         "angles": [[0.1, [[0, 2.0]]], [0.3, [[0, -1.0]]]],
         "depth": 2,
@@ -223,9 +223,7 @@ def test_what_a_parser_raises_in_the_child_is_told():
 
 
 def test_the_child_as_it_is_answers_with_the_canonical_form():
-    text = f"{V3}input float a;\nqubit[2] q;\nrx(2*a + 0.1) q[0];\nccx q[0], q[1], q[2];\n".replace(
-        "qubit[2]", "qubit[3]"
-    )
+    text = f"{V3}input float a;\nqubit[3] q;\nrx(2*a + 0.1) q[0];\nccx q[0], q[1], q[2];\n"
     run = subprocess.run(
         [sys.executable, "-m", "qhybrid_pipelines.quantum.user_circuits.sandbox", "2", "0", "1"],
         input=text,

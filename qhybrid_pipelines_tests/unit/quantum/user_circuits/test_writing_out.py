@@ -59,7 +59,7 @@ def steps(text: str, *, max_gates: int = 100) -> list[tuple[str, tuple, tuple[in
         ("gate g p { s p; }\ngate h2 p { x p; inv @ g p; }\ninv @ h2 q[3];", [("s", (), (3,)), ("x", (), (3,))]),
         ("gate g p { s p; }\ninv @ inv @ g q[3];", [("s", (), (3,))]),
         ("gate g p { x p; }\nctrl @ g q[3], q[1];", [("cx", (), (3, 1))]),
-        ("gate g p { negctrl @ x p, r; }".replace("p {", "p, r {") + "\nctrl @ g q[3], q[1], q[0];",
+        ("gate g p, r { negctrl @ x p, r; }\nctrl @ g q[3], q[1], q[0];",
          [("x", (), (1,)), ("ccx", (), (3, 1, 0)), ("x", (), (1,))]),
         ("gate g(s, t) p { rx(s/2) p; rz(t - 2*s) p; }\ng(a, 1) q[0];",
          [("rx", (Angle(0.0, ((0, 0.5),)),), (0,)), ("rz", (Angle(1.0, ((0, -2.0),)),), (0,))]),
@@ -98,9 +98,7 @@ def test_a_constant_of_a_loop_is_not_known_in_a_definition_and_one_of_the_file_i
 
 
 def test_as_many_steps_are_written_as_is_said():
-    text = (
-        f"{V3}qubit q;\ngate g p {{ x p; negctrl @ x p, r; }}\n".replace("p {", "p, r {") + "qubit r;\ng q, r;\nx q;\n"
-    )
+    text = f"{V3}qubit q;\ngate g p, r {{ x p; negctrl @ x p, r; }}\nqubit r;\ng q, r;\nx q;\n"
     assert len(steps(text, max_gates=5)) == 5
     writer = GateWriter(version=3, max_gates=4)
     with pytest.raises(InvalidInput, match="more than 4 gates") as caught:
@@ -148,7 +146,7 @@ def test_the_words_of_a_statement_count_as_often_as_it_is_carried_out(text, word
         ("negctrl(2) @ x q[0], q[1], q[2];", 16),
         ("inv @ pow(3) @ x q[0];", 1),
         ("gate g p { }\ng q;", 4),
-        ("gate g p { x p; ctrl @ x p, r; }\n".replace("p {", "p, r {") + "ctrl @ g q[0], q[1], q[2];", 20),
+        ("gate g p, r { x p; ctrl @ x p, r; }\nctrl @ g q[0], q[1], q[2];", 20),
         ("for int i in [1:5] x q[0];", 5),
     ],
 )
