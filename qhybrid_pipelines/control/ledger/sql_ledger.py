@@ -22,6 +22,7 @@ from qhybrid_pipelines.control.ledger.budget import Account
 from qhybrid_pipelines.control.ledger.chain import event_chain, event_triggers
 from qhybrid_pipelines.control.ledger.chain.event_chain import ChainHead, ChainReport
 from qhybrid_pipelines.control.ledger.databases import file_locks, postgres, postgres_locks, sqlite
+from qhybrid_pipelines.control.ledger.databases.read_only_files import may_write_database
 from qhybrid_pipelines.control.ledger.databases.sqlite import READ_ONLY_OPTION
 from qhybrid_pipelines.control.ledger.errors import LedgerUnreachable, StaleJob
 from qhybrid_pipelines.control.ledger.records import (
@@ -82,7 +83,7 @@ class SqlLedger(SqlTotals):
         """
         engine = sqlite.open_database(path)
         ledger = cls(engine, hold_lock=partial(file_locks.hold_lock, sqlite.lock_file(path)))
-        ledger._may_write = sqlite.may_write_database(path)
+        ledger._may_write = may_write_database(path)
         return ledger
 
     @classmethod
