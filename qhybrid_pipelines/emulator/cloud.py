@@ -19,10 +19,11 @@ from typing import Any
 from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
 from qhybrid_pipelines.emulator.clock import Clock
 from qhybrid_pipelines.emulator.drift import CharacterizationHistory
-from qhybrid_pipelines.emulator.interface_versions import APRIL, Interface, read_noise
+from qhybrid_pipelines.emulator.interface_versions import APRIL, Interface
 from qhybrid_pipelines.emulator.job_requests import MULTI, JobRequest, read_job_request
 from qhybrid_pipelines.emulator.local_errors import LocalErrors
 from qhybrid_pipelines.emulator.machines import MACHINES, NOISE_MODELS, Fidelity, Machine
+from qhybrid_pipelines.emulator.noise_laws import read_noise
 from qhybrid_pipelines.emulator.sampling import Shots, draw
 from qhybrid_pipelines.emulator.store import EmulatorStore, Job
 from qhybrid_pipelines.emulator.strict_json import read_stored

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFACES, read_noise
+from qhybrid_pipelines.emulator.interface_versions import BILLING_UNITS, INTERFACES
+from qhybrid_pipelines.emulator.noise_laws import read_noise
 
 app = typer.Typer(
     name="emulator",

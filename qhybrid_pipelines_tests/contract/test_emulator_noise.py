@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.emulator.interface_versions import read_noise
+from qhybrid_pipelines.emulator.noise_laws import read_noise
 from qhybrid_pipelines.emulator.process import EmulatorStartError, start_emulator
 from qhybrid_pipelines.execution.calibration_summary import summarise_calibration
 from qhybrid_pipelines_tests.support.emulator_client import Client

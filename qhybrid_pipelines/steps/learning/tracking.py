@@ -15,6 +15,7 @@ from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.provenance import environment
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY
+from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.steps.learning.fold_trainings import measured_iterations
 from qhybrid_pipelines.steps.learning.model_cards import dataset_card, model_card
 from qhybrid_pipelines.steps.learning.saved_predictor import predictor_to_json
@@ -169,7 +170,7 @@ def _experiment_record(found: _Results, dagster_run_id: str) -> TrackingRecord:
             "n_columns": card["n_columns"],
             "pca": spec.features.pca,
             **({} if spec.features.encoding is None else {"encoding": spec.features.encoding}),
-            "layers": spec.training.layers if spec.circuit is None else None,
+            "layers": None if all(all_models()[name].needs_circuit for name in circuits) else spec.training.layers,
             **({} if spec.circuit is None else {"circuit": describe_source(spec.circuit.file)}),
             **_training_params(spec),
             "models": ", ".join(circuits),
