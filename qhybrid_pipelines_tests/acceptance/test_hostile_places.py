@@ -88,6 +88,26 @@ def test_commands_that_only_read_need_only_read(copied, monkeypatch, command):
             path.chmod(0o775 if path.is_dir() else 0o664)
 
 
+@pytest.mark.long
+def test_a_device_that_nobody_has_asked_yet_is_priced_where_the_home_may_only_be_read(copied):
+    """Its calibration and the compiled circuit are kept where they can be; neither is needed for a price."""
+    spec = copied.parent / "device.yaml"
+    spec.write_text(f"{SPEC}backends: ['ibm:fake_torino']\n")
+    for path in [copied, *copied.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat().st_mtime_ns for path in [copied, *copied.rglob("*")]}
+    try:
+        done = qhybrid("estimate", spec, "--json", "--home", copied, before=WITHOUT_OVERRIDE)
+        assert done.returncode == 0, done.stderr
+        [row] = json.loads(done.stdout)["rows"]
+        assert row["backend"] == "ibm:fake_torino"
+        assert row["policy"].startswith("allow: "), row
+        assert {path: path.stat().st_mtime_ns for path in [copied, *copied.rglob("*")]} == before
+    finally:
+        for path in [copied, *copied.rglob("*")]:
+            path.chmod(0o775 if path.is_dir() else 0o664)
+
+
 @pytest.mark.parametrize("log", ["none", "of a killed program"])
 def test_a_backup_needs_only_read(home, tmp_path, log):
     place = tmp_path / "home"
