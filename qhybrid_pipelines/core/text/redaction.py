@@ -32,6 +32,9 @@ _SECRET_NAME = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_FIL
 _SHORTEST, _SHORTEST_USED = 6, 4
 #: A part of this many characters, and of half the secret, is hidden as well: somebody may have cut it before us.
 _SHORTEST_PART = 8
+#: So much of the beginning of a block is searched for, the rest is compared where that is found: patterns grow with it, and
+#: to compile them for all 1,100 characters of an access token takes seconds.
+_LONGEST_SEARCHED = 16
 #: Encoded forms shorter than this might be in any text.
 _SHORTEST_ENCODED = 8
 #: Shorter than any secret, and of letters that steer nothing: most texts of a vendor's facts.
@@ -178,7 +181,7 @@ def _hide_value(text: str, value: str, form: str = "") -> str:
     for first, block in patterns.blocks:
         parts, done, at = [], 0, 0
         while (found := block.search(text, at)) is not None:
-            start, end, last = found.start(), found.end(), first + patterns.block_length
+            start, end, last = found.start(), found.end(), first + patterns.searched_length
             for pattern in patterns.after[last:]:
                 if (more := _compiled(pattern).match(text, end)) is None:
                     break
@@ -227,10 +230,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 class _PartPatterns(NamedTuple):
-    """What finds parts of a value: blocks at certain places of it, and what goes before and after each of its characters."""
+    """What finds parts of a value: beginnings of blocks of it, and what goes before and after each of its characters."""
 
     telling_length: int
-    block_length: int
+    searched_length: int
     blocks: tuple[tuple[int, re.Pattern[str]], ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
@@ -241,11 +244,12 @@ class _PartPatterns(NamedTuple):
 def _part_patterns(value: str, form: str) -> _PartPatterns:
     between, characters = _character_patterns(value, form)
     telling, length = _telling_lengths(value)
+    searched = min(length, _LONGEST_SEARCHED)
     return _PartPatterns(
         telling_length=telling,
-        block_length=length,
+        searched_length=searched,
         blocks=tuple(
-            (first, re.compile(between.join(characters[first : first + length]), re.IGNORECASE))
+            (first, re.compile(between.join(characters[first : first + searched]), re.IGNORECASE))
             for first in range(0, len(characters) - length + 1, length)
         ),
         before=tuple(rf"{character}{between}\Z" for character in characters),

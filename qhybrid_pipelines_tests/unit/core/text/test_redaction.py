@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import string
+import time
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -106,6 +107,32 @@ def test_every_spelling_is_hidden(spelling):
         assert len(told.replace(HIDDEN, "")) <= len("invalid key  of yours") + 6
     else:
         assert echoed[-12:-6] not in told
+
+
+#: As long as an access token.
+LONG_KEY = base64.urlsafe_b64encode(b"".join(sha256(b"%d" % part).digest() for part in range(26))).decode() + ".a+b/c=d"
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_long_key_is_hidden_in_every_spelling(spelling):
+    register_secret(LONG_KEY)
+    told = redact(f"invalid key {SPELLINGS[spelling](LONG_KEY)} of yours", {})
+    assert HIDDEN in told
+    assert len(told.replace(HIDDEN, "")) <= len('invalid key "{\\"key\\": \\"\\"}" of yours')
+
+
+def test_of_a_long_key_less_than_half_stays():
+    register_secret(LONG_KEY)
+    beginning = LONG_KEY[: len(LONG_KEY) // 2 - 1]
+    assert redact(f"<{beginning}>", {}) == f"<{beginning}>"
+
+
+def test_a_new_long_key_is_known_at_once():
+    """Patterns for every character of it took two and a half seconds of a processor, in each process and for each token."""
+    register_secret(LONG_KEY[::-1])
+    began = time.process_time()
+    redact("no key in here", {})
+    assert time.process_time() - began < 1.0
 
 
 @settings(deadline=None, max_examples=60)
