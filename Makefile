@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test tests quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-virtual test-paid-once test-requests test-service-requests test-clients test-slurm test-celery test-objects test-chunks test-ibm test-pythons test-newest check docs ui clean
+.PHONY: demo test tests check-and-docs quick mutants test-long test-examples test-false-claims test-loop test-circuits test-proofs test-virtual test-paid-once test-requests test-service-requests test-clients test-slurm test-celery test-objects test-chunks test-ibm test-pythons test-newest check docs ui clean
 .DEFAULT_GOAL := demo
 
 # The second step of an installation reads other names than pip for the same settings: an own certificate, an own index.
@@ -21,14 +21,17 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## from problem files to verdicts, one table at the end
 	$(BIN)/qhybrid demo
 
-test: check  ## every check, the site, and every test that is not marked otherwise
-	$(MAKE) --no-print-directory --jobs 2 docs tests
+test: $(STAMP)  ## every check, the site, and every test that is not marked otherwise; what checks and draws takes the core that tests leave
+	$(MAKE) --no-print-directory --jobs 2 tests check-and-docs
 
 tests: $(STAMP)  ## the tests alone
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-long: $(STAMP)  ## what takes half a minute and more each, and the rest of each matrix: whole pages of commands, hundreds of kills, two thousand jobs in flight
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long
+
+check-and-docs: check
+	$(MAKE) --no-print-directory docs
 
 quick: $(STAMP)  ## formatting, lint, types, import rules, and the unit tests nearest to the change, in two minutes
 	$(BIN)/python tools/quick_check.py

@@ -15,8 +15,11 @@ from qhybrid_pipelines_tests.support.hostile_places import ARGUMENTS, SPEC, ever
 MAKERS = {"run", "demo", "restore", "serve", "keys create"}
 
 
+COMMANDS: Any = typer.main.get_command(app)  # takes a fifth of a second, and there are fifty commands
+
+
 def has_home(words: str) -> bool:
-    command: Any = typer.main.get_command(app)
+    command = COMMANDS
     for word in words.split():
         command = command.commands[word]
     return "home" in {parameter.name for parameter in command.params}
