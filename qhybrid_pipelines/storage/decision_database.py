@@ -118,7 +118,13 @@ _UPGRADES = (
         data TEXT NOT NULL
     )""",
 )
-_VERSIONS = (_TABLES, _STANDARD_WORDS, _HIGH_GAIN, _UPGRADES)
+#: What is computed with is the negative of what a source maximises. Two families could have such sources; null, until the service has
+#: read the instance again.
+_NEGATED = (
+    "ALTER TABLE decision ADD COLUMN negated INTEGER",
+    "UPDATE decision SET negated = 0 WHERE family NOT IN ('binary_program', 'qubo')",
+)
+_VERSIONS = (_TABLES, _STANDARD_WORDS, _HIGH_GAIN, _UPGRADES, _NEGATED)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -187,7 +193,8 @@ SELECT d.id AS decision, a.place, d.principal, d.subject, d.family, d.instance_s
        d.state, d.reason, d.version AS final_version, d.used_version, d.quantum, d.min_gain, d.confidence,
        d.deadline_seconds, d.answer_seconds, d.outcome AS reported,
        a.source, a.assignment, a.objective, a.feasible, a.proved, a.seconds, a.after_seconds, a.version, a.outcome, a.gain,
-       a.wins, a.scenarios, a.confidence_low, a.low_gain, a.high_gain, a.realised, a.jobs, a.cost_usd
+       a.wins, a.scenarios, a.confidence_low, a.low_gain, a.high_gain, a.realised, a.jobs, a.cost_usd,
+       CASE d.negated WHEN 1 THEN -1 ELSE 1 END AS stored_sign
 FROM decision d JOIN answer a ON a.decision = d.id
 """
 
@@ -196,6 +203,8 @@ def _warehouse_row(row: dict[str, Any]) -> dict[str, Any]:
     reported = json.loads(row.pop("reported") or "{}")
     row["reported_value"] = reported.get("value")
     row["jobs"] = json.loads(row["jobs"])
+    if row["stored_sign"] < 0:
+        row |= {name: 0 - row[name] for name in ("objective", "realised") if row[name] is not None}
     for name in ("feasible", "proved"):
         row[name] = bool(row[name])
     for name in ("opened_at", "expires_at"):

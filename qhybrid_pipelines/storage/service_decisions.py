@@ -36,7 +36,7 @@ SERVICE_DECISIONS = Table(
         column("answer_seconds", F64, "From the request to the first answer", "s", measured=True),
         column("source", TEXT, "Who found it: a solution method, an earlier decision (known), or a backend"),
         column("assignment", TEXT, "0 and 1 in the instance's own variable order, first variable first"),
-        column("objective", F64, "Objective in the family's own units", nullable=True),
+        column("objective", F64, "Objective in the family's own units, as its source means it", nullable=True),
         column("feasible", BOOL, "All constraints hold"),
         column("proved", BOOL, "Nothing is better"),
         column("seconds", F64, "That finding it took", "s", nullable=True, measured=True),
@@ -59,6 +59,11 @@ SERVICE_DECISIONS = Table(
         column("jobs", pa.list_(pa.string()), "Jobs that measured it"),
         column("cost_usd", F64, "What these jobs cost", "USD", nullable=True),
         column("reported_value", F64, "What the version that was used turned out to be worth", nullable=True),
+        column(
+            "stored_sign",
+            I32,
+            "-1 where the source is to be maximised, although the family minimises: larger objectives are better; else 1",
+        ),
     ),
 )
 
@@ -85,7 +90,7 @@ REGRET = View(
     ),
     sql="""
 WITH told AS (
-    SELECT s.*, CASE f.sense WHEN 'max' THEN 1 ELSE -1 END AS sign
+    SELECT s.*, CASE WHEN f.sense = 'max' OR s.stored_sign < 0 THEN 1 ELSE -1 END AS sign
     FROM service_decisions s JOIN families f USING (family)
     WHERE s.feasible AND s.realised IS NOT NULL
 ),

@@ -55,9 +55,14 @@ def dispatch(seed: int) -> dict[str, Any]:
 
 
 def order(source: dict[str, Any], *, family: str = "independent_set", **terms: Any) -> DecisionOrder:
+    """Return what is to be decided about a generated problem."""
+    return order_of({"family": family, "source": source}, **terms)
+
+
+def order_of(problem: dict[str, Any], **terms: Any) -> DecisionOrder:
     """Return what is to be decided, as it would come over the network; there is a minute for the first answer and an hour in all."""
     fields = {
-        "specification": {"name": "round", "problem": {"family": family, "source": source}},
+        "specification": {"name": "round", "problem": problem},
         "deadline_ms": 3_600_000,
         "answer_ms": 60_000,
         **terms,

@@ -78,12 +78,21 @@ class Decider:
         self._runs = MethodRuns(answering, background, clock, store.method_times())
 
     def warm(self) -> None:
-        """Start the processes.
+        """Start the processes, and find out what an earlier release has not noted.
 
         Raises:
             SolverLost: one of them did not begin.
         """
         self._runs.warm()
+        self.note_senses()
+
+    def note_senses(self) -> None:
+        """Read again the instances of which an earlier release did not note whether they are maximised."""
+        for decision in self.store.without_sense():
+            content = {**(self.store.content(decision) or {}), "kind": "sense"}
+            with suppress(NoSolver, SolverLost, ProblemError):  # it stays as it was shown, and is tried again next time
+                found = self._answering.ask(content, seconds=JUDGING_SECONDS)
+                self.store.note_sense(found["sha256"], negated=found["negated"])
 
     def now(self) -> Moment:
         """Return the present, as deadlines count it."""
@@ -123,6 +132,7 @@ class Decider:
             subject=order.terms.subject or family,
             family=family,
             variables=tuple(first.instance["variables"]),
+            negated=first.instance["negated"],
             instance_sha256=first.instance["sha256"],
             content_sha256=order.content_sha256,
             min_gain=order.terms.min_gain,

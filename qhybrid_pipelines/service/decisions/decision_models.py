@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -101,7 +101,7 @@ class DecisionAnswer(ResponseModel):
 
     source: str = Field(description="greedy, local_search, annealing, exact, known, or the backend that measured it.")
     assignment: str | None = Field(description="0 and 1 in the order of the variables; null where it is not feasible.")
-    objective: float | None
+    objective: float | None = Field(description="As the source means it.")
     feasible: bool
     proved: bool = Field(description="Nothing is better.")
     seconds: float | None = Field(description="That finding it took.")
@@ -131,7 +131,8 @@ class Decision(ResponseModel):
     )
     version: int
     source: str
-    objective: float | None
+    objective: float | None = Field(description="As the source means it.")
+    sense: Literal["max", "min"] = Field(description="Whether larger or smaller objectives are better.")
     feasible: bool
     proved: bool
     assignment: str | None = Field(description="The current answer; null if no feasible one was found.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhybrid_pipelines.core.vocabulary.decision_words import CandidateOutcome
+from qhybrid_pipelines.problems.source_sense import stated
 from qhybrid_pipelines.service.decisions.decision_states import DecisionStatus
 
 
@@ -16,7 +17,7 @@ class AnswerRecord:
     Attributes:
         source: a method, ``known`` for an earlier decision's, or the backend that measured it.
         assignment: 0 and 1 in the instance's own variable order.
-        objective: in the family's unit; None where it cannot be said.
+        objective: in the family's unit, the negative where the decision is negated; None where it cannot be said.
         feasible: by the family's own check.
         proved: nothing is better.
         seconds: that finding it took, where that is known.
@@ -28,7 +29,7 @@ class AnswerRecord:
         scenarios: number of them.
         confidence_low: lower bound of the probability that it is better.
         low_gain, high_gain: low and high quantile of its gain over the scenarios.
-        realised: what it turned out to be worth.
+        realised: what it turned out to be worth, as `objective`.
         jobs: ids of the jobs that measured it.
         cost_usd: of these jobs.
     """
@@ -63,6 +64,7 @@ class DecisionRecord:
         subject: what it is about, in the client's words; its gate belongs to that.
         family: of the instance.
         variables: names, in the instance's order.
+        negated: its source is to be maximised, and objectives are the negatives of what that says.
         instance_sha256: content hash of the instance.
         content_sha256: of what was sent of the problem.
         min_gain, confidence: the client's terms.
@@ -98,12 +100,17 @@ class DecisionRecord:
     experiment: str | None = None
     supersedes: str | None = None
     outcome: dict[str, Any] | None = None
+    negated: bool = False
     revision: int = 1
     answers: tuple[AnswerRecord, ...] = ()
 
     def version(self, number: int) -> AnswerRecord:
         """Return the answer of a version."""
         return next(answer for answer in self.answers if answer.version == number)
+
+    def turned(self, objective: float | None) -> float | None:
+        """Return an objective as its source means it; and one that a client states as those of answers are."""
+        return None if objective is None else stated(objective, negated=self.negated)
 
     @property
     def answer(self) -> AnswerRecord:

@@ -14,6 +14,7 @@ from qhybrid_pipelines.problems.anytime.error_gate import Gate, note_outcome
 from qhybrid_pipelines.problems.anytime.upgrade_rule import TAIL
 from qhybrid_pipelines.problems.evaluation import objective_sign
 from qhybrid_pipelines.problems.registry import family_named
+from qhybrid_pipelines.problems.source_sense import stated
 from qhybrid_pipelines.service.decisions.decider import Decider, moment
 from qhybrid_pipelines.service.decisions.decision_body import DecisionOrder
 from qhybrid_pipelines.service.decisions.decision_models import OutcomeReport
@@ -130,7 +131,7 @@ class DecisionService:
             realised = _stated(record, used, reported)
         value = reported.value
         if value is None and used is not None:
-            value = realised.get(record.answers.index(record.version(used)))
+            value = record.turned(realised.get(record.answers.index(record.version(used))))
         outcome = {**reported.model_dump(exclude_none=True), "value": value}
         try:
             self.decider.store.report(decision, outcome, realised, lambda gate: counted(gate, record, realised))
@@ -163,10 +164,13 @@ def counted(gate: Gate, record: DecisionRecord, realised: dict[int, float]) -> G
 
 def _stated(record: DecisionRecord, used: int, reported: OutcomeReport) -> dict[int, float]:
     assert reported.value is not None
-    realised = {record.answers.index(record.version(used)): reported.value}
+    worth = {used: reported.value}
     if reported.fallback_value is not None:
-        realised[record.answers.index(record.version(1))] = reported.fallback_value
-    return realised
+        worth[1] = reported.fallback_value
+    return {
+        record.answers.index(record.version(version)): stated(value, negated=record.negated)
+        for version, value in worth.items()
+    }
 
 
 def gates_of(service: DecisionService, principal: str | None) -> Sequence[tuple[str, Gate]]:

@@ -28,6 +28,7 @@ from qhybrid_pipelines.storage.sqlite_files import transaction
 #: Decisions whose problems are stored, so that late candidates and outcomes can be judged; of older ones only the figures remain.
 MOST_CONTENTS = 20_000
 QUANTUM_OPEN = "open"
+_OLDER = "negated IS NULL AND content IS NOT NULL"
 
 _ANSWER_FIELDS = tuple(field.name for field in fields(AnswerRecord))
 _OWN_FIELDS = tuple(
@@ -212,6 +213,21 @@ class DecisionStore:
             found = [_find(self._connection, row["id"]) for row in rows]
         return [record for record in found if record is not None]
 
+    def without_sense(self) -> list[str]:
+        """Return, for each instance of which an earlier release noted no sense, a decision that has its content."""
+        with self._lock:
+            rows = self._connection.execute(f"SELECT max(id) FROM decision WHERE {_OLDER} GROUP BY instance_sha256")  # noqa: S608
+            return [row[0] for row in rows]
+
+    def note_sense(self, instance_sha256: str, *, negated: bool) -> None:
+        """Note whether an instance is maximised; what was reported of it is as its source means it, until then."""
+        unknown = "negated IS NULL AND instance_sha256 = ?"
+        with self._writing() as connection:
+            turned = f"UPDATE answer SET realised = 0 - realised WHERE ? AND decision IN (SELECT id FROM decision WHERE {unknown})"  # noqa: S608
+            noted = f"UPDATE decision SET negated = ?, revision = revision + 1 WHERE {unknown}"  # noqa: S608
+            for statement in (turned, noted):
+                connection.execute(statement, (negated, instance_sha256))
+
     def known(self, principal: str, instance_sha256: str) -> KnownAnswer | None:
         """Return the best answer that a principal's earlier decisions have left about the same content."""
         with self._lock:
@@ -264,7 +280,7 @@ def _at(record: DecisionRecord, now: Moment) -> DecisionStatus:
 def _own_columns(record: DecisionRecord) -> dict[str, Any]:
     columns = {name: getattr(record, name) for name in _OWN_FIELDS}
     columns["variables"] = json.dumps(record.variables)
-    columns["uncertain"] = int(record.uncertain)
+    columns |= {"uncertain": int(record.uncertain), "negated": int(record.negated)}
     columns["outcome"] = None if record.outcome is None else json.dumps(record.outcome)
     return columns
 
@@ -313,7 +329,7 @@ def _find(connection: sqlite3.Connection, decision: str) -> DecisionRecord | Non
     answers = connection.execute("SELECT * FROM answer WHERE decision = ? ORDER BY place", (decision,)).fetchall()
     own = {name: row[name] for name in _OWN_FIELDS}
     own["variables"] = tuple(json.loads(own["variables"]))
-    own["uncertain"] = bool(own["uncertain"])
+    own |= {name: bool(own[name]) for name in ("uncertain", "negated")}
     own["outcome"] = None if own["outcome"] is None else json.loads(own["outcome"])
     return DecisionRecord(**own, status=_status(row), revision=row["revision"], answers=tuple(map(_answer, answers)))
 

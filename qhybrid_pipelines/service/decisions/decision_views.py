@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from qhybrid_pipelines.problems.anytime.error_gate import Gate
+from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.service.decisions.decision_records import AnswerRecord, DecisionRecord
 
 _HIDDEN = ("low_gain", "high_gain")
@@ -23,7 +24,8 @@ def decision_fields(record: DecisionRecord) -> dict[str, Any]:
         "reason": status.reason,
         "version": status.version,
         "source": answer.source,
-        "objective": answer.objective,
+        "objective": record.turned(answer.objective),
+        "sense": "max" if record.negated else family_named(record.family).sense,
         "feasible": answer.feasible,
         "proved": answer.proved,
         "assignment": answer.assignment if answer.feasible else None,
@@ -37,17 +39,19 @@ def decision_fields(record: DecisionRecord) -> dict[str, Any]:
         "experiment": None if record.experiment is None else f"/v1/experiments/{record.experiment}",
         "supersedes": record.supersedes,
         "outcome": record.outcome,
-        "answers": [answer_fields(one) for one in record.answers],
+        "answers": [answer_fields(record, one) for one in record.answers],
         "href": f"/v1/decisions/{record.id}",
     }
 
 
-def answer_fields(answer: AnswerRecord) -> dict[str, Any]:
-    """Return an answer as the interface shows it."""
+def answer_fields(record: DecisionRecord, answer: AnswerRecord) -> dict[str, Any]:
+    """Return an answer to a decision as the interface shows it."""
     fields = {name: value for name, value in dataclasses.asdict(answer).items() if name not in _HIDDEN}
     outcome = None if answer.outcome is None else str(answer.outcome)
     return fields | {
         "assignment": answer.assignment if answer.feasible else None,
+        "objective": record.turned(answer.objective),
+        "realised": record.turned(answer.realised),
         "outcome": outcome,
         "jobs": list(answer.jobs),
     }

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from qhybrid_pipelines.core.binary_models.bits import U8, assignment_array, assignment_text
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, ProblemSpec
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
@@ -111,6 +112,7 @@ class SolverProcess:
             "background": self._run_background,
             "judge": self._judge,
             "realise": self._realise,
+            "sense": self._sense,
         }
         try:
             return kinds[order["kind"]](order)
@@ -151,6 +153,7 @@ class SolverProcess:
                 "family": instance.family,
                 "variables": instance.variables,
                 "sha256": instance.sha256,
+                "negated": instance.is_negated,
                 "size": size_class(problem),
             }
         )
@@ -187,7 +190,7 @@ class SolverProcess:
             candidate,
             min_gain=order["min_gain"],
             confidence=order["confidence"],
-            uncertainty=_uncertainty(order["uncertainty"]),
+            uncertainty=_uncertainty(problem, order["uncertainty"]),
         )
         return {"kind": "judged", **asdict(found)}
 
@@ -195,7 +198,12 @@ class SolverProcess:
         problem = _load(_checked_problem(order["specification"]), order["files"])
         coefficients = _numbers(order["coefficients"], problem.instance.size, field="coefficients")
         rows = np.stack([assignment_array(text) for text in order["assignments"]])
-        return {"kind": "realised", "values": realised_objectives(problem, rows, coefficients).tolist()}
+        values = realised_objectives(problem, rows, _as_computed(problem, coefficients))
+        return {"kind": "realised", "values": values.tolist()}
+
+    def _sense(self, order: Order) -> Message:
+        instance = _load(_checked_problem(order["specification"]), order["files"]).instance
+        return {"kind": "sense", "sha256": instance.sha256, "negated": instance.is_negated}
 
 
 def check_scenarios(problem: Problem, scenarios: list[list[float]]) -> None:
@@ -253,13 +261,18 @@ def _load(problem: ProblemSpec, files: Mapping[str, str]) -> Problem:
     return Problem.of(family_named(instance.family), instance)
 
 
-def _uncertainty(order: Order) -> Uncertainty:
+def _uncertainty(problem: Problem, order: Order) -> Uncertainty:
     scenarios = order["scenarios"]
     return Uncertainty(
         noise=order["noise"],
-        scenarios=None if scenarios is None else np.array(scenarios, dtype=np.float64),
+        scenarios=None if scenarios is None else _as_computed(problem, np.array(scenarios, dtype=np.float64)),
         seed=order["seed"],
     )
+
+
+def _as_computed(problem: Problem, coefficients: F64) -> F64:
+    """Return coefficients of the source, as a client knows them, for the objective that is computed with."""
+    return -coefficients if problem.instance.is_negated else coefficients
 
 
 def _row(text: str, size: int) -> U8 | None:
@@ -267,7 +280,7 @@ def _row(text: str, size: int) -> U8 | None:
     return assignment_array(text) if len(text) == size and set(text) <= {"0", "1"} else None
 
 
-def _numbers(values: list[float], size: int, *, field: str) -> Any:
+def _numbers(values: list[float], size: int, *, field: str) -> F64:
     if len(values) != size:
         raise InvalidInput(
             f"{len(values)} numbers were given for {size} variables",

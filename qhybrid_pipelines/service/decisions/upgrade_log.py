@@ -31,8 +31,8 @@ def write_upgrade(connection: sqlite3.Connection, before: DecisionRecord, answer
         "family": before.family,
         "version": answer.version,
         "source": answer.source,
-        "objective": answer.objective,
-        "previous_objective": before.answer.objective,
+        "objective": before.turned(answer.objective),
+        "previous_objective": before.turned(before.answer.objective),
         "gain": answer.gain,
     }
     connection.execute(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from qhybrid_pipelines.service.decisions.decider import Found
@@ -17,6 +19,7 @@ from qhybrid_pipelines_tests.support.decisions import (
     dispatch,
     only_greedy,
     order,
+    order_of,
     plain_value,
     round_of,
     solvers,
@@ -73,6 +76,34 @@ def test_regret_is_what_the_best_would_have_been_worth_more(home):
     assert upgraded["upgraded_for_the_worse"] is False
     assert (kept["version"], kept["source"], kept["best_source"]) == (1, "greedy", "local:auto")
     assert [kept[name] for name in ("value", "gain", "regret")] == pytest.approx([low, 0.0, high - low])
+
+
+def test_of_a_maximum_the_largest_is_the_best(tmp_path):
+    """4 was given, and 6 came too late; both as the source means them, which the database holds as -4 and -6."""
+    home, hand = Home(tmp_path / "home").make(), HandClock()
+    answering = solvers()
+    answering.start()
+    decider = HandDecider(home.path, answering, hand)
+    service = DecisionService(decider, None)
+    problem = {"family": "qubo", "source": "two.qubo", "options": {"sense": "max"}}
+    asked = order_of(problem, files={"two.qubo": "p qubo 0 2 2 0\n0 0 4\n1 1 2\n"}, quantum=True)
+    record = decider.begin(asked, may_seek=lambda: True)
+    with sqlite3.connect(decider.path) as connection:
+        connection.execute("DELETE FROM answer WHERE version IS NULL")
+        connection.execute("UPDATE answer SET assignment = '10', objective = -4, proved = 0")
+        connection.execute("UPDATE decision SET state = 'open', reason = NULL")
+    connection.close()
+    hand.go(7200.0)
+    decider.offer(record.id, Found(source="local:auto", assignment="11", quantum=True))
+    service.use(record.principal, record.id, 1)
+    service.report(record.principal, record.id, OutcomeReport(coefficients=[4.0, 2.0]))
+    decider.store.close()
+    answering.close()
+    warehouse.publish(home, {}, families=family_rows())
+    [row] = query(home, "SELECT value, gain, best_value, regret FROM regret").to_pylist()
+    assert tuple(row.values()) == (4.0, 0.0, 6.0, 2.0)
+    shown = query(home, "SELECT objective, realised, stored_sign, reported_value FROM service_decisions ORDER BY place")
+    assert [tuple(row.values()) for row in shown.to_pylist()] == [(4.0, 4.0, -1, 4.0), (6.0, 6.0, -1, 4.0)]
 
 
 def test_a_database_that_cannot_be_read_keeps_no_warehouse_from_being_published(tmp_path):
