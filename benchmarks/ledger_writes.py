@@ -77,7 +77,7 @@ def main() -> int:
             measured("SQLite", lambda: SqlLedger.open_sqlite(path), file_sizes, options.jobs, threads)
             for threads in options.threads
         ]
-    with postgres_databases.server_url() as server, postgres_databases.database(server) as url:
+    with postgres_databases.server_url(waits_for_disk=True) as server, postgres_databases.database(server) as url:
         engine = create_engine(url)
 
         def table_sizes() -> dict[str, int]:

@@ -72,6 +72,8 @@ KINDS = {
     "IBM through QRMI": "qrmi",
     "emulator behind a proxy": "proxy",
 }
+#: All requests of a ledger and provider come to their end, however few kills are wanted.
+FEWEST_REQUESTS, MOST_REQUESTS = 10, 40
 #: After which a kind ends even if what was asked for has not happened; its kills are met long before.
 MOST_SETUPS = 20
 ALL_PLACES = (
@@ -203,7 +205,9 @@ def read_options() -> argparse.Namespace:
     arguments.add_argument("--ledger", choices=("sqlite", "postgres"), default="sqlite")
     arguments.add_argument("--protocol", choices=tuple(PROTOCOLS), default="ours")
     arguments.add_argument("--kinds", nargs="+", choices=tuple(KINDS.values()), default=list(KINDS.values()))
-    arguments.add_argument("--requests", type=int, default=40, help="that one ledger and provider are made for")
+    arguments.add_argument(
+        "--requests", type=int, help="that one ledger and provider are made for; the default follows from the kills"
+    )
     arguments.add_argument(
         "--minutes", type=float, default=1e6, help="of each kind, after which no further ledger and provider are made"
     )
@@ -227,6 +231,9 @@ def read_options() -> argparse.Namespace:
 def main() -> int:
     options = read_options()
     names = [name for name, kind in KINDS.items() if kind in options.kinds]
+    kills = -(-options.kills // len(names))
+    if options.requests is None:
+        options.requests = min(MOST_REQUESTS, max(FEWEST_REQUESTS, kills))
     rows, at, clean, total, by_place = [], Counter[str](), True, Tally(), dict[str, Counter[str]]()
     began = time.perf_counter()
     with ExitStack() as stack:
@@ -240,8 +247,9 @@ def main() -> int:
             )
         for name in names:
             started = time.perf_counter()
-            tally = fought(KINDS[name], -(-options.kills // len(names)), options, server)
+            tally = fought(KINDS[name], kills, options, server)
             rows.append(row_of(name, tally, time.perf_counter() - started))
+            print(rows[-1], file=sys.stderr, flush=True)  # a run that is cut off has told what it found
             for words in tally.broken:
                 print(f"{name}: {words}", file=sys.stderr)
             total.add(tally)

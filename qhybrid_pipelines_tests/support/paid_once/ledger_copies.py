@@ -163,9 +163,9 @@ class LedgerBackups:
     def next_round(self, chance: random.Random) -> None:
         """Make a copy, or put the last one back, or neither."""
         drawn = chance.random()
-        if drawn < 0.15:
+        if drawn < 0.15 or not self._place.has_copy():
             self._place.keep_copy()
-        elif drawn < 0.30 and self._place.has_copy():
+        elif drawn < 0.30:
             time.sleep(2 * self._lag_seconds)
             before = self._count_events()
             self._place.put_back()
