@@ -11,6 +11,9 @@ What is done stands in the lake and the ledger, which wait for the disk; Dagster
 Two processes that open a new home at the same moment both make its tables: with Dagster's classes one of them fails, or both leave a
 database with two versions, which nothing opens again. Here one waits for the other.
 
+Where a run writes many partitions, Dagster has one event for each of them, and may store those of a table together. It does where its
+environment variable asks for that, and its class for SQLite then stores them one by one all the same; here they are one transaction for each file.
+
 What is also remembered is which tables and partitions exist. Neither goes away while a process runs: nothing of ours deletes a
 partition, and tables are made once.
 """
@@ -21,12 +24,14 @@ import os
 import sqlite3
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.events import ASSET_CHECK_EVENTS, BATCH_WRITABLE_EVENTS
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -39,6 +44,9 @@ MAX_ENGINES = 8
 #: The write-ahead log of a file is written back when it has so many pages.
 MAX_LOG_PAGES = 100
 _INDEX = "index"
+#: How many events Dagster stores together; 0, its default, is one by one.
+BATCH_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
+_EVENTS_TOGETHER = 500
 Store = TypeVar("Store")
 
 
@@ -114,6 +122,11 @@ def open_alone(base_dir: str, open_store: Callable[[], Store]) -> Store:
         return open_store()
 
 
+def store_events_together() -> None:
+    """Let Dagster store the events of many partitions together, in this process and those that it starts."""
+    os.environ.setdefault(BATCH_VARIABLE, str(_EVENTS_TOGETHER))
+
+
 class EventLogStorage(SqliteEventLogStorage):
     """Dagster's event log; see the module."""
 
@@ -121,6 +134,8 @@ class EventLogStorage(SqliteEventLogStorage):
         self._engines = Engines()
         self._tables: set[str] = set()
         self._partitions: set[tuple[str, str]] = set()
+        self._asset_columns: set[str] = set()
+        store_events_together()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -137,6 +152,30 @@ class EventLogStorage(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events about assets of one run: as `store_event` one after the other, in one transaction for each file."""
+        if any(event.get_dagster_event().event_type not in BATCH_WRITABLE_EVENTS for event in events):
+            super().store_event_batch(events)
+            return
+        rows = [self._event_to_row(event) for event in events]
+        insert = SqlEventLogStorageTable.insert()
+        numbered = insert.returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
+        with self.run_connection(events[0].run_id) as run:
+            run.execute(insert, rows)
+        with self.index_transaction() as index:
+            stored = list(zip(events, index.execute(numbered, rows).scalars(), strict=True))
+            about_assets = [one for one in stored if one[0].dagster_event_type not in ASSET_CHECK_EVENTS]
+            if about_assets:
+                self._store_asset_event_tags(index, *zip(*about_assets, strict=True))
+            # What is remembered of an asset is the last of its events of each kind.
+            latest = {(event.dagster_event_type, event.get_dagster_event().asset_key): at for event, at in about_assets}
+            for event, at in about_assets:
+                if latest[event.dagster_event_type, event.get_dagster_event().asset_key] == at:
+                    self._store_asset_event(index, event, at)
+        for event, at in stored:
+            if event.dagster_event_type in ASSET_CHECK_EVENTS:
+                self.store_asset_check_event(event, at)
 
     def dispose(self) -> None:
         """Close its files."""
@@ -157,6 +196,11 @@ class EventLogStorage(SqliteEventLogStorage):
                     return False
             self._tables.add(table_name)
         return True
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        if column_name not in self._asset_columns and super()._has_asset_key_col_on_connection(conn, column_name):
+            self._asset_columns.add(column_name)
+        return column_name in self._asset_columns
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
         """Tell whether a partition was added."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from qhybrid_pipelines.dagster_storage import store_events_together
 from qhybrid_pipelines.defs import automation, jobs
 from qhybrid_pipelines.defs.owners import with_owners
 from qhybrid_pipelines.defs.parquet_io import ParquetIOManager, with_column_schemas
@@ -19,6 +20,7 @@ def build_definitions(settings: Settings, **resources: Any) -> dg.Definitions:
         settings: where state lives.
         resources: replacements for the resources of the same name.
     """
+    store_events_together()
     all_jobs = jobs.build()
     sensors, schedules = automation.build(all_jobs)
     workspace = WorkspaceResource(home=str(settings.home))

@@ -20,6 +20,9 @@ from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.schemas import BY_NAME, Table, comment
 from qhybrid_pipelines.storage.tables import empty
 
+#: Up to so many bytes the pieces of a table are copied into one.
+MAX_COPIED_BYTES = 1 << 24
+
 
 class ParquetIOManager(dg.ConfigurableIOManager):
     """Keeps Arrow tables in the lake of one home folder."""
@@ -33,21 +36,18 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         lake = self.workspace.open().lake
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]
         written = [lake.write(table, key, rows) for key, rows in _split(table, data, keys)]
-        context.add_output_metadata(
-            {
-                "dagster/row_count": sum(w.rows for w in written),
-                "bytes": sum(w.bytes for w in written),
-                "files": dg.MetadataValue.md(
-                    "\n".join(
-                        f"- `{w.address.rpartition('/')[2]}` of {k}: `{w.sha256}`"
-                        for w, k in zip(written, keys, strict=True)
-                    )
-                )
-                if len(written) > 1
-                else dg.MetadataValue.path(written[0].address),
-                "sha256": written[0].sha256 if len(written) == 1 else f"{len(written)} files",
-            }
-        )
+        metadata: dict[str, Any] = {
+            "dagster/row_count": sum(w.rows for w in written),
+            "bytes": sum(w.bytes for w in written),
+        }
+        if len(written) == 1:
+            metadata |= {"files": dg.MetadataValue.path(written[0].address), "sha256": written[0].sha256}
+        else:
+            # Every partition has an event with all this in it, so that the list of all files is written once beside them.
+            metadata |= {"files": len(written)}
+            listed = (f"- {w.address} of {k}: {w.sha256}" for w, k in zip(written, keys, strict=True))
+            context.log.info("wrote %d files of %s:\n%s", len(written), table.name, "\n".join(listed))
+        context.add_output_metadata(metadata)
         release_memory()
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
@@ -64,9 +64,11 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         asset = context.asset_key.path[-1]
         keys = _partition_keys(context) if context.has_asset_partitions else [PartitionKey()]
         try:
-            return pa.concat_tables([self._read(lake, asset, key) for key in keys])
+            table = pa.concat_tables([self._read(lake, asset, key) for key in keys])
         except MissingUpstream as error:
             raise dg.Failure(str(error), allow_retries=False) from error
+        # Steps look for the rows of each experiment, and for each that costs a look at every piece.
+        return table.combine_chunks() if table.nbytes <= MAX_COPIED_BYTES else table
 
     def _read(self, lake: Lake, asset: str, key: PartitionKey) -> pa.Table:
         if key.experiment is not None and not lake.exists(asset, key):

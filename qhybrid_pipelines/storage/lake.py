@@ -14,15 +14,17 @@ Arrow is imported by what reads or writes rows: most who ask what is there never
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote
 
 from qhybrid_pipelines.core.canonical import sha256_hex
 from qhybrid_pipelines.core.errors import CorruptFile, InvalidInput, MissingUpstream
 from qhybrid_pipelines.storage.lake_store import FILE_NAME, PartitionStore, StoredPartition, is_on_objects, open_store
 from qhybrid_pipelines.storage.layout import SCHEMA_VERSION, Home
+from qhybrid_pipelines.storage.recent_tables import MAX_TABLE_BYTES, RecentTables, identify
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +37,7 @@ VERSION_FIELD = b"qhybrid.schema_version"
 
 #: Longest escaped key, in bytes; file systems end at 255 for a folder's whole name.
 MAX_ESCAPED_BYTES = 200
+_RECENT = RecentTables()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,38 +150,32 @@ class Lake:
         """
         import pyarrow as pa
 
-        return pa.Table.from_batches(self.batches(asset, key), schema=_description_for(asset).schema)
+        table, address = _description_for(asset), self.store.address(self.place(asset, key))
+        with self._opened(table, key) as handle:
+            identity = identify(handle)
+            data = _RECENT.find(address, identity, table)
+            if data is None:
+                data = pa.Table.from_batches(self._read_batches(handle, table, key), schema=table.schema)
+                _RECENT.keep(address, identity, table, data)
+            return data
 
     def batches(self, asset: str | Table, key: PartitionKey) -> Iterator[pa.RecordBatch]:
         """Yield one partition piece by piece, from one opening of its file. Raises as :meth:`read`."""
+        table = _description_for(asset)
+        with self._opened(table, key) as handle:
+            yield from self._read_batches(handle, table, key)
+
+    @contextmanager
+    def _opened(self, table: Table, key: PartitionKey) -> Iterator[BinaryIO]:
+        """Give the bytes of a partition; what goes wrong with them is said of its file."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         from qhybrid_pipelines.storage.removals import RemovedArtefact
-        from qhybrid_pipelines.storage.tables import BATCH_ROWS, TextDeduplicator, upgrade_rows
 
-        table, place, store = _description_for(asset), self.place(asset, key), self.store
+        place, store = self.place(table, key), self.store
         try:
             with store.open(place) as handle:
-                there = pq.read_metadata(handle)
-                file = pq.ParquetFile(handle, metadata=there, read_dictionary=_dictionary_columns(table, there))
-                version = int((file.schema_arrow.metadata or {}).get(VERSION_FIELD, b"0"))
-                if version > SCHEMA_VERSION:
-                    raise CorruptFile(
-                        store.address(place),
-                        f"it was written by a newer release (tables of version {version}, this one reads {SCHEMA_VERSION})",
-                        remedy="Update qhybrid-pipelines.",
-                    )
-                texts = TextDeduplicator()
-                for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                    data = upgrade_rows(table, pa.Table.from_batches([texts.deduplicate_texts(batch)]))
-                    for column in _mismatched_columns(table, key, data):
-                        raise CorruptFile(
-                            store.address(place),
-                            f"it holds rows of another {column} than its folder names",
-                            remedy=f"Materialise '{table.name}' for '{key}' again.",
-                        )
-                    yield from data.to_batches()
+                yield handle
         except FileNotFoundError:
             if (removal := self.removal(table, key)) is not None:
                 raise RemovedArtefact(table.name, str(key), removal) from None
@@ -189,6 +186,38 @@ class Lake:
                 f"it cannot be read: {str(error).splitlines()[0]}",
                 remedy=f"Materialise '{table.name}' for '{key}' again.",
             ) from error
+
+    def _read_batches(self, handle: BinaryIO, table: Table, key: PartitionKey) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from qhybrid_pipelines.storage.tables import BATCH_ROWS, FEW_ROWS, TextDeduplicator, upgrade_rows
+
+        # Of a few rows, what makes many quick (threads, reading ahead, dictionaries, shared texts) takes longer than reading them.
+        file = pq.ParquetFile(handle, pre_buffer=False)
+        few = file.metadata.num_rows <= FEW_ROWS
+        if not few:
+            file = pq.ParquetFile(
+                handle, metadata=file.metadata, read_dictionary=_dictionary_columns(table, file.metadata)
+            )
+        version = int((file.schema_arrow.metadata or {}).get(VERSION_FIELD, b"0"))
+        if version > SCHEMA_VERSION:
+            raise CorruptFile(
+                self.store.address(self.place(table, key)),
+                f"it was written by a newer release (tables of version {version}, this one reads {SCHEMA_VERSION})",
+                remedy="Update qhybrid-pipelines.",
+            )
+        texts = TextDeduplicator()
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=not few):
+            small = few and batch.nbytes <= MAX_TABLE_BYTES
+            data = upgrade_rows(table, pa.Table.from_batches([batch if small else texts.deduplicate_texts(batch)]))
+            for column in _mismatched_columns(table, key, data):
+                raise CorruptFile(
+                    self.store.address(self.place(table, key)),
+                    f"it holds rows of another {column} than its folder names",
+                    remedy=f"Materialise '{table.name}' for '{key}' again.",
+                )
+            yield from data.to_batches()
 
     def exists(self, asset: str | Table, key: PartitionKey) -> bool:
         """Tell whether a partition was written."""

@@ -51,10 +51,11 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
     if data.column_names != [column.name for column in table.columns]:
         missing = sorted({c.name for c in table.columns} ^ set(data.column_names))
         raise SchemaMismatch(f"table {table.name}: columns differ: {missing or 'order'}")
-    try:
-        data = data.cast(table.schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise SchemaMismatch(f"table {table.name}: {error}") from error
+    if not data.schema.equals(table.schema, check_metadata=True):
+        try:
+            data = data.cast(table.schema)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+            raise SchemaMismatch(f"table {table.name}: {error}") from error
     for column in table.columns:
         if not column.nullable and data.column(column.name).null_count:
             raise SchemaMismatch(f"table {table.name}: column {column.name} holds nulls")
@@ -135,6 +136,8 @@ def upgrade_rows(table: Table, data: pa.Table) -> pa.Table:
     Raises:
         SchemaMismatch: a column that must not be null is missing, or a type cannot be cast.
     """
+    if data.schema.equals(table.schema):
+        return data.replace_schema_metadata(table.schema.metadata)
     missing = [c for c in table.columns if c.name not in data.column_names]
     for column in missing:
         if not column.nullable:

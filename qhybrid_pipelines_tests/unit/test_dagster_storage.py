@@ -15,6 +15,7 @@ from dagster._core.storage.runs import SqliteRunStorage
 from sqlalchemy.exc import DatabaseError
 
 from qhybrid_pipelines.dagster_storage import (
+    BATCH_VARIABLE,
     MAX_ENGINES,
     Engines,
     EventLogStorage,
@@ -31,6 +32,26 @@ def thing(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 
 JOB = dg.Definitions(assets=[thing], jobs=[dg.define_asset_job("make", [thing])]).resolve_job_def("make")
+
+
+THINGS = dg.DynamicPartitionsDefinition(name="things")
+MANY = [f"thing-{number}" for number in range(7)]
+
+
+@dg.multi_asset(
+    outs={"left": dg.AssetOut(dagster_type=dg.Nothing), "right": dg.AssetOut(dagster_type=dg.Nothing)},
+    check_specs=[dg.AssetCheckSpec("whole", asset="left", partitions_def=THINGS)],
+    partitions_def=THINGS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def sides(context: dg.AssetExecutionContext):
+    """Two assets with many partitions in one run, and a check."""
+    yield dg.Output(None, output_name="left", metadata={"things": len(context.partition_keys)}, tags={"a": "b"})
+    yield dg.Output(None, output_name="right")
+    yield dg.AssetCheckResult(asset_key="left", check_name="whole", passed=True)
+
+
+MANY_JOB = dg.Definitions(assets=[sides], jobs=[dg.define_asset_job("sides", [sides])]).resolve_job_def("sides")
 
 
 def open_instance(folder: Path, *, own: bool) -> dg.DagsterInstance:
@@ -187,3 +208,48 @@ def test_after_a_wipe_all_is_new(tmp_path: Path) -> None:
     with open_instance(folder, own=False) as instance:
         assert [record.run_id for record in instance.get_runs()] == [second]
         assert events(instance, second)
+
+
+def run_many(folder: Path, *, own: bool) -> list[object]:
+    """Run many partitions at once; return what Dagster then knows, without times and names of runs."""
+    folder.mkdir()
+    with open_instance(folder, own=own) as instance:
+        instance.add_dynamic_partitions("things", MANY)
+        for _ in range(2):  # the second time, the assets are known
+            tags = {"dagster/asset_partition_range_start": MANY[0], "dagster/asset_partition_range_end": MANY[-1]}
+            result = MANY_JOB.execute_in_process(instance=instance, tags=tags)
+            assert result.success
+        storage, found = instance.event_log_storage, []
+        for name in ("left", "right"):
+            key = dg.AssetKey(name)
+            [record] = instance.get_asset_records([key])
+            entry = record.asset_entry
+            stored = instance.fetch_materializations(key, limit=100, ascending=True).records
+            planned = storage.get_latest_planned_materialization_info(key)
+            found += [
+                instance.get_materialized_partitions(key),
+                [(one.storage_id, one.partition_key, one.asset_materialization.metadata) for one in stored],
+                [sorted(one.asset_materialization.tags) for one in stored],
+                storage.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION),
+                entry.last_materialization_storage_id,
+                entry.last_run_id == result.run_id,
+                entry.last_materialization_record.timestamp == stored[-1].timestamp,
+                planned is not None and planned.run_id == result.run_id,
+            ]
+        checks = storage.get_asset_check_execution_history(dg.AssetCheckKey(dg.AssetKey("left"), "whole"), limit=100)
+        found.append([(check.status, check.partition, check.run_id == result.run_id) for check in checks])
+        found.append(sorted(events(instance, result.run_id)))
+    return found
+
+
+def test_events_that_are_stored_together_are_those_of_dagster_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, single = [], EventLogStorage.store_event_batch
+    monkeypatch.setattr(
+        EventLogStorage, "store_event_batch", lambda self, batch: (together.append(len(batch)), single(self, batch))
+    )
+    ours = run_many(tmp_path / "ours", own=True)
+    assert sorted(set(together)) == [len(MANY), 2 * len(MANY) + 1]  # of an asset, and all that is planned
+    monkeypatch.setenv(BATCH_VARIABLE, "0")
+    assert ours == run_many(tmp_path / "Dagster's", own=False)

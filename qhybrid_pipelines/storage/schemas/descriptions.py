@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -26,7 +27,7 @@ class Column:
     minimum: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots, which leave no room for what is computed once
 class Table:
     """One table. Its name is that of the asset that writes it, of its folder in the lake, and of the table in the warehouse.
 
@@ -45,14 +46,14 @@ class Table:
         if not self.order:
             object.__setattr__(self, "order", self.key)
 
-    @property
+    @cached_property
     def partition_columns(self) -> tuple[str, ...]:
         """Columns that tell a row's partition in the lake: none, the experiment, or experiment and backend."""
         if "experiment" not in self.key:
             return ()
         return ("experiment", "backend") if BACKEND in self.columns else ("experiment",)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema, with the meaning of each column in its field metadata."""
         return pa.schema(
