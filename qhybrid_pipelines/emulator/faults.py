@@ -115,6 +115,7 @@ FAULTS: Mapping[str, tuple[Stage, Mapping[str, Any]]] = MappingProxyType(
         "lost": ("job", {}),
         "failed": ("job", {"code": "QuantumComputerError", "message": "The machine failed during this job."}),
         "result_missing": ("job", {"n": 3}),
+        "executables_failed": ("job", {"n": 1, "message": "The device failed during this executable."}),
         # holds as long as the rule is in the plan
         "listing_lag": ("standing", {"seconds": 5.0}),
         "children_lag": ("standing", {"seconds": 5.0}),

@@ -41,6 +41,10 @@ def check_batch(batch: CircuitBatch, capabilities: Capabilities, *, gates_per_ci
         problem = f"{batch.shots} shots; {batch.backend} takes {capabilities.min_shots} to {capabilities.max_shots}"
     elif circuits > capabilities.max_circuits_per_job:
         problem = f"{circuits} circuits; {batch.backend} takes {capabilities.max_circuits_per_job} in one job"
+    elif (
+        capabilities.max_executions_per_job is not None and circuits * batch.shots > capabilities.max_executions_per_job
+    ):
+        problem = f"{circuits * batch.shots} shots in all; {batch.backend} takes {capabilities.max_executions_per_job} in one job"
     elif capabilities.max_gates_per_job is not None and circuits * gates_per_circuit > capabilities.max_gates_per_job:
         problem = (
             f"{circuits} circuits of {gates_per_circuit} gates; {batch.backend} takes "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -60,18 +60,26 @@ def counts_batch(
     )
 
 
-def counts_of_one_circuit(rows: npt.NDArray[np.integer[Any]], occurrences: npt.NDArray[np.integer[Any]]) -> pa.Table:
-    """Return the counts of a batch of one circuit, of any width.
+def counts_of_one_circuit(
+    rows: npt.NDArray[np.integer[Any]],
+    occurrences: npt.NDArray[np.integer[Any]],
+    *,
+    point: int = 0,
+    repetition: int = 0,
+) -> pa.Table:
+    """Return the counts of one circuit of a batch, of any width.
 
     Args:
         rows: shape ``(m, n)`` of 0 and 1, bit ``i`` of an outcome in column ``i``; equal rows may occur.
         occurrences: how often each row came, shape ``(m,)``.
+        point: index that the counts are labelled with.
+        repetition: as well.
     """
     distinct, place = np.unique(rows[:, ::-1], axis=0, return_inverse=True)
     bits = pack(np.ascontiguousarray(distinct[:, ::-1]))
     count = np.bincount(place.ravel(), weights=occurrences, minlength=len(distinct)).astype(np.int64)
-    zeros = np.zeros(len(distinct), dtype=np.int32)
-    columns = [zeros, zeros, low_word(bits), pa.array(high_bits(bits), pa.binary()), count]
+    labels = [np.full(len(distinct), index, dtype=np.int32) for index in (point, repetition)]
+    columns = [*labels, low_word(bits), pa.array(high_bits(bits), pa.binary()), count]
     return pa.table([pa.array(column) for column in columns], schema=COUNTS_SCHEMA)
 
 
@@ -80,8 +88,13 @@ def counts_table(points: Iterable[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_batches(points, schema=COUNTS_SCHEMA).combine_chunks()
 
 
-def verify_counts(counts: pa.Table, batch: Batch) -> None:
+def verify_counts(counts: pa.Table, batch: Batch, *, without: Collection[int] = ()) -> None:
     """Check that counts can be the answer to a batch.
+
+    Args:
+        counts: in `COUNTS_SCHEMA`.
+        batch: what was asked for.
+        without: circuits that failed one by one and have no counts, as ``point * repetitions + repetition``.
 
     Raises:
         CorruptResult: columns, points, repetitions, width, order or number of shots are not those of the batch.
@@ -106,10 +119,12 @@ def verify_counts(counts: pa.Table, batch: Batch) -> None:
     if np.any(count < 1):
         raise CorruptResult("the result holds outcomes with a count below 1")
     shots = np.bincount(run, weights=count, minlength=batch.points * batch.repetitions)
-    wrong = np.flatnonzero(shots != batch.shots)
+    expected = np.full(len(shots), batch.shots)
+    expected[list(without)] = 0
+    wrong = np.flatnonzero(shots != expected)
     if len(wrong):
         p, r = divmod(int(wrong[0]), batch.repetitions)
         raise CorruptResult(
-            f"point {p}, repetition {r} has {int(shots[wrong[0]])} shots, expected {batch.shots}"
+            f"point {p}, repetition {r} has {int(shots[wrong[0]])} shots, expected {expected[wrong[0]]}"
             f" ({len(wrong)} of {len(shots)} differ)"
         )

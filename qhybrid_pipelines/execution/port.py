@@ -82,6 +82,8 @@ class Provider(Protocol):
     def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
         """Return counts in `COUNTS_SCHEMA`. Pure, so that stored payloads can be decoded again.
 
+        Circuits that the vendor says failed one by one have none; `details` names them.
+
         Raises:
             CorruptResult: shots, width, points or job do not match the batch.
         """
@@ -90,7 +92,8 @@ class Provider(Protocol):
         """Return what a result says about its making, ready for JSON. Pure, like `decode`.
 
         Known words are ``engine``, ``engine_version``, ``compile_seconds`` and ``execute_seconds``; an adapter that
-        gives ``execute_seconds`` has compiled within its run, otherwise before it submitted the batch.
+        gives ``execute_seconds`` has compiled within its run, otherwise before it submitted the batch. ``failed_circuits``
+        is a list of sentences, one for each circuit of the job that failed by itself.
         """
 
     def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:

@@ -49,6 +49,7 @@ def compare(
     quantum_seconds: float | None = None,
     execute_seconds: float | None = None,
     without_counts: str | None = None,
+    failed_circuits: str | None = None,
     is_hybrid: bool = False,
 ) -> dict[str, Any]:
     """Return the row of the table `baseline_comparisons`, without experiment and backend.
@@ -65,6 +66,7 @@ def compare(
         quantum_seconds: time to the counts, all runs.
         execute_seconds: of that, time on the device or simulator.
         without_counts: why nothing was measured, as a sentence, where somebody knows.
+        failed_circuits: which circuits failed one by one, as a sentence; None where none did.
         is_hybrid: a hybrid solver answered: one assignment per run, so that nothing is said of shots.
 
     Raises:
@@ -148,7 +150,7 @@ def compare(
         "n_variables": instance.size,
         "n_qubits": reduced_model_row["n_qubits"],
         "verdict": str(verdict),
-        "reason": reason,
+        "reason": reason if failed_circuits is None else f"{reason} {failed_circuits}",
         "best_quantum": best_quantum,
         "best_quantum_raw": best_raw,
         "best_classical": best_classical,

@@ -1,6 +1,7 @@
-"""Life of tasks through ``amazon-braket-sdk``, Amazon's own client: devices, circuits with inputs, results, cancelling, tokens, searches."""
+"""Life of tasks through ``amazon-braket-sdk``, Amazon's own client: devices, circuits with inputs, program sets, results, cancelling, tokens, searches."""
 
 import json
+import math
 import os
 import sys
 import time
@@ -24,8 +25,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from braket.aws import AwsDevice, AwsQuantumTask
 from braket.circuits import Circuit, FreeParameter
+from braket.device_schema import DeviceActionType
 from braket.devices import LocalSimulator
 from braket.ir.openqasm import Program
+from braket.ir.openqasm import ProgramSet as OpenQASMProgramSet
+from braket.program_sets import CircuitBinding, ProgramSet
+from braket.task_result import ProgramSetExecutableFailure
 
 ARNS = {
     "ionq": "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1",
@@ -68,11 +73,53 @@ assert distance < 0.05, (seen, ideal)
 # programs as this project writes them mean on Amazon's own simulator what they mean here
 source = sys.stdin.read()
 if source:
-    wanted = json.loads(source)
-    result = LocalSimulator().run(Program(source=wanted["source"]), shots=wanted["shots"]).result()
+    wanted_of_ours = json.loads(source)
+    result = LocalSimulator().run(Program(source=wanted_of_ours["source"]), shots=wanted_of_ours["shots"]).result()
     seen = result.measurement_probabilities
-    distance = sum(abs(seen.get(state, 0) - share) for state, share in wanted["probabilities"].items()) / 2
+    distance = sum(abs(seen.get(state, 0) - share) for state, share in wanted_of_ours["probabilities"].items()) / 2
     assert distance < 0.03, (distance, seen)
+
+# program sets: circuits with and without inputs in one task, read back in their order, from one object and from a tree of them
+turned = Circuit().rx(0, theta).cnot(0, 1)
+small = ProgramSet([Circuit().x(1).cnot(1, 0).x(1), CircuitBinding(turned, input_sets={"theta": [0.0, math.pi]})])
+large = ProgramSet([CircuitBinding(turned, input_sets={"theta": [0.0, math.pi, math.pi] * 8})])
+for vendor, program_set, wanted in (
+    ("iqm", small, [["10"], ["00", "11"]]),
+    ("rigetti", large, [["00", "11", "11"] * 8]),
+    ("ionq", large, [["00", "11", "11"] * 8]),
+):
+    device = AwsDevice(ARNS[vendor])
+    limits = device.properties.action[DeviceActionType.OPENQASM_PROGRAM_SET]
+    assert limits.maximumExecutables == 100, limits
+    task = known(device.run(program_set, shots=100 * program_set.total_executables, poll_interval_seconds=0.05))
+    result = task.result()
+    assert task.metadata()["actionMetadata"]["executableCount"] == program_set.total_executables
+    assert result.task_metadata.successfulShots == 100 * program_set.total_executables
+    seen = [[entry.counts.most_common(1)[0][0] for entry in program.entries] for program in result.entries]
+    assert seen == wanted, (vendor, seen)
+    assert {sum(entry.counts.values()) for program in result.entries for entry in program.entries} == {100}
+assert DeviceActionType.OPENQASM_PROGRAM_SET not in AwsDevice(ARNS["aqt"]).properties.action
+
+# a set as this project writes it, and one of whose circuits some fail: the others have their counts, and each failure its reason
+if source:
+    ours = OpenQASMProgramSet.parse_raw(wanted_of_ours["set"])
+    assert ours.num_executables == len(wanted_of_ours["set_outcomes"])
+    result = known(
+        AwsDevice(ARNS["rigetti"]).run(ours, shots=50 * ours.num_executables, poll_interval_seconds=0.05)
+    ).result()
+    [program] = result.entries
+    assert [one.counts.most_common(1)[0][0] for one in program.entries] == wanted_of_ours["set_outcomes"]
+rule = {"fault": "executables_failed", "route": "POST /quantum-task", "nth": 1, "params": {"message": "No ions."}}
+plan = urllib.request.Request(f"{url}/_admin/faults", json.dumps([rule]).encode(), method="PUT")
+urllib.request.urlopen(plan).close()
+task = known(AwsDevice(ARNS["iqm"]).run(small, shots=30, poll_interval_seconds=0.05))
+result = task.result()
+entries = [entry for program in result.entries for entry in program.entries]
+failed = [entry for entry in entries if isinstance(entry, ProgramSetExecutableFailure)]
+assert [one.failureMetadata.failureReason for one in failed] == ["No ions."]
+assert [sum(one.counts.values()) for one in entries if one not in failed] == [10, 10]
+assert task.metadata()["numSuccessfulShots"] == result.task_metadata.successfulShots == 20
+assert result.task_metadata.totalFailedExecutables == 1
 
 # tokens: the same content is the same task, other content is refused; the client repeats nothing here
 once = boto3.client(

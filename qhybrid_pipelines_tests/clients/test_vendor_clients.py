@@ -26,7 +26,9 @@ from qiskit.quantum_info import Statevector
 from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.emulator.process import IBM_INSTANCE, start_emulator
-from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source
+from qhybrid_pipelines.execution.braket.payload import task_body
+from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source, programs
+from qhybrid_pipelines.execution.canary_circuits import canary_batch
 from qhybrid_pipelines.execution.compile_cache import CompileCache
 from qhybrid_pipelines.execution.ibm.codecs import encoder
 from qhybrid_pipelines_tests.support.client_environments import LISTS, check_list, make_environment
@@ -97,7 +99,22 @@ def program_of_ours() -> str:
     circuit = read_circuit(text).assign_parameters([0.83]).remove_final_measurements(inplace=False)
     shares = Statevector(circuit).probabilities_dict()  # qubit 0 is the rightmost there, and the leftmost at Amazon
     wanted = {state[::-1]: float(share) for state, share in shares.items()}
-    return json.dumps({"source": source, "shots": 20_000, "probabilities": wanted})
+    told = {"source": source, "shots": 20_000, "probabilities": wanted}
+    return json.dumps(told | set_of_ours())
+
+
+def set_of_ours() -> dict[str, object]:
+    """Return a program set as the adapter sends it, and the outcome of each of its circuits, qubit 0 leftmost as at Amazon."""
+    batch, outcomes = canary_batch("batch", width=3, qubit=2, backend="braket:x", shots=50, repetitions=1)
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = compile_template(
+            CompileCache(Path(folder)), batch.template, "braket:x", tuple(GATES), level=1, seed=7
+        )
+    found = programs(compiled.native, batch.template.parameters, batch.bindings, batch.repetitions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AMZN_BRAKET_OUT_S3_BUCKET", "amazon-braket-results")
+        body = task_body(batch, found, "token", device_arn="arn:aws:braket:x", region="x")
+    return {"set": json.loads(body)["action"], "set_outcomes": [f"{outcome:03b}"[::-1] for outcome in outcomes]}
 
 
 def job_of_ours() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,13 +17,20 @@ from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.execution.braket import credentials
 from qhybrid_pipelines.execution.braket.client import BraketClient
 from qhybrid_pipelines.execution.braket.devices import Devices
-from qhybrid_pipelines.execution.conformance import CHECKS, ProviderUnderTest, fetch_when_completed
+from qhybrid_pipelines.execution.conformance import CHECKS, fetch_when_completed
 from qhybrid_pipelines.execution.http import authorised_client
 from qhybrid_pipelines.execution.http.transport import HttpResponse
-from qhybrid_pipelines.execution.providers.braket import BraketProvider
-
-LAG_SECONDS = 0.1
-IONQ, IQM, RIGETTI, AQT = "braket:ionq.Forte-1", "braket:iqm.Garnet", "braket:rigetti.Ankaa-3", "braket:aqt.Ibex-Q1"
+from qhybrid_pipelines_tests.support.braket_under_test import (
+    AQT,
+    IONQ,
+    IQM,
+    LAG_SECONDS,
+    RIGETTI,
+    OfVendor,
+    book,
+    fate_of_tasks,
+    under_test,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,103 +49,6 @@ def settings(request, monkeypatch):
         for name, value in request.getfixturevalue("emulator").braket_environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("BRAKET_LISTING_LAG_SECONDS", str(LAG_SECONDS))
-
-
-class Speaking(BraketClient):
-    """Hears another word for every status."""
-
-    word = ""
-
-    def task(self, arn, **options):
-        content, found = super().task(arn, **options)
-        return content, found | {"status": self.word}
-
-
-class SpeakingDevices(Devices):
-    def __init__(self, word: str) -> None:
-        super().__init__()
-        self.word = word
-
-    def client(self, region):
-        client = Speaking(region)
-        client.word = self.word
-        return client
-
-
-class OfVendor(BraketProvider):
-    """Has tokens of its own for each device, which share a region."""
-
-    def submit(self, batch, token):
-        return super().submit(batch, f"{token}-{batch.backend.partition('.')[2]}")
-
-
-def answers(change: Callable[[dict, dict], object]) -> Callable[[bytes], bytes]:
-    """A forgery: what is said of the task, and its result, are changed."""
-
-    def mutate(content: bytes) -> bytes:
-        texts = json.loads(content)
-        task, result = json.loads(texts["task"]), json.loads(texts["result"])
-        change(task, result)
-        return json.dumps({"task": json.dumps(task), "result": json.dumps(result)}).encode()
-
-    return mutate
-
-
-MUTATIONS = {
-    "another task": answers(lambda task, _: task.update(quantumTaskArn="arn:another")),
-    "a task that failed": answers(lambda task, _: task.update(status="FAILED")),
-    "another circuit": answers(lambda task, _: task["tags"].update(qhybrid_circuit="0" * 32)),
-    "no tags": answers(lambda task, _: task.pop("tags")),
-    "the result of another task": answers(lambda _, result: result["taskMetadata"].update(id="arn:another")),
-    "another device": answers(lambda _, result: result["taskMetadata"].update(deviceId="arn:another")),
-    "other shots": answers(lambda _, result: result["taskMetadata"].update(shots=63)),
-    "another kind": answers(lambda _, result: result["braketSchemaHeader"].update(name="braket.another")),
-    "a qubit too few": answers(lambda _, result: result["measuredQubits"].pop()),
-    "a qubit twice": answers(lambda _, result: result["measuredQubits"].__setitem__(0, 1)),
-    "no JSON": lambda _: b"<html>",
-}
-OF_MEASUREMENTS = {
-    "a shot too few": answers(lambda _, result: result["measurements"].pop()),
-    "rows of unequal length": answers(lambda _, result: result["measurements"][0].pop()),
-    "a row of text": answers(lambda _, result: result["measurements"].__setitem__(0, "0" * 12)),
-    "a two": answers(lambda _, result: result["measurements"][0].__setitem__(0, 2)),
-    "no outcomes": answers(lambda _, result: result.pop("measurements")),
-}
-
-
-def _first_frequency(change: Callable[[float], object]) -> Callable[[bytes], bytes]:
-    def alter(_, result: dict) -> None:
-        frequencies = result["measurementProbabilities"]
-        key = next(iter(frequencies))
-        frequencies[key] = change(frequencies[key])
-
-    return answers(alter)
-
-
-OF_FREQUENCIES = {
-    "a frequency of no shots": _first_frequency(lambda share: share + 0.3 / 64),
-    "a shot too many": _first_frequency(lambda share: share + 1 / 64),
-    "a negative frequency": _first_frequency(lambda _: -0.5),
-    "a text": _first_frequency(lambda _: "much"),
-    "a short outcome": answers(lambda _, result: result["measurementProbabilities"].update({"01": 0.0})),
-    "no outcomes": answers(lambda _, result: result.pop("measurementProbabilities")),
-}
-
-
-def under_test(folder, backend: str = IQM) -> ProviderUnderTest:
-    own = OF_FREQUENCIES if backend == IONQ else OF_MEASUREMENTS
-    limits = {IONQ: (36, 10_000), IQM: (20, 10_000), RIGETTI: (82, 10_000), AQT: (12, 2_000)}[backend]
-    return ProviderUnderTest(
-        connect=lambda: BraketProvider(folder / "braket"),
-        backend=backend,
-        one_circuit_per_job=True,
-        wait_between_polls=lambda: time.sleep(0.01),
-        wait_until_listed=lambda: time.sleep(1.5 * LAG_SECONDS),
-        with_status_word=lambda word: BraketProvider(folder / "speaking", SpeakingDevices(word)),
-        is_noiseless=False,
-        mutations={**MUTATIONS, **own},
-        limits=dict(zip(("max_qubits", "max_shots"), limits, strict=True)) | {"max_circuits_per_job": 1},
-    )
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
@@ -166,9 +75,14 @@ def test_the_bill_is_what_was_quoted(backend, tmp_path, emulator):
     quote = provider.estimate(batch)
     ref = provider.submit(batch, f"token-money-{backend}")
     fetch_when_completed(subject, provider, ref)
-    log = httpx.get(f"{emulator.admin_url}/jobs").json()["jobs"]
-    [booked] = [job for job in log if job["id"] == ref.provider_job_id.rpartition("/")[2]]
+    [booked] = [job for job in book(emulator) if job["id"] == ref.provider_job_id.rpartition("/")[2]]
     assert quote.low_usd == quote.high_usd == pytest.approx(booked["charged_usd"], rel=0.01)
+
+
+@pytest.fixture
+def with_fault(emulator):
+    with fate_of_tasks(emulator) as put:
+        yield put
 
 
 def change_device(emulator, backend: str, **changes) -> None:
@@ -212,17 +126,11 @@ def test_a_limit_of_spending_refuses_in_words(tmp_path, emulator, changed):
         subject.connect().submit(subject.batch(), "token-limit")
 
 
-def test_many_tasks_are_polled_together_and_a_failure_has_its_reason(tmp_path, emulator):
+def test_many_tasks_are_polled_together_and_a_failure_has_its_reason(tmp_path, emulator, with_fault):
     subject = under_test(tmp_path)
     provider = subject.connect()
-    rule = {"fault": "failed", "route": "POST /quantum-task", "nth": 3, "params": {"message": "The ions have left."}}
-    faults = httpx.get(f"{emulator.admin_url}/faults").json()["rules"]
-    kept = [{k: v for k, v in one.items() if k not in ("seen", "fired") and v is not None} for one in faults]
-    httpx.put(f"{emulator.admin_url}/faults", json=[*kept, rule]).raise_for_status()
-    try:
-        refs = [provider.submit(subject.batch(shots=50 + n), f"token-five-{n}") for n in range(5)]
-    finally:
-        httpx.put(f"{emulator.admin_url}/faults", json=kept).raise_for_status()
+    with_fault(fault="failed", route="POST /quantum-task", nth=3, params={"message": "The ions have left."})
+    refs = [provider.submit(subject.batch(shots=50 + n), f"token-five-{n}") for n in range(5)]
     subject.wait_until_listed()
     for _ in range(500):
         seen = provider.poll(refs)

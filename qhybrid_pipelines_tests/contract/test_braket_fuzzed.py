@@ -72,6 +72,10 @@ def order(draw, number):
     action = {"braketSchemaHeader": {"name": "braket.ir.openqasm.program", "version": "1"}, "source": "\n".join(lines)}
     if draw.random() < 0.2:
         action[draw.choice(["source", "inputs", "braketSchemaHeader"])] = draw.choice(ODD)
+    if draw.random() < 0.3:
+        programs = [action, {**action, "inputs": {"a": [0.1, 0.2]}}][: draw.choice((1, 1, 2))]
+        header = {"name": "braket.ir.openqasm.program_set", "version": "1"}
+        action = {"braketSchemaHeader": header, "programs": draw.choice((programs, programs, draw.choice(ODD), [1]))}
     given = {**copy.deepcopy(GOOD), "clientToken": f"t{number // 2}", "action": json.dumps(action)}
     for _ in range(draw.choice((0, 0, 1, 2))):
         given[draw.choice(list(given))] = copy.deepcopy(draw.choice(ODD))

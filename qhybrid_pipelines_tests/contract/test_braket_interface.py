@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import httpx
 import pytest
@@ -91,6 +92,53 @@ def test_the_life_of_a_task_survives_a_kill(emulator):
         braket.cancel_quantum_task(quantumTaskArn=arn, clientToken="late")
     [job] = book(emulator, "life")
     assert job["charged_usd"] == pytest.approx(0.30 + 50 * 0.08)
+
+
+def test_the_life_of_a_program_set(emulator):
+    braket, storage = client(emulator), client(emulator, "s3")
+    garnet = FORTE.replace("us-east-1", "eu-north-1").replace("ionq/Forte-1", "iqm/Garnet")
+    source = "OPENQASM 3.0; input float a; qubit[2] q; bit[2] b; rx(a) q[0]; cnot q[0], q[1]; b = measure q;"
+    program = {"braketSchemaHeader": {"name": "braket.ir.openqasm.program", "version": "1"}, "source": source}
+
+    def asked(token: str, executables: int, **changes: object) -> dict:
+        programs = [{**program, "inputs": {"a": [0.0, math.pi] * (executables // 2)}}]
+        header = {"name": "braket.ir.openqasm.program_set", "version": "1"}
+        action = json.dumps({"braketSchemaHeader": header, "programs": programs})
+        return order(token, deviceArn=garnet, action=action, shots=executables * 50) | changes
+
+    actions = json.loads(braket.get_device(deviceArn=garnet)["deviceCapabilities"])["action"]
+    assert actions["braket.ir.openqasm.program_set"]["maximumExecutables"] == 100
+    arns = [braket.create_quantum_task(**asked(f"set-{size}", size))["quantumTaskArn"] for size in (4, 30)]
+    assert braket.create_quantum_task(**asked("set-4", 4))["quantumTaskArn"] == arns[0]
+    for changes in ({"shots": 199}, {"deviceArn": IBEX}, asked("set-x", 102), {"shots": 10**7}):
+        with pytest.raises(ClientError, match="ValidationException"):
+            braket.create_quantum_task(**asked("set-x", 4) | changes)
+    httpx.put(f"{emulator.admin_url}/clock", json={"advance_seconds": 3600}).raise_for_status()
+
+    def stored(task: dict, path: str) -> dict:
+        key = f"{task['outputS3Directory']}/{path}"
+        return json.loads(storage.get_object(Bucket=task["outputS3Bucket"], Key=key)["Body"].read())
+
+    small, large = (braket.get_quantum_task(quantumTaskArn=arn) for arn in arns)
+    kind = {"actionType": "braket.ir.openqasm.program_set", "programCount": 1}
+    assert (small["status"], small["numSuccessfulShots"]) == ("COMPLETED", 200)
+    assert (small["actionMetadata"], large["actionMetadata"]) == (
+        kind | {"executableCount": 4},
+        kind | {"executableCount": 30},
+    )
+    [inlined] = stored(small, "results.json")["programResults"]
+    result = stored(large, "results.json")
+    assert result["s3Location"] == [large["outputS3Bucket"], large["outputS3Directory"]]
+    assert stored(large, result["taskMetadata"])["successfulShots"] == 1500
+    [path] = result["programResults"]
+    folder, names = path.rpartition("/")[0], stored(large, path)["executableResults"]
+    for executables in (inlined["executableResults"], [stored(large, f"{folder}/{name}") for name in names]):
+        for index, executable in enumerate(executables):
+            assert executable["inputsIndex"] == index
+            assert len(executable["measurements"]) == 50
+            assert (sum(row[0] for row in executable["measurements"]) > 25) == bool(index % 2)
+    [job] = book(emulator, "set-30")
+    assert job["charged_usd"] == pytest.approx(0.30 + 1500 * 0.00145)
 
 
 def test_searches_pages_and_positions(emulator):

@@ -6,7 +6,7 @@ fetched again, which is free, and only a person may give it up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -150,7 +150,8 @@ class ResultCollector:
             raise self._doubt(job, str(error), _CORRUPT | {"sha256": stored.sha256}) from None
         failpoint("collect.decoded")
         if job.state is JobState.FETCHED:
-            believed = None if job.error is None else ""  # what was said of an earlier answer holds no more
+            # What was said of an earlier answer holds no more.
+            believed = _failures(details.get("failed_circuits"), batch) or (None if job.error is None else "")
             job = self._context.advance_or_reload(
                 job, Event.VERIFY, engine=details.get("engine"), error=believed, detail=details
             )
@@ -244,3 +245,12 @@ def _clean(details: Mapping[str, Any]) -> dict[str, Any]:
         name: vendor_text(value, max_characters=200) if isinstance(value, str) else value
         for name, value in details.items()
     }
+
+
+def _failures(failed: Sequence[str] | None, batch: Batch) -> str | None:
+    """Return which circuits of a job failed one by one, as a sentence; None if none did."""
+    if not failed:
+        return None
+    return f"{len(failed)} of {batch.points * batch.repetitions} circuits failed: {'; '.join(failed[:5])}" + (
+        "; and others" if len(failed) > 5 else ""
+    )

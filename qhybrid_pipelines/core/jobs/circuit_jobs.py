@@ -225,6 +225,7 @@ class Capabilities:
         immediate: a job is done when it is acknowledged; otherwise it is submitted, left, and collected later.
         min_shots: fewest shots per circuit.
         max_executions_per_job: most circuits x shots in one job; None where only circuits are limited.
+        min_executions_per_job: fewest circuits x shots in a job of several circuits; a single circuit is bound by ``min_shots`` alone.
         max_gates_per_job: most gates of all circuits of a job together; None where they are not limited.
         dedupe: ``token`` (the provider refuses or merges a token it has seen), ``tag_lookup`` (jobs can be searched by
             token, visible after ``listing_lag_seconds``) or ``none``.
@@ -263,6 +264,7 @@ class Capabilities:
     acceptance_seconds: float = 0.0
     min_shots: int = 1
     max_executions_per_job: int | None = None
+    min_executions_per_job: int = 1
     max_gates_per_job: int | None = None
     sdks: str = ""
     observability: str = ""

@@ -65,7 +65,8 @@ def _bind_in_text(batch: Batch) -> Batch:
 def split(batch: Batch, capabilities: Capabilities, gates_per_circuit: int | None = None) -> tuple[SubBatch, ...]:
     """Return the parts of a batch that each fit into one job, in order of point, then repetition.
 
-    Whole points stay together as long as one point's repetitions fit.
+    Whole points stay together as long as one point's repetitions fit. Where a job of several circuits needs more shots than some part
+    would have, parts are smaller, down to single circuits.
 
     Args:
         batch: to split.
@@ -90,6 +91,9 @@ def split(batch: Batch, capabilities: Capabilities, gates_per_circuit: int | Non
                 f"experiment '{batch.experiment}' has {gates_per_circuit} gates in a circuit, and one job on "
                 f"'{batch.backend}' takes at most {capabilities.max_gates_per_job} over all its circuits. Lower the layers."
             )
+    fewest = capabilities.min_executions_per_job
+    while any(size > 1 and size * batch.shots < fewest for size in _part_sizes(batch, max_circuits)):
+        max_circuits -= 1
     return split_by_size(batch, max_circuits)
 
 
@@ -98,9 +102,7 @@ def split_by_size(batch: Batch, max_circuits: int) -> tuple[SubBatch, ...]:
 
     The size of the largest part says which split it was: ``split_by_size`` of that size gives the same parts.
     """
-    repetitions = min(batch.repetitions, max_circuits)
-    one_by_one = isinstance(batch, CircuitBatch) and batch.compile_points
-    points = max_circuits // repetitions if repetitions == batch.repetitions and not one_by_one else 1
+    points, repetitions = _rectangle(batch, max_circuits)
     return tuple(
         make_sub_batch(
             batch,
@@ -112,3 +114,18 @@ def split_by_size(batch: Batch, max_circuits: int) -> tuple[SubBatch, ...]:
         for point in range(0, batch.points, points)
         for repetition in range(0, batch.repetitions, repetitions)
     )
+
+
+def _rectangle(batch: Batch, max_circuits: int) -> tuple[int, int]:
+    """Return how many points and repetitions of a batch are in one part of at most so many circuits."""
+    repetitions = min(batch.repetitions, max_circuits)
+    one_by_one = isinstance(batch, CircuitBatch) and batch.compile_points
+    points = max_circuits // repetitions if repetitions == batch.repetitions and not one_by_one else 1
+    return points, repetitions
+
+
+def _part_sizes(batch: Batch, max_circuits: int) -> set[int]:
+    """Return how many circuits the parts have, the last ones in a row or column too."""
+    points, repetitions = _rectangle(batch, max_circuits)
+    wide = {min(points, batch.points), batch.points % points or min(points, batch.points)}
+    return {p * r for p in wide for r in (repetitions, batch.repetitions % repetitions or repetitions)}

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from qhybrid_pipelines.emulator.braket.quality import header, quality
 from qhybrid_pipelines.emulator.clock import stamp
@@ -20,7 +21,9 @@ TASK_USD = 0.30
 """Fee per task."""
 SHOT_SECONDS = 1e-3
 """Virtual seconds that a shot takes on every device."""
-PROGRAM = "braket.ir.openqasm.program"
+PROGRAM, PROGRAM_SET = "braket.ir.openqasm.program", "braket.ir.openqasm.program_set"
+MOST_EXECUTABLES = 100
+"""Of a program set."""
 
 _COMMON_GATES = (
     "cnot",
@@ -54,6 +57,7 @@ class Device:
         shot_usd: price of a shot.
         gates: that programs may use.
         kind: of its capabilities' schema, a word of the vendor's.
+        set_shots: fewest and most shots of all executables of a program set; None where the device takes none.
     """
 
     machine: Machine
@@ -61,6 +65,7 @@ class Device:
     shot_usd: float
     gates: tuple[str, ...]
     kind: str
+    set_shots: tuple[int, int] | None
 
     @property
     def name(self) -> str:
@@ -79,7 +84,15 @@ class Device:
 
 
 def _device(
-    name: str, region: str, *, qubits: int, shot_usd: float, fidelity: Fidelity, wait: float, gates: tuple[str, ...]
+    name: str,
+    region: str,
+    *,
+    qubits: int,
+    shot_usd: float,
+    fidelity: Fidelity,
+    wait: float,
+    gates: tuple[str, ...],
+    set_shots: tuple[int, int] | None = None,
 ) -> Device:
     machine = Machine(
         name=name,
@@ -93,7 +106,14 @@ def _device(
         two_qubit_gate_usd=0.0,
         minimum_usd=0.0,
     )
-    return Device(machine=machine, region=region, shot_usd=shot_usd, gates=gates, kind=name.partition(".")[0])
+    return Device(
+        machine=machine,
+        region=region,
+        shot_usd=shot_usd,
+        gates=gates,
+        kind=name.partition(".")[0],
+        set_shots=set_shots,
+    )
 
 
 DEVICES: Mapping[str, Device] = MappingProxyType(
@@ -108,6 +128,7 @@ DEVICES: Mapping[str, Device] = MappingProxyType(
                 fidelity=Fidelity(one_qubit=0.9998, two_qubit=0.9950, spam=0.9960),
                 wait=40.0,
                 gates=_IONS,
+                set_shots=(100, 100_000),
             ),
             _device(
                 "iqm.Garnet",
@@ -117,6 +138,7 @@ DEVICES: Mapping[str, Device] = MappingProxyType(
                 fidelity=Fidelity(one_qubit=0.9990, two_qubit=0.9930, spam=0.9750),
                 wait=10.0,
                 gates=_COMMON_GATES,
+                set_shots=(1, 200_000),
             ),
             _device(
                 "rigetti.Ankaa-3",
@@ -126,6 +148,7 @@ DEVICES: Mapping[str, Device] = MappingProxyType(
                 fidelity=Fidelity(one_qubit=0.9990, two_qubit=0.9900, spam=0.9600),
                 wait=10.0,
                 gates=_COMMON_GATES,
+                set_shots=(1, 200_000),
             ),
             _device(
                 "aqt.Ibex-Q1",
@@ -184,7 +207,8 @@ def capabilities(device: Device, day: Characterization) -> str:
                     "supportsUnassignedMeasurements": True,
                     "disabledQubitRewiringSupported": False,
                     "supportedResultTypes": [],
-                }
+                },
+                **_program_sets(device),
             },
             "deviceParameters": {},
             "paradigm": {
@@ -199,6 +223,15 @@ def capabilities(device: Device, day: Characterization) -> str:
             **quality(device.kind, day, pairs, measured),
         }
     )
+
+
+def _program_sets(device: Device) -> dict[str, Any]:
+    """Return how the interface says which program sets a device takes; nothing for one that takes none."""
+    if device.set_shots is None:
+        return {}
+    limits = {"maximumExecutables": MOST_EXECUTABLES, "maximumTotalShots": device.set_shots[1]}
+    fewest = {"minimumTotalShots": device.set_shots[0]} if device.set_shots[0] > 1 else {}
+    return {PROGRAM_SET: {"actionType": PROGRAM_SET, "version": ["1"], **limits, **fewest}}
 
 
 def _pairs(device: Device) -> list[tuple[int, int]]:

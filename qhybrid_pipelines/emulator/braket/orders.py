@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qhybrid_pipelines.emulator.braket.devices import BY_ARN, PROGRAM, Device
+from qhybrid_pipelines.emulator.braket.devices import BY_ARN, MOST_EXECUTABLES, PROGRAM, PROGRAM_SET, Device
 from qhybrid_pipelines.emulator.braket.openqasm import Program, ProgramError
-from qhybrid_pipelines.emulator.circuits import BadRequest
+from qhybrid_pipelines.emulator.circuits import BadRequest, Circuit
 from qhybrid_pipelines.emulator.strict_json import NotJsonError, read_json
 
 
@@ -30,7 +30,12 @@ class BraketError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a client asks for, checked."""
+    """What a client asks for, checked.
+
+    Attributes:
+        shots: of all executables together.
+        executables: each with the number of its program; a task that is no program set has one.
+    """
 
     token: str
     device: Device
@@ -38,8 +43,18 @@ class Order:
     bucket: str
     prefix: str
     action: Mapping[str, Any]
-    program: Program
+    executables: tuple[tuple[int, Program], ...]
     tags: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        """Whether it is a program or a program set, as the interface says it."""
+        return str(self.action["braketSchemaHeader"]["name"])
+
+    @property
+    def circuits(self) -> list[Circuit]:
+        """The circuits of its executables."""
+        return [program.circuit for _, program in self.executables]
 
     @property
     def content(self) -> str:
@@ -68,23 +83,69 @@ def read_order(body: bytes) -> Order:
         raise BraketError(404, "ResourceNotFound", f"Device {arn} not found.")
     device = BY_ARN[arn]
     shots = given.get("shots")
-    if not isinstance(shots, int) or isinstance(shots, bool) or not 1 <= shots <= device.machine.max_shots:
-        raise BraketError(400, "Validation", f"shots is {shots!r}; the device takes 1 to {device.machine.max_shots}.")
+    if not isinstance(shots, int) or isinstance(shots, bool):
+        raise BraketError(400, "Validation", f"shots is {shots!r}.")
     tags = given.get("tags") or {}
     if not isinstance(tags, dict) or not all(isinstance(one, str) for one in (*tags, *tags.values())):
         raise BraketError(400, "Validation", "tags is not an object of texts.")
-    action, program = _read_action(text("action", 1_000_000), device)
+    action, executables = _read_action(text("action", 4_000_000), device)
+    _check_shots(shots, len(executables), device, is_set=action["braketSchemaHeader"]["name"] == PROGRAM_SET)
     return Order(
-        token=token, device=device, shots=shots, bucket=bucket, prefix=prefix, action=action, program=program, tags=tags
+        token=token,
+        device=device,
+        shots=shots,
+        bucket=bucket,
+        prefix=prefix,
+        action=action,
+        executables=executables,
+        tags=tags,
     )
 
 
-def _read_action(text: str, device: Device) -> tuple[dict[str, Any], Program]:
+def _check_shots(shots: int, executables: int, device: Device, *, is_set: bool) -> None:
+    fewest, most = device.set_shots if is_set and device.set_shots else (1, device.machine.max_shots)
+    if not max(1, fewest) <= shots <= most:
+        raise BraketError(400, "Validation", f"shots is {shots!r}; the device takes {fewest} to {most}.")
+    if shots % executables or shots // executables > device.machine.max_shots:
+        raise BraketError(
+            400,
+            "Validation",
+            f"shots is {shots!r} for {executables} executables; the device takes up to {device.machine.max_shots} each.",
+        )
+
+
+def _read_action(text: str, device: Device) -> tuple[dict[str, Any], tuple[tuple[int, Program], ...]]:
     action = read_object(text.encode())
-    header, source, inputs = action.get("braketSchemaHeader"), action.get("source"), action.get("inputs") or {}
+    header = action.get("braketSchemaHeader")
     kind = header.get("name") if isinstance(header, dict) else None
-    if kind != PROGRAM or not isinstance(source, str) or not isinstance(inputs, dict):
-        raise BraketError(400, "Validation", f"The action is {str(kind)[:60]!r}; this device takes {PROGRAM} only.")
+    if kind == PROGRAM:
+        return action, ((0, _read_program(action.get("source"), action.get("inputs") or {}, device)),)
+    programs = action.get("programs")
+    if kind != PROGRAM_SET or device.set_shots is None or not isinstance(programs, list) or not programs:
+        kinds = PROGRAM if device.set_shots is None else f"{PROGRAM} and {PROGRAM_SET}"
+        raise BraketError(400, "Validation", f"The action is {str(kind)[:60]!r}; this device takes {kinds} only.")
+    executables: list[tuple[int, Program]] = []
+    for number, program in enumerate(programs):
+        if not isinstance(program, dict):
+            raise BraketError(400, "Validation", f"Program {number} is not an object.")
+        for inputs in _input_sets(program.get("inputs") or {}, number):
+            if len(executables) == MOST_EXECUTABLES:
+                raise BraketError(400, "Validation", f"There are more than {MOST_EXECUTABLES} executables.")
+            executables.append((number, _read_program(program.get("source"), inputs, device)))
+    return action, tuple(executables)
+
+
+def _input_sets(inputs: Any, number: int) -> list[dict[str, Any]]:
+    """Return the inputs of each executable of a program of a set: the k-th of every list, or none at all."""
+    lists: list[Any] = list(inputs.values()) if isinstance(inputs, dict) else [None]
+    if not all(isinstance(values, list) and values and len(values) == len(lists[0]) for values in lists):
+        raise BraketError(400, "Validation", f"The inputs of program {number} are not lists of one length.")
+    return [dict(zip(inputs, values, strict=True)) for values in zip(*lists, strict=True)] if lists else [{}]
+
+
+def _read_program(source: Any, inputs: Any, device: Device) -> Program:
+    if not isinstance(source, str) or not isinstance(inputs, dict):
+        raise BraketError(400, "Validation", "The action has no source, or its inputs are not an object.")
     try:
         program = Program(source, inputs)
     except (ProgramError, BadRequest) as error:
@@ -93,7 +154,7 @@ def _read_action(text: str, device: Device) -> tuple[dict[str, Any], Program]:
         raise BraketError(
             400, "Validation", f"The program has {program.circuit.qubits} qubits, the device {device.machine.qubits}."
         )
-    return action, program
+    return program
 
 
 def read_object(body: bytes) -> dict[str, Any]:

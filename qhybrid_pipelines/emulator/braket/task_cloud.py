@@ -16,12 +16,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
-from qhybrid_pipelines.emulator.braket.devices import BY_ARN, DEVICES, PROGRAM, SHOT_SECONDS, Device, capabilities
+from qhybrid_pipelines.emulator.braket.devices import BY_ARN, DEVICES, PROGRAM_SET, SHOT_SECONDS, Device, capabilities
 from qhybrid_pipelines.emulator.braket.orders import BraketError, Order, read_order
+from qhybrid_pipelines.emulator.braket.results import program_result, set_results, successful_shots
 from qhybrid_pipelines.emulator.circuits import gate_counts
-from qhybrid_pipelines.emulator.clock import stamp
 from qhybrid_pipelines.emulator.cloud import COMPILE_SECONDS, Cloud, ResultInputs, compute_shots, make_job_id
 from qhybrid_pipelines.emulator.store import Job
 
@@ -52,7 +50,7 @@ class TaskCloud:
         self.cloud = cloud
         self._histories = {name: cloud.history_of(device.machine) for name, device in DEVICES.items()}
         self.order = lru_cache(maxsize=512)(lambda body_seq: read_order(cloud.store.body(body_seq)))
-        self._results: OrderedDict[str, bytes] = OrderedDict()
+        self._results: OrderedDict[str, dict[str, bytes]] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
 
     # devices
@@ -114,7 +112,7 @@ class TaskCloud:
         now, seq = cloud.clock.now(), cloud.store.next_seq()
         wait = cloud.draw_wait_seconds(device.machine, str(seq))
         starts_at = max(now + COMPILE_SECONDS + wait, cloud.store.last_ends_at(device.name))
-        ones, twos = gate_counts([order.program.circuit])
+        ones, twos = gate_counts(order.circuits)
         rule = cloud.store.next_fault(stage="job", route="POST /quantum-task", backend=device.name, seed=cloud.seed)
         job = Job(
             seq=seq,
@@ -122,12 +120,12 @@ class TaskCloud:
             body_seq=body_seq,
             body_sha256=hashlib.sha256(body).hexdigest(),
             backend=device.name,
-            type=PROGRAM,
+            type=order.kind,
             name=order.token,
             metadata=json.dumps(dict(order.tags)),
             shots=order.shots,
-            circuits=1,
-            qubits=order.program.circuit.qubits,
+            circuits=len(order.executables),
+            qubits=max(circuit.qubits for circuit in order.circuits),
             one_qubit_gates=ones,
             two_qubit_gates=twos,
             noise=None,
@@ -140,8 +138,20 @@ class TaskCloud:
             ends_at=starts_at + order.shots * SHOT_SECONDS,
             outcome=json.dumps({"fault": rule.fault, "params": dict(rule.params)}) if rule else None,
         )
+        if job.outcome_fault == "executables_failed":  # shots that did not succeed are not charged
+            ran = successful_shots(job, job.circuits, self._failed(job))
+            job = replace(job, estimated_usd=self._priced(device).price_usd(ran) if ran else 0.0)
         cloud.store.add(job)
         return job
+
+    def _failed(self, job: Job) -> dict[int, str]:
+        """Return why some executables of a program set fail, by their number."""
+        if job.type != PROGRAM_SET or job.outcome_fault != "executables_failed":
+            return {}
+        said = job.outcome_rule["params"]
+        order = random.Random(f"executables/{self.cloud.seed}/{job.seq}")  # noqa: S311 - which one, no secret
+        numbers = order.sample(range(job.circuits), min(int(said["n"]), job.circuits))
+        return dict.fromkeys(sorted(numbers), said["message"])
 
     def find(self, arn: str) -> Job:
         """Return the task with this ARN. Raises `BraketError` where clients may see none."""
@@ -173,7 +183,8 @@ class TaskCloud:
 
     def state(self, job: Job) -> str:
         """Return the status of a task, in the words of the interface."""
-        return STATES[self.cloud.state(job)]
+        state = STATES[self.cloud.state(job)]
+        return "FAILED" if state == "COMPLETED" and len(self._failed(job)) == job.circuits else state
 
     def brief(self, job: Job) -> dict[str, Any]:
         """Return a task as lists show it: without the reason of a failure, and without its place in the queue."""
@@ -199,12 +210,16 @@ class TaskCloud:
         state = view["status"]
         view |= {
             "deviceParameters": "{}",
-            "actionMetadata": {"actionType": PROGRAM, "programCount": 1, "executableCount": 1},
+            "actionMetadata": {
+                "actionType": job.type,
+                "programCount": self.order(job.body_seq).executables[-1][0] + 1,
+                "executableCount": job.circuits,
+            },
         }
         if state == "FAILED":
             view["failureReason"] = job.outcome_rule["params"]["message"]
         if state == "COMPLETED":
-            view["numSuccessfulShots"] = job.shots
+            view["numSuccessfulShots"] = successful_shots(job, job.circuits, self._failed(job))
         if with_queue:
             ahead = self.cloud.store.jobs_ahead(job, self.cloud.clock.now())
             queued = {"position": str(ahead + 1)}
@@ -231,13 +246,13 @@ class TaskCloud:
 
     async def result(self, bucket: str, key: str) -> bytes:
         """Return an object of the bucket. Raises `BraketError` where there is none."""
-        folder, _, name = key.rpartition("/")
-        job = self.cloud.store.job(folder.rpartition("/")[2])
+        job = next((found for part in key.split("/") if (found := self.cloud.store.job(part)) is not None), None)
         missing = BraketError(404, "NoSuchKey", "The specified key does not exist.")
-        if job is None or job.backend not in DEVICES or name != "results.json" or self.state(job) != "COMPLETED":
+        if job is None or job.backend not in DEVICES or self.state(job) != "COMPLETED":
             raise missing
         order = self.order(job.body_seq)
-        if (bucket, folder) != (order.bucket, f"{order.prefix}/{job.id}") or job.outcome_fault == "lost":
+        folder = f"{order.prefix}/{job.id}/"
+        if bucket != order.bucket or not key.startswith(folder) or job.outcome_fault == "lost":
             raise missing
         if job.outcome_fault == "result_missing" and job.result_polls < job.outcome_rule["params"]["n"]:
             self.cloud.store.change(job.id, result_polls=job.result_polls + 1)
@@ -247,44 +262,23 @@ class TaskCloud:
                 day = self._histories[job.backend].at(job.starts_at)
                 inputs = ResultInputs(
                     key=f"{self.cloud.seed}/{job.seq}",
-                    circuits=[order.program.circuit],
-                    shots=job.shots,
+                    circuits=order.circuits,
+                    shots=job.shots // job.circuits,
                     fidelity=day.fidelity,
                     errors=day.errors,
                 )
-                (shots,) = await asyncio.to_thread(compute_shots, inputs)
-                self._results[job.id] = json.dumps(self._result_body(job, order, shots), separators=(",", ":")).encode()
+                shots = await asyncio.to_thread(compute_shots, inputs)
+                self._results[job.id] = (
+                    set_results(job, order, task_arn(job), shots, self._failed(job))
+                    if job.type == PROGRAM_SET
+                    else program_result(job, order, task_arn(job), shots[0])
+                )
                 while len(self._results) > _MAX_CACHED_RESULTS:
                     self._results.popitem(last=False)
-        return self._results[job.id]
-
-    def _result_body(self, job: Job, order: Order, shots: Any) -> dict[str, Any]:
-        """Return a result: a row per shot, a column per measured qubit; of ions frequencies only, as IonQ gives them."""
-        qubits = order.program.measured
-        rows = (shots[:, None] >> np.array(qubits)[None, :]) & 1
-        body: dict[str, Any] = {
-            "braketSchemaHeader": {"name": "braket.task_result.gate_model_task_result", "version": "1"},
-            "measuredQubits": qubits,
-            "taskMetadata": {
-                "braketSchemaHeader": {"name": "braket.task_result.task_metadata", "version": "1"},
-                "id": task_arn(job),
-                "shots": job.shots,
-                "deviceId": order.device.arn,
-                "deviceParameters": {},
-                "createdAt": stamp(job.accepted_at),
-                "endedAt": stamp(job.ends_at),
-                "status": "COMPLETED",
-                "failureReason": None,
-            },
-            "additionalMetadata": {"action": dict(order.action)},
-        }
-        if order.device.kind == "ionq":
-            distinct, counts = np.unique(rows, axis=0, return_counts=True)
-            keys = ["".join(map(str, row)) for row in distinct.tolist()]
-            body["measurementProbabilities"] = dict(zip(keys, (counts / job.shots).tolist(), strict=True))
-        else:
-            body["measurements"] = rows.tolist()
-        return body
+            objects = self._results[job.id]
+        if key.removeprefix(folder) not in objects:
+            raise missing
+        return objects[key.removeprefix(folder)]
 
     def _priced(self, device: Device) -> Device:
         """Return a device with its current price of a shot."""

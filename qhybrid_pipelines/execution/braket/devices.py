@@ -19,6 +19,7 @@ from qhybrid_pipelines.execution.braket import NAME
 from qhybrid_pipelines.execution.braket.calibration import quality_payload
 from qhybrid_pipelines.execution.braket.client import BraketClient
 from qhybrid_pipelines.execution.braket.declarations import DEVICES
+from qhybrid_pipelines.execution.braket.payload import ACTION, SET_ACTION
 from qhybrid_pipelines.execution.braket.programs import GATES
 from qhybrid_pipelines.execution.http.http_errors import ResourceNotFound
 
@@ -33,10 +34,17 @@ USUAL_ARNS = (
     "arn:aws:braket:us-west-1::device/qpu/rigetti/Ankaa-3",
     "arn:aws:braket:eu-north-1::device/qpu/aqt/Ibex-Q1",
 )
-ACTION = "braket.ir.openqasm.program"
 
 _ARN = re.compile(r"arn:aws[a-z-]*:braket:([a-z0-9-]+)::device/qpu/([a-z0-9-]{1,40})/([A-Za-z0-9_-]{1,60})")
 _REMEMBERED_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramSets:
+    """Limits of a task of many circuits: how many there may be, and fewest and most shots of all together."""
+
+    circuits: int
+    shots: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +55,7 @@ class Device:
         arn: its name at AWS.
         qubits: how many it has.
         shots: fewest and most of a task.
+        sets: limits of program sets; None where it takes none.
         gates: those of ours that it takes, by our compiler's names.
         price: in USD, and of what it is the price; None where nothing is said.
         windows: when it runs tasks, in words.
@@ -57,6 +66,7 @@ class Device:
     arn: str
     qubits: int
     shots: tuple[int, int]
+    sets: ProgramSets | None
     gates: tuple[str, ...]
     price: tuple[float, str] | None
     windows: str
@@ -106,7 +116,9 @@ class Devices:
             max_qubits=found.qubits,
             min_shots=found.shots[0],
             max_shots=found.shots[1],
-            max_circuits_per_job=1,
+            max_circuits_per_job=1 if found.sets is None else found.sets.circuits,
+            min_executions_per_job=1 if found.sets is None else found.sets.shots[0],
+            max_executions_per_job=None if found.sets is None else found.sets.shots[1],
             native_gates=tuple(sorted(GATES[name] for name in found.gates)),
             parametric=False,
             simulator=False,
@@ -202,6 +214,7 @@ def read_device(arn: str, said: dict[str, Any]) -> Device:
             arn=arn,
             qubits=int(paradigm["qubitCount"]),
             shots=(fewest, most),
+            sets=_program_sets(stated["action"].get(SET_ACTION), most),
             gates=tuple(ours for ours, theirs in GATES.items() if theirs in operations),
             price=None if cost is None else _price(cost),
             windows=_windows(service.get("executionWindows") or []),
@@ -210,6 +223,15 @@ def read_device(arn: str, said: dict[str, Any]) -> Device:
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise Unavailable(f"the capabilities of {arn} cannot be read: {type(error).__name__} {error}") from None
+
+
+def _program_sets(stated: dict[str, Any] | None, most_shots: int) -> ProgramSets | None:
+    """Return the limits of program sets; None where a device takes none, or fewer shots in them than in a task of one circuit."""
+    if stated is None:
+        return None
+    circuits, most = int(stated["maximumExecutables"]), int(stated["maximumTotalShots"])
+    fewest = int(stated.get("minimumTotalShots") or 1)
+    return ProgramSets(circuits=circuits, shots=(fewest, most)) if circuits > 1 and most >= most_shots else None
 
 
 def _price(cost: dict[str, Any]) -> tuple[float, str]:

@@ -7,7 +7,7 @@ on the qubits. Qubit ``i`` of a program is measured into bit ``i``, so that an o
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.canonical import content_hash
@@ -86,26 +86,60 @@ def program_source(circuit: QuantumCircuit, parameters: tuple[str, ...], binding
     Raises:
         Rejected: an angle is not finite.
     """
-    values = {parameter: binding[parameters.index(parameter.name)] for parameter in circuit.parameters}
-    bound = circuit.assign_parameters(values)
+    return str(programs(circuit, parameters, binding[None], 1)[0]["source"])
+
+
+def programs(
+    circuit: QuantumCircuit, parameters: tuple[str, ...], bindings: F64, repetitions: int
+) -> list[dict[str, Any]]:
+    """Return the programs of a batch as the service takes them: executable ``point * repetitions + repetition`` is their place in order.
+
+    Points that differ are one program, each of whose angles that are not always the same number is an input with a list of numbers.
+
+    Args:
+        circuit: what :func:`compile_template` made.
+        parameters: names of the numbers.
+        bindings: shape ``(points, len(parameters))``, radians.
+        repetitions: how often each point is run.
+
+    Raises:
+        Rejected: an angle is not finite.
+    """
+    bound = [_bind(circuit, parameters, binding) for binding in bindings]
     measured = {
-        bound.find_bit(one.qubits[0]).index: bound.find_bit(one.clbits[0]).index
-        for one in bound.data
+        circuit.find_bit(one.qubits[0]).index: circuit.find_bit(one.clbits[0]).index
+        for one in circuit.data
         if one.name == "measure"
     }
-    width = len(measured)
-    lines = ["OPENQASM 3.0;", f"bit[{width}] b;", f"qubit[{width}] q;"]
-    for one in bound.data:
+    inputs: dict[tuple[float, ...], str] = {}
+    lines = []
+    for place, one in enumerate(circuit.data):
         if one.name not in GATES:  # a measurement or a barrier
             continue
-        angles = [float(angle) for angle in one.params]
-        if not all(math.isfinite(angle) for angle in angles):
+        angles = [
+            tuple(float(instance.data[place].params[which]) for instance in bound) for which in range(len(one.params))
+        ]
+        if not all(math.isfinite(angle) for column in angles for angle in column):
             raise Rejected(f"an angle of a gate {one.name} is not finite")
-        given = f"({', '.join(repr(angle) for angle in angles)})" if angles else ""
-        qubits = ", ".join(f"q[{measured[bound.find_bit(qubit).index]}]" for qubit in one.qubits)
+        said = [
+            repr(column[0]) if len(set(column)) == 1 else inputs.setdefault(column, f"angle_{len(inputs)}")
+            for column in angles
+        ]
+        given = f"({', '.join(said)})" if said else ""
+        qubits = ", ".join(f"q[{measured[circuit.find_bit(qubit).index]}]" for qubit in one.qubits)
         lines.append(f"{GATES[one.name]}{given} {qubits};")
-    lines += [f"b[{bit}] = measure q[{bit}];" for bit in range(width)]
-    return "\n".join(lines) + "\n"
+    width = len(measured)
+    head = ["OPENQASM 3.0;", *(f"input float {name};" for name in inputs.values())]
+    lines = [*head, f"bit[{width}] b;", f"qubit[{width}] q;", *lines]
+    source = "\n".join([*lines, *(f"b[{bit}] = measure q[{bit}];" for bit in range(width))]) + "\n"
+    if not inputs:
+        return [{"source": source}] * (len(bindings) * repetitions)
+    lists = {name: [angle for angle in column for _ in range(repetitions)] for column, name in inputs.items()}
+    return [{"source": source, "inputs": lists}]
+
+
+def _bind(circuit: QuantumCircuit, parameters: tuple[str, ...], binding: F64) -> QuantumCircuit:
+    return circuit.assign_parameters({one: binding[parameters.index(one.name)] for one in circuit.parameters})
 
 
 def _compile(text: str, gates: tuple[str, ...], *, level: int, seed: int) -> FreshlyCompiled:

@@ -13,6 +13,7 @@ from qhybrid_pipelines.core.errors import ProviderError, Throttled, UnknownProvi
 from qhybrid_pipelines.core.jobs.circuit_jobs import JobRef, Snapshot
 from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.execution.braket import NAME
+from qhybrid_pipelines.execution.braket.decoding import has_results
 from qhybrid_pipelines.execution.braket.devices import Devices, device_arn, read_time, region_of
 from qhybrid_pipelines.execution.braket.payload import TOKEN_TAG
 from qhybrid_pipelines.execution.poll_one_by_one import poll_each
@@ -79,7 +80,7 @@ def snapshot(task: Mapping[str, Any], ref: JobRef) -> Snapshot:
             f"{', '.join(STATES)}"
         )
     reason = failure if isinstance(failure, str) and failure else "the provider gives no reason"
-    state = failed_by_time_limit(state, reason)
+    state = JobState.COMPLETED if has_results(task) else failed_by_time_limit(state, reason)
     queue = task.get("queueInfo")
     position = queue.get("position") if isinstance(queue, dict) else None
     message = reason if state is JobState.FAILED else None

@@ -13,6 +13,7 @@ from qhybrid_pipelines.core.errors import InvalidInput, Rejected, Throttled, Una
 from qhybrid_pipelines.core.jobs import circuit_jobs
 from qhybrid_pipelines.core.jobs.batch_kinds import Batch, only_circuits
 from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.core.jobs.sub_batches import split
 from qhybrid_pipelines.execution.abilities import Ability
 from qhybrid_pipelines.execution.braket import NAME, decoding, prices, programs, tasks
 from qhybrid_pipelines.execution.braket.client import StorageClient
@@ -20,6 +21,7 @@ from qhybrid_pipelines.execution.braket.credentials import INSTALL
 from qhybrid_pipelines.execution.braket.declarations import DEVICES
 from qhybrid_pipelines.execution.braket.devices import Devices, device_arn, device_arns, region_of
 from qhybrid_pipelines.execution.braket.payload import bucket_name, task_body
+from qhybrid_pipelines.execution.braket.set_results import RESULT_FILE, gather
 from qhybrid_pipelines.execution.circuit_checks import check_batch
 from qhybrid_pipelines.execution.compile_cache import LEVEL, SEED, CompileCache
 from qhybrid_pipelines.execution.port import Provider, before_sending
@@ -37,7 +39,7 @@ def build(folder: Path) -> Provider:
 
 
 class BraketProvider:
-    """Braket's gate devices behind the port. A job is one task: a circuit with numbers, so that each fails or succeeds alone."""
+    """Braket's gate devices behind the port. A job is one task: a circuit with numbers, or as many of them as the device takes in one."""
 
     name = NAME
     abilities = frozenset({Ability.MISSING_SETTING, Ability.IS_IMMEDIATE, Ability.REQUESTS})
@@ -93,13 +95,19 @@ class BraketProvider:
         return programs.compile_template(self._cache, template, backend, gates, level=level, seed=seed)
 
     def estimate(self, batch: Batch) -> circuit_jobs.Estimate:
-        """Return the cost of a batch: a fee per task, and the price of a shot that the device states."""
+        """Return the cost of a batch: a fee per task, and the price of a shot that the device states.
+
+        Raises:
+            Refused: not even one circuit fits into a task.
+        """
         device = self._devices.device(batch.backend)
         source = f"{self._devices.client(region_of(device.arn)).url}, deviceCost"
-        return prices.estimate(device, only_circuits(batch), source=source)
+        circuits = only_circuits(batch)
+        tasks = len(split(circuits, self.capabilities(batch.backend)))
+        return prices.estimate(device, circuits, tasks=tasks, source=source)
 
     def submit(self, batch: Batch, token: str) -> circuit_jobs.JobRef:
-        """Submit a batch of one circuit with one request. The service merges equal tokens, and refuses one that comes with another circuit."""
+        """Submit a batch as one task with one request. The service merges equal tokens, and refuses one that comes with another circuit."""
         with before_sending():
             batch = only_circuits(batch)
             arn = device_arn(batch.backend)
@@ -108,9 +116,9 @@ class BraketProvider:
                 compiled = self.prepare(batch.template, batch.backend, level=LEVEL, seed=SEED)
             except Unavailable as error:
                 raise Throttled(error.message, request_sent=False) from None
-            source = programs.program_source(compiled.native, batch.template.parameters, batch.bindings[0])
+            found = programs.programs(compiled.native, batch.template.parameters, batch.bindings, batch.repetitions)
             try:
-                body = task_body(batch, source, token, device_arn=arn, region=region_of(arn))
+                body = task_body(batch, found, token, device_arn=arn, region=region_of(arn))
             except InvalidInput as error:
                 raise Throttled(f"nothing was sent: {error}", request_sent=False) from None
         task = self._devices.client(region_of(arn)).submit_request(body)
@@ -129,7 +137,7 @@ class BraketProvider:
         return tasks.poll_tasks(self._devices, refs)
 
     def fetch(self, ref: circuit_jobs.JobRef) -> circuit_jobs.RawResult:
-        """Return what the service says of a task, and the result that the device left in the bucket, as they came.
+        """Return what the service says of a task, and the result that the device left in the bucket, as they came: one object or a tree of them.
 
         Raises:
             Unavailable: the result is not there yet, or no usable answer came; asking again may help.
@@ -142,7 +150,9 @@ class BraketProvider:
             raise Unavailable(f"the answer does not say where the result of task {ref.provider_job_id} is")
         region = region_of(ref.provider_job_id)
         storage = self._storage.setdefault(region, StorageClient(region))
-        content = decoding.envelope(said, storage.get(bucket, f"{folder}/results.json"))
+        result = storage.get(bucket, f"{folder}/{RESULT_FILE}")
+        objects = gather(result, bucket=bucket, folder=folder, load=lambda key: storage.get(bucket, key))
+        content = decoding.envelope(said, result, objects)
         return circuit_jobs.RawResult(ref=ref, content=content, content_type=decoding.CONTENT_TYPE)
 
     def decode(self, raw: circuit_jobs.RawResult, batch: Batch) -> pa.Table:
@@ -150,7 +160,7 @@ class BraketProvider:
         return decoding.decode(raw, only_circuits(batch))
 
     def details(self, raw: circuit_jobs.RawResult) -> dict[str, Any]:
-        """Return which device it was."""
+        """Return which device it was, and which circuits failed one by one."""
         return decoding.details(raw)
 
     def cancel(self, ref: circuit_jobs.JobRef) -> circuit_jobs.CancelOutcome:

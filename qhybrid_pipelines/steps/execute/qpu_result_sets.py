@@ -26,7 +26,7 @@ def collect_result_sets(circuit_batches: pa.Table, qpu_submissions: pa.Table, di
     """Return the table `qpu_result_sets`.
 
     An execution has all its counts or none: where the deadline of one of its jobs passed, the results of the others are
-    fetched, verified and kept as received, but runs of unequal size are not compared.
+    fetched, verified and kept as received, but runs of unequal size are not compared. Circuits that failed one by one are missing.
 
     Raises:
         JobFailed: a job is not finished, or ended without a usable result; the others were fetched before.
@@ -34,7 +34,7 @@ def collect_result_sets(circuit_batches: pa.Table, qpu_submissions: pa.Table, di
     tables: list[pa.Table] = []
     for (experiment, backend), batches in _by_execution(circuit_batches).items():
         rows = select_rows(qpu_submissions, experiment, backend).to_pylist()
-        tables += collect_series(batches, rows, dispatcher)
+        tables += collect_series(batches, rows, dispatcher, whole=False)
     # Whoever asked keeps this table, Dagster among them: in a long sweep keys of rows would take more room than counts.
     return with_texts_deduplicated(
         conform(schemas.QPU_RESULT_SETS, pa.concat_tables(tables or [empty(schemas.QPU_RESULT_SETS)]))
@@ -67,6 +67,16 @@ def explain_missing_counts(jobs: Iterable[JobRecord]) -> str | None:
     return f"Job {late.job_id} on {late.backend} was not done by the deadline{deadline} of its tier '{late.tier}'."
 
 
+def explain_failed_circuits(jobs: Iterable[JobRecord]) -> str | None:
+    """Return which circuits of an execution failed one by one, as a sentence; None if none did."""
+    said = [
+        f"job {job.job_id}: {job.error.rstrip('.')}" for job in jobs if job.state is JobState.VERIFIED and job.error
+    ]
+    if not said:
+        return None
+    return f"Points with a circuit that failed are left out of every run ({'; '.join(said)})."
+
+
 def collect_counts(batch: Batch, rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
     """Return the counts of every part of a batch; none if one of them is not to be had any more.
 
@@ -90,16 +100,19 @@ def _by_execution(circuit_batches: pa.Table) -> dict[tuple[str, str], list[tuple
     return found
 
 
-def collect_series(batches: Sequence[tuple[int, Batch]], rows: Sequence[Row], dispatcher: Dispatcher) -> list[pa.Table]:
+def collect_series(
+    batches: Sequence[tuple[int, Batch]], rows: Sequence[Row], dispatcher: Dispatcher, *, whole: bool = True
+) -> list[pa.Table]:
     """Return the counts of every part of some batches of one execution; none if one of them is not to be had any more.
 
     Args:
         batches: what was submitted, each with the number of its first point.
         rows: of its parts, as they were submitted.
         dispatcher: collects.
+        whole: not one circuit may be missing.
 
     Raises:
-        JobFailed: as `collect_result_sets`.
+        JobFailed: as `collect_result_sets`, or a circuit failed by itself and the counts have to be whole.
     """
     tables: list[pa.Table] = []
     failures: list[QHybridError] = []
@@ -109,7 +122,8 @@ def collect_series(batches: Sequence[tuple[int, Batch]], rows: Sequence[Row], di
             continue
         first_point, batch = next(item for item in reversed(batches) if item[0] <= row["first_point"])
         try:
-            tables.append(_fetch_sub_batch(sub_batch_for(batch, row, first_point), job, batch, dispatcher))
+            part = sub_batch_for(batch, row, first_point)
+            tables.append(_fetch_sub_batch(part, job, batch, dispatcher, whole=whole))
         except QHybridError as error:
             failures.append(error)
     if failures:
@@ -130,7 +144,9 @@ def sub_batch_for(batch: Batch, row: Mapping[str, int], first_point: int) -> Sub
     return replace(part, first_point=first_point + part.first_point)
 
 
-def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: Batch, dispatcher: Dispatcher) -> pa.Table:
+def _fetch_sub_batch(
+    sub_batch: SubBatch, job: JobRecord, batch: Batch, dispatcher: Dispatcher, *, whole: bool
+) -> pa.Table:
     """Return the counts of one part, its points and repetitions counted as in the whole."""
     if job.state in ENDED_WITHOUT_RESULT:
         raise JobFailed(
@@ -138,7 +154,13 @@ def _fetch_sub_batch(sub_batch: SubBatch, job: JobRecord, whole: Batch, dispatch
             f"{': ' + job.error.rstrip('.') if job.error else ''}. `qhybrid jobs show {job.job_id}` tells its life, "
             f"`qhybrid jobs retry {job.job_id}` runs it again as a new job"
         )
-    return place_counts(dispatcher.collect(job.job_id, sub_batch.batch).counts, sub_batch, whole, job.job_id)
+    collected = dispatcher.collect(job.job_id, sub_batch.batch)
+    if whole and collected.details.get("failed_circuits"):
+        raise JobFailed(
+            f"job {job.job_id} of experiment '{job.experiment}' on '{job.backend}' lacks counts that the next step needs: "
+            f"{(collected.job.error or '').rstrip('.')}. The counts of the others are kept; with another seed the experiment runs anew"
+        )
+    return place_counts(collected.counts, sub_batch, batch, job.job_id)
 
 
 def place_counts(counts: pa.Table, sub_batch: SubBatch, whole: Batch, job_id: str) -> pa.Table:

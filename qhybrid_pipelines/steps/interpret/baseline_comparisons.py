@@ -14,7 +14,11 @@ from qhybrid_pipelines.problems.comparison import compare
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.quantum.annealing.anneal_batches import HYBRID
-from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
+from qhybrid_pipelines.steps.execute.qpu_result_sets import (
+    explain_failed_circuits,
+    explain_missing_counts,
+    get_current_jobs,
+)
 from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import from_rows
@@ -49,6 +53,7 @@ def baseline_comparisons(
             quantum_seconds=spent.elapsed_seconds,
             execute_seconds=spent.execute_seconds,
             without_counts=explain_missing_counts(jobs),
+            failed_circuits=explain_failed_circuits(jobs),
         )
         rows.append({"experiment": key, "backend": backend, **verdict})
     return from_rows(schemas.BASELINE_COMPARISONS, rows)

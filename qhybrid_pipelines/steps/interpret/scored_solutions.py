@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
@@ -29,7 +30,7 @@ def scores(
     """Return the tables `point_scores` and `scored_solutions`; both without rows where nothing was run."""
     points, solutions = [empty(schemas.POINT_SCORES)], [empty(schemas.SCORED_SOLUTIONS)]
     for backend, key in executions:
-        measured = select_rows(qpu_result_sets, key, backend)
+        measured = _of_whole_points(select_rows(qpu_result_sets, key, backend))
         if not measured.num_rows:
             continue
         instance = Instance.from_row(get_row(problem_instances, key))
@@ -54,3 +55,16 @@ def scores(
         points.append(from_columns(schemas.POINT_SCORES, {**labels, **scored.point_scores}))
         solutions.append(from_columns(schemas.SCORED_SOLUTIONS, {**labels, **scored.solutions}))
     return pa.concat_tables(points), pa.concat_tables(solutions)
+
+
+def _of_whole_points(measured: pa.Table) -> pa.Table:
+    """Return the counts of the points that every run has: where a circuit failed by itself, runs would be of unequal size."""
+    if not measured.num_rows:
+        return measured
+    point, run = (measured.column(name).to_numpy() for name in ("point", "repetition"))
+    present = np.zeros((int(point.max()) + 1, int(run.max()) + 1), dtype=np.bool_)
+    present[point, run] = True
+    measured_runs = present.sum(axis=1)
+    if ((measured_runs == 0) | (measured_runs == present.shape[1])).all():
+        return measured
+    return measured.filter(pa.array(measured_runs[point] == present.shape[1]))

@@ -135,6 +135,7 @@ def _replay(
             baselines=select_rows(classical, key),
             **about_sweep(points, key),
             without_counts=execution["without_counts"],
+            failed_circuits=execution.get("failed_circuits"),
         )
         compared = from_rows(schemas.BASELINE_COMPARISONS, [{"experiment": key, "backend": pair[0], **verdict}])
         decided = decisions(

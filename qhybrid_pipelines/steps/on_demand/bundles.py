@@ -14,7 +14,11 @@ from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.core.specifications.experiment_key import experiment_text
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec, FileSource
 from qhybrid_pipelines.steps.execute.embeddings import planned_embedding
-from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
+from qhybrid_pipelines.steps.execute.qpu_result_sets import (
+    explain_failed_circuits,
+    explain_missing_counts,
+    get_current_jobs,
+)
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.bundle_files import SPECIFICATION, Bundle
@@ -80,6 +84,7 @@ def pack_experiment(
                 # By now the annealer may have another qubit graph.
                 **_embedding(lake, spec, partition),
                 "without_counts": without_counts,
+                "failed_circuits": explain_failed_circuits(jobs),
                 "comparison": unmeasured_row(
                     lake.read(schemas.BASELINE_COMPARISONS, partition), schemas.BASELINE_COMPARISONS
                 ),

@@ -24,7 +24,11 @@ from qhybrid_pipelines.problems.baseline_runs import EXHAUSTIVE, always_on_basel
 from qhybrid_pipelines.problems.canonical_values import canonical_values
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.registry import family_named
-from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
+from qhybrid_pipelines.steps.execute.qpu_result_sets import (
+    explain_failed_circuits,
+    explain_missing_counts,
+    get_current_jobs,
+)
 from qhybrid_pipelines.steps.operate.ledger_audit import audit_ledger
 from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, select_rows
 from qhybrid_pipelines.storage.layout import Home
@@ -39,13 +43,12 @@ def counts_sum_to_shots(
     qpu_result_sets: pa.Table,
     dispatcher: Dispatcher,
 ) -> list[str]:
-    """Every point and repetition of every batch holds exactly its shots; where a deadline passed, there are no counts."""
+    """Every point and repetition of every batch holds exactly its shots; none where a deadline passed, or a circuit failed by itself."""
     findings = []
     for backend, key in executions:
         measured = select_rows(qpu_result_sets, key, backend)
-        late = explain_missing_counts(
-            get_current_jobs(select_rows(qpu_submissions, key, backend).to_pylist(), dispatcher)
-        )
+        jobs = get_current_jobs(select_rows(qpu_submissions, key, backend).to_pylist(), dispatcher)
+        late = explain_missing_counts(jobs)
         if late is not None:
             if measured.num_rows:
                 findings.append(f"{key} on {backend}: counts of a part of the batch only. {late}")
@@ -56,7 +59,7 @@ def counts_sum_to_shots(
             first = batch["first_point"] or 0
             inside = pc.and_(pc.greater_equal(sums["point"], first), pc.less(sums["point"], first + batch["points"]))
             own, runs = sums.filter(inside), batch["points"] * batch["repetitions"]
-            if own.num_rows != runs:
+            if own.num_rows > runs or (own.num_rows < runs and explain_failed_circuits(jobs) is None):
                 findings.append(f"{key} on {backend}: {own.num_rows} of {runs} runs")
             if not pc.all(pc.equal(own.column("count_sum"), batch["shots"])).as_py():
                 findings.append(f"{key} on {backend}: counts do not sum to {batch['shots']} shots")

@@ -12,7 +12,11 @@ from qhybrid_pipelines.sampling.counts import Aligned, align_counts
 from qhybrid_pipelines.sampling.reference import Reference
 from qhybrid_pipelines.sampling.scores import Score, measured_scores
 from qhybrid_pipelines.sampling.verdict import Judgement, judge, judge_unmeasured
-from qhybrid_pipelines.steps.execute.qpu_result_sets import explain_missing_counts, get_current_jobs
+from qhybrid_pipelines.steps.execute.qpu_result_sets import (
+    explain_failed_circuits,
+    explain_missing_counts,
+    get_current_jobs,
+)
 from qhybrid_pipelines.steps.sampling.circuits import join_words, read_references
 from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_sampling_specification, select_rows
 from qhybrid_pipelines.storage import schemas
@@ -118,7 +122,7 @@ def _aligned(counts: pa.Table, point: int, reference: Reference) -> Aligned | No
 
 def _unmeasured(submissions: pa.Table, dispatcher: Dispatcher) -> Judgement:
     jobs = get_current_jobs(submissions.to_pylist(), dispatcher)
-    return judge_unmeasured(explain_missing_counts(jobs) or "There are no counts.")
+    return judge_unmeasured(explain_missing_counts(jobs) or explain_failed_circuits(jobs) or "There are no counts.")
 
 
 def _bounds(name: str, score: Score | None) -> Row:

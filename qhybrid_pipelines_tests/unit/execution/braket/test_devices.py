@@ -51,6 +51,24 @@ def test_windows_are_told_in_words_and_prices_with_their_unit():
 
 
 @pytest.mark.parametrize(
+    ("sets", "limits"),
+    [
+        ({"maximumExecutables": 100, "maximumTotalShots": 200_000}, (100, (1, 200_000))),
+        ({"maximumExecutables": 50, "maximumTotalShots": 20_000, "minimumTotalShots": 500}, (50, (500, 20_000))),
+        ({"maximumExecutables": 1, "maximumTotalShots": 200_000}, None),
+        ({"maximumExecutables": 100, "maximumTotalShots": 10_000}, None),
+    ],
+)
+def test_program_sets_are_taken_as_the_device_says(sets, limits):
+    said = stated()
+    capabilities = json.loads(said["deviceCapabilities"])
+    assert read_device(ARN, said).sets is None
+    capabilities["action"]["braket.ir.openqasm.program_set"] = sets
+    found = read_device(ARN, said | {"deviceCapabilities": json.dumps(capabilities)}).sets
+    assert (found and (found.circuits, found.shots)) == limits
+
+
+@pytest.mark.parametrize(
     "said",
     [
         {},

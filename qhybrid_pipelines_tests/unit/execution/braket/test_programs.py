@@ -13,7 +13,7 @@ from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.emulator.braket.openqasm import Program
 from qhybrid_pipelines.emulator.sampling import exact_probabilities
-from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source
+from qhybrid_pipelines.execution.braket.programs import GATES, compile_template, program_source, programs
 from qhybrid_pipelines.execution.compile_cache import CompileCache
 
 TEXT = """OPENQASM 3.0;
@@ -55,6 +55,27 @@ def test_a_program_means_what_its_template_means(gates, tmp_path):
     circuit = read_circuit(TEXT).assign_parameters(dict(zip(TEMPLATE.parameters, binding, strict=True)))
     expected = Statevector(circuit.remove_final_measurements(inplace=False)).probabilities()
     assert np.allclose([found.get(str(state), 0.0) for state in range(8)], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("gates", SETS.values(), ids=SETS)
+def test_a_program_of_many_points_means_each_of_them(gates, tmp_path):
+    compiled = compile_template(CompileCache(tmp_path), TEMPLATE, "braket:x", gates, level=3, seed=7)
+    bindings = np.array([[0.731, -1.2345678901234567], [0.2, -1.2345678901234567], [0.2, 0.9]])
+    [program] = programs(compiled.native, TEMPLATE.parameters, bindings, 2)
+    lists = program["inputs"]
+    assert re.findall(r"input float (\w+);", program["source"]) == list(lists)
+    assert {len(values) for values in lists.values()} == {6}
+    for point, binding in enumerate(bindings):
+        alone = exact_probabilities(Program(program_source(compiled.native, TEMPLATE.parameters, binding), {}).circuit)
+        for executable in (2 * point, 2 * point + 1):
+            inputs = {name: values[executable] for name, values in lists.items()}
+            assert exact_probabilities(Program(program["source"], inputs).circuit) == alone
+
+
+def test_points_that_do_not_differ_need_no_inputs(tmp_path):
+    compiled = compile_template(CompileCache(tmp_path), TEMPLATE, "braket:x", tuple(GATES), level=1, seed=7)
+    found = programs(compiled.native, TEMPLATE.parameters, np.array([[0.3, 0.4]] * 2), 3)
+    assert found == [{"source": program_source(compiled.native, TEMPLATE.parameters, np.array([0.3, 0.4]))}] * 6
 
 
 def test_what_cannot_be_written_is_refused(tmp_path):
