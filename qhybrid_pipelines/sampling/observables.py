@@ -15,9 +15,11 @@ from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.core.jobs.openqasm import read_circuit
+from qhybrid_pipelines.core.specifications.mitigation_specification import noise_factors
 from qhybrid_pipelines.core.specifications.observables import Observable, parse_observable
 from qhybrid_pipelines.core.specifications.sampling_specification import MAX_CIRCUITS, SamplingSpec
-from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates, empty_circuit
+from qhybrid_pipelines.quantum.mitigation.folding import fold, without_measurements
+from qhybrid_pipelines.quantum.qasm import depth_and_two_qubit_gates
 from qhybrid_pipelines.sampling.built_circuit import template_and_binding
 from qhybrid_pipelines.sampling.exact import exact_state
 from qhybrid_pipelines.sampling.plan import SampledCircuit
@@ -77,18 +79,11 @@ def basis_circuits(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) -> It
             yield BasisCircuit(circuit=made, point=circuit.point, observables=group, noise_factor=factor)
 
 
-def noise_factors(spec: SamplingSpec) -> tuple[int, ...]:
-    """Return how often the gates of a circuit are run for one value, ascending; 1 alone where noise is not amplified."""
-    if spec.mitigation is None or spec.mitigation.estimation != "zne":
-        return (1,)
-    return spec.mitigation.noise_factors
-
-
 def _measured_apart(spec: SamplingSpec) -> tuple[tuple[Observable, ...], list[tuple[tuple[Observable, ...], int]]]:
     """Return the observables that are read from the series itself, and group and noise factor of each further circuit."""
     plain, *groups = grouped([parse_observable(text) for text in spec.observables])
     own = [(group, 1) for group in groups]
-    own += [(group, factor) for factor in noise_factors(spec)[1:] for group in (plain, *groups) if group]
+    own += [(group, factor) for factor in noise_factors(spec.mitigation)[1:] for group in (plain, *groups) if group]
     return plain, own
 
 
@@ -101,7 +96,7 @@ def check_observables(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) ->
     wanted = [parse_observable(text) for text in spec.observables]
     if not wanted:
         return
-    bases, factors = len(grouped(wanted)), len(noise_factors(spec))
+    bases, factors = len(grouped(wanted)), len(noise_factors(spec.mitigation))
     number = len(circuits) * (1 + len(_measured_apart(spec)[1]))
     if number > MAX_CIRCUITS:
         strengths = f" at {factors} strengths of the noise" if factors > 1 else ""
@@ -124,26 +119,16 @@ def check_observables(spec: SamplingSpec, circuits: Sequence[SampledCircuit]) ->
 def _measured_in(
     circuit: SampledCircuit, observables: Sequence[Observable], factor: int, *, point: int
 ) -> SampledCircuit:
-    """Return a circuit whose qubits are turned before they are measured, so that X or Y is read as Z.
-
-    A factor above 1 repeats it: itself, then pairs of its inverse and itself, with barriers in between, over which no compiler here takes anything out.
-    """
+    """Return a circuit, folded for a factor above 1, whose qubits are turned before they are measured, so that X or Y is read as Z."""
     basis: dict[int, str] = {}
     for one in observables:
         basis |= one.basis
     template = circuit.template
     written = read_circuit(template.text)
     values = dict(zip(template.parameters, circuit.binding.tolist(), strict=True))
-    plain = empty_circuit(template.n_qubits)
-    for step in written.assign_parameters({p: values[p.name] for p in written.parameters}).data:
-        if step.operation.name != "measure":
-            plain.append(step.operation, [written.find_bit(qubit).index for qubit in step.qubits])
-    turned = plain.copy()
-    for repeat in range(1, factor):
-        turned.barrier()
-        turned.compose(plain.inverse() if repeat % 2 else plain, inplace=True)
-    if factor > 1:
-        turned.barrier()
+    turned = fold(
+        without_measurements(written.assign_parameters({p: values[p.name] for p in written.parameters})), factor
+    )
     for qubit, letter in sorted(basis.items()):
         if letter == "Y":
             turned.sdg(qubit)

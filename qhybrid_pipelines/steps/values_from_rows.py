@@ -11,6 +11,11 @@ import pyarrow.compute as pc
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.mitigation_specification import (
+    AMPLIFIED_POINTS,
+    MitigationSpec,
+    noise_factors,
+)
 from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec, CircuitsSpec, SamplingSpec
 from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY, SAMPLING_FAMILY
 
@@ -38,6 +43,19 @@ def select_rows(table: pa.Table, experiment: str, backend: str | None = None) ->
     if backend is not None and "backend" in table.column_names:
         chosen = pc.and_(chosen, pc.equal(table.column("backend"), backend))
     return table if pc.all(chosen, min_count=0).as_py() else table.filter(chosen)
+
+
+def of_sweep(table: pa.Table, mitigation: MitigationSpec | None, *, column: str = "point") -> pa.Table:
+    """Return the rows about the points of a sweep as they are, without those whose noise is amplified.
+
+    Args:
+        table: of one execution.
+        mitigation: of its specification.
+        column: that has the number of a point.
+    """
+    if len(noise_factors(mitigation)) == 1:
+        return table
+    return table.filter(pc.less(table.column(column), AMPLIFIED_POINTS))
 
 
 def to_columns(table: pa.Table) -> dict[str, Any]:

@@ -1,14 +1,18 @@
 """An experiment with mitigation beside the same without: other estimates, and nothing else is another."""
 
+import json
 from dataclasses import replace
 
+import pyarrow.compute as pc
 import pytest
 
 from qhybrid_pipelines.core.errors import InvalidInput
+from qhybrid_pipelines.core.specifications.mitigation_specification import AMPLIFIED_POINTS
 from qhybrid_pipelines.emulator.process import start_emulator
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
 from qhybrid_pipelines.reports.page import chapters
 from qhybrid_pipelines.steps.execute.mitigation_checks import check_mitigation
+from qhybrid_pipelines.steps.on_demand.estimates import estimate_registered
 from qhybrid_pipelines.steps.on_demand.report import report_content
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import PartitionKey
@@ -40,7 +44,11 @@ SAME = (
 def finished(tmp_path_factory):
     launcher = experiment_homes.make_launcher(tmp_path_factory.mktemp("mitigated") / "home")
     mitigated = {**SPEC, "mitigation": {"estimation": "two_body"}}
-    keys = experiment_homes.register(launcher, [{**SPEC, "name": "plain"}, {**mitigated, "name": "mitigated"}])
+    amplified = {**SPEC, "mitigation": {"estimation": "zne", "extrapolation": "richardson"}}
+    keys = experiment_homes.register(
+        launcher,
+        [{**SPEC, "name": "plain"}, {**mitigated, "name": "mitigated"}, {**amplified, "name": "amplified"}],
+    )
     experiment_homes.run(launcher, keys)
     return launcher, keys
 
@@ -50,16 +58,41 @@ def test_circuits_counts_scores_and_verdicts_are_those_without_mitigation(finish
     lake = launcher.workspace.lake
     parts = [PartitionKey(experiment=key, backend=BACKEND) for key in keys]
     batches = [lake.read(schemas.CIRCUIT_BATCHES, part).column("payload_sha256").to_pylist() for part in parts]
-    assert batches[0] == batches[1] != []
+    assert batches[0] == batches[1] == batches[2][:1] != []
+    assert len({*batches[2]}) == 3
     for table in SAME:
         names = [c.name for c in table.columns if not c.measured and c.name not in ("experiment", "job_id", "job_ids")]
-        left, right = (lake.read(table, part).select(names) for part in parts)
-        assert left.num_rows > 0
-        assert left.equals(right), table.name
+        plain, *others = (lake.read(table, part).select(names) for part in parts)
+        if table is schemas.QPU_RESULT_SETS:  # with those of the circuits that have more noise
+            others[1] = others[1].filter(pc.less(others[1].column("point"), AMPLIFIED_POINTS))
+        assert plain.num_rows > 0
+        assert [plain.equals(other) for other in others] == [True, True], table.name
+
+
+def test_an_energy_is_carried_on_to_no_noise_and_what_it_took_is_said(finished):
+    launcher, keys = finished
+    found = experiment_homes.rows(
+        launcher.workspace.home.path, f"SELECT * FROM estimates WHERE experiment = '{keys[2]}' ORDER BY method"
+    )
+    raw, carried_on = found
+    assert ([raw["method"], carried_on["method"]], carried_on["observable"]) == (["none", "zne"], "energy")
+    said = json.loads(carried_on["parameters"])
+    one, three, five = (said["expectations"][factor] for factor in ("1", "3", "5"))
+    assert one == pytest.approx(raw["expectation"])
+    assert one + 5 * raw["standard_error"] < three < five  # no compiler took the repeated gates out
+    assert carried_on["expectation"] == pytest.approx(15 / 8 * one - 5 / 4 * three + 3 / 8 * five)
+    assert carried_on["standard_error"] > raw["standard_error"]
+    assert carried_on["low"] < carried_on["expectation"] < carried_on["high"]
+    assert (carried_on["shots"], carried_on["overhead_shots"], raw["overhead_shots"]) == (3 * 768, 2 * 768, 0)
+    workspace = launcher.workspace
+    dispatcher = workspace.control_plane.dispatcher
+    preview = estimate_registered(keys[2:], workspace.specifications, dispatcher, workspace.lake)
+    assert [row["what"] for row in preview.rows] == ["sweep", "sweep, noise x 3", "sweep, noise x 5"]
+    assert [(row["jobs"], row["jobs_paid"], row["shots"]) for row in preview.rows] == [(1, 1, 768)] * 3
 
 
 def test_with_and_without_is_one_join(finished):
-    launcher, [plain, mitigated] = finished
+    launcher, [plain, mitigated, _] = finished
     rows = experiment_homes.rows(
         launcher.workspace.home.path,
         f"""SELECT w.*, p.mean, o.expectation AS plain, o.standard_error AS plain_error
@@ -90,6 +123,7 @@ def test_the_report_shows_both_and_says_nothing_without(finished):
         sections.append({section.name for section in chapter.sections})
     assert "estimates" not in sections[0]
     assert "estimates" in sections[1]
+    assert "estimates" in sections[2]
 
 
 def test_a_backend_that_does_not_tell_its_readout_errors_is_refused(finished):

@@ -29,7 +29,7 @@ from qhybrid_pipelines.core.specifications.annealing_specification import (
     points_and_shots_of_annealing,
 )
 from qhybrid_pipelines.core.specifications.circuit_specification import MAX_LAYERS, USUAL_POINTS, AnsatzSpec, SweepSpec
-from qhybrid_pipelines.core.specifications.mitigation_specification import MitigationSpec
+from qhybrid_pipelines.core.specifications.mitigation_specification import MitigationSpec, noise_factors
 from qhybrid_pipelines.core.specifications.strict_model import (
     SHA256_PATTERN,
     FileSource,
@@ -319,11 +319,11 @@ class ExperimentSpec(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _noise_is_amplified_in_series_only(self) -> ExperimentSpec:
-        if self.mitigation is not None and self.mitigation.estimation == "zne":
+    def _noise_is_not_amplified_in_loops(self) -> ExperimentSpec:
+        if self.sweep.is_loop and len(noise_factors(self.mitigation)) > 1:
             raise PydanticCustomError(
-                "zne_of_a_cost",
-                "zne is for the observables of a sampling experiment; for a cost write two_body, or none",
+                "zne_of_a_loop",
+                "zne is for sweeps whose points are planned at once, not for a loop; write two_body, or none, or another strategy",
                 {"field": "mitigation.estimation"},
             )
         return self

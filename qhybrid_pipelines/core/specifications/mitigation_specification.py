@@ -13,6 +13,8 @@ DECOUPLING, TWIRLING = "dynamical_decoupling", "twirling"
 #: Largest noise factor: so many times as many gates as the circuit has.
 MAX_NOISE_FACTOR = 9
 USUAL_NOISE_FACTORS = (1, 3, 5)
+#: The points of a sweep at the k-th noise factor above 1 are counted from k times this; a sweep has fewer points.
+AMPLIFIED_POINTS = 100_000
 
 
 class SuppressionSpec(StrictModel):
@@ -45,7 +47,7 @@ class MitigationSpec(StrictModel):
 
     estimation: Literal["none", "two_body", "zne"] = Field(
         default="none",
-        description="none | two_body (readout errors of the calibration taken out of every term) | zne (observables at several strengths "
+        description="none | two_body (readout errors of the calibration taken out of every term) | zne (expectations at several strengths "
         "of the noise, carried on to none).",
     )
     noise_factors: tuple[Annotated[int, Field(ge=1, le=MAX_NOISE_FACTOR)], ...] = Field(
@@ -91,3 +93,8 @@ class MitigationSpec(StrictModel):
     def switches(self) -> tuple[str, ...]:
         """The vendor's switches that are asked for, as ``switch:value``."""
         return () if self.suppression is None else self.suppression.switches
+
+
+def noise_factors(mitigation: MitigationSpec | None) -> tuple[int, ...]:
+    """Return how often the gates of a circuit are run for one value, ascending; 1 alone where noise is not amplified."""
+    return mitigation.noise_factors if mitigation is not None and mitigation.estimation == "zne" else (1,)

@@ -12,6 +12,7 @@ from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.jobs.circuit_jobs import Capabilities
 from qhybrid_pipelines.core.jobs.embedding import Embedding
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.mitigation_specification import AMPLIFIED_POINTS, noise_factors
 from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.instance import Instance
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
@@ -21,6 +22,7 @@ from qhybrid_pipelines.quantum.annealing.anneal_batches import (
     build_hybrid_batch,
 )
 from qhybrid_pipelines.quantum.circuits import batch_to_row, build_batch
+from qhybrid_pipelines.quantum.mitigation.folding import fold_batch
 from qhybrid_pipelines.sampling.observables import basis_circuits
 from qhybrid_pipelines.sampling.plan import series_batch
 from qhybrid_pipelines.steps.execute.mitigation_checks import check_mitigation
@@ -56,7 +58,8 @@ def circuit_batches(
 ) -> pa.Table:
     """Return the table `circuit_batches`; an experiment that reduction solved has no row, a series one for each circuit and basis.
 
-    A loop has a row for every step that was planned so far; without `optimiser_steps` it has its first one, at the start. An
+    A loop has a row for every step that was planned so far; without `optimiser_steps` it has its first one, at the start. A sweep
+    whose noise is amplified has one for each strength, with points from a multiple of `AMPLIFIED_POINTS`. An
     annealer is asked for its qubit graph by ``embed``, and ``capabilities`` tells whether a backend allows what is asked about its errors.
 
     Raises:
@@ -95,7 +98,7 @@ def circuit_batches(
                 continue
             instance = Instance.from_row(get_row(problem_instances, key))
             own_circuit = load_arranged_circuit(spec, specifications, reduced_model, instance.variables)
-            for first_point, batch_angles in _batches(spec, angles, optimiser_steps, key, backend):
+            for first_point, batch_angles, factor in _batches(spec, angles, optimiser_steps, key, backend):
                 planned = build_batch(
                     reduced_model,
                     batch_angles,
@@ -105,18 +108,23 @@ def circuit_batches(
                     circuit=own_circuit,
                     first_point=first_point or 0,
                 )
-                rows.append(batch_to_row(planned, first_point=first_point))
+                rows.append(
+                    batch_to_row(planned if factor == 1 else fold_batch(planned, factor), first_point=first_point)
+                )
     return from_rows(schemas.CIRCUIT_BATCHES, rows)
 
 
 def _batches(
     spec: ExperimentSpec, angles: F64, optimiser_steps: pa.Table | None, key: str, backend: str
-) -> list[tuple[int | None, F64]]:
-    """Return the angles of each batch with the number of its first point, which only a loop counts."""
+) -> list[tuple[int | None, F64, int]]:
+    """Return the number of each batch's first point, which is None where it is the only one, its angles, and how often its gates are run."""
+    factors = noise_factors(spec.mitigation)
+    if len(factors) > 1:
+        return [(place * AMPLIFIED_POINTS, angles, factor) for place, factor in enumerate(factors)]
     if not spec.sweep.is_loop:
-        return [(None, angles)]
+        return [(None, angles, 1)]
     if optimiser_steps is None:
-        return [(0, np.repeat(angles, spec.sweep.points, axis=0))]
+        return [(0, np.repeat(angles, spec.sweep.points, axis=0), 1)]
     steps = select_rows(optimiser_steps, key, backend).sort_by("point").to_pylist()
     planned = np.array([row["angles"] for row in steps], dtype=np.float64).reshape(len(steps), angles.shape[1])
-    return [(first, planned[first : first + spec.sweep.points]) for first in range(0, len(steps), spec.sweep.points)]
+    return [(first, planned[first : first + spec.sweep.points], 1) for first in range(0, len(steps), spec.sweep.points)]

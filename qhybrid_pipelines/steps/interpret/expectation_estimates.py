@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +16,11 @@ from qhybrid_pipelines.core.binary_models.bits import WORD
 from qhybrid_pipelines.core.binary_models.ising import F64, IsingModel
 from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
+from qhybrid_pipelines.core.specifications.mitigation_specification import (
+    AMPLIFIED_POINTS,
+    MitigationSpec,
+    noise_factors,
+)
 from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.problems.measured_counts import I64, Labels, MeasuredCounts, read_counts, sum_out_ancillas
 from qhybrid_pipelines.problems.reduction import reduced_model_from_row
@@ -26,7 +30,12 @@ from qhybrid_pipelines.quantum.mitigation.readout_inverse import (
     of_bits,
     widest_difference,
 )
-from qhybrid_pipelines.steps.interpret.estimate_rows import errors_by_job, estimate_row
+from qhybrid_pipelines.steps.interpret.estimate_rows import (
+    errors_by_job,
+    estimate_row,
+    extrapolated_row,
+    quotes_by_point,
+)
 from qhybrid_pipelines.steps.sampling.observable_estimates import Made, observable_rows
 from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
@@ -73,17 +82,21 @@ def estimates(
             assert sampling_circuits is not None
             circuits = select_rows(sampling_circuits, key).sort_by("point").to_pylist()
             place = {"experiment": key, "backend": backend}
-            quotes: Counter[int] = Counter()
-            for part in parts:
-                quotes[part["first_point"]] += part["cost_quoted_usd"]
-            made = Made(errors=errors if corrects else None, quotes=quotes)
+            made = Made(errors=errors if corrects else None, quotes=quotes_by_point(parts))
             rows += observable_rows(place, spec, circuits, measured, made)
             continue
         model_row = get_row(reduced_models, key)
         model, width = reduced_model_from_row(model_row).model, int(model_row["n_qubits"])
         labels = {"experiment": key, "backend": backend, "observable": ENERGY}
         counts = _read_counts(measured, spec, width)
-        plain = _means(counts, model.energies(counts.distinct_outcomes)[counts.outcome], widest_difference(model))
+        means = _means(counts, model.energies(counts.distinct_outcomes)[counts.outcome], widest_difference(model))
+        factors = noise_factors(spec.mitigation)
+        if len(factors) == 1:
+            plain = means
+        else:
+            assert spec.mitigation is not None
+            plain = {point: mean for point, mean in means.items() if point < AMPLIFIED_POINTS}
+            rows += _extrapolated_rows(labels, spec.mitigation, means, quotes_by_point(parts))
         rows += [estimate_row(labels | {"point": point, "method": "none"}, mean) for point, mean in plain.items()]
         if corrects:
             job_ids = measured.column("job_id")
@@ -94,6 +107,20 @@ def estimates(
             own = {job_id: _of_variables(found, width) for job_id, found in errors.items()}
             rows += _two_body_rows(labels, model, counts_by_job, own)
     return from_rows(schemas.ESTIMATES, rows)
+
+
+def _extrapolated_rows(
+    labels: Row, mitigation: MitigationSpec, means: Mapping[int, ShotMean], quotes: Mapping[int, float]
+) -> list[Row]:
+    """Return the rows of the expectation without noise: each point's, from its means at all noise factors."""
+    found: dict[int, list[tuple[int, int, ShotMean]]] = {}
+    for counted, mean in means.items():
+        place, point = divmod(counted, AMPLIFIED_POINTS)
+        found.setdefault(point, []).append((mitigation.noise_factors[place], counted, mean))
+    return [
+        extrapolated_row(labels | {"point": point, "method": "zne"}, mitigation, at_factors, quotes)
+        for point, at_factors in sorted(found.items())
+    ]
 
 
 def _two_body_rows(

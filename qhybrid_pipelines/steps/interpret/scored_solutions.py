@@ -15,7 +15,14 @@ from qhybrid_pipelines.problems.measured_counts import sum_out_ancillas
 from qhybrid_pipelines.problems.reduction import is_proved, reduced_model_from_row
 from qhybrid_pipelines.problems.registry import family_named
 from qhybrid_pipelines.problems.scoring import score_counts
-from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, get_row, get_specification, select_rows, to_columns
+from qhybrid_pipelines.steps.values_from_rows import (
+    ExecutionKey,
+    get_row,
+    get_specification,
+    of_sweep,
+    select_rows,
+    to_columns,
+)
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.tables import empty, from_columns
 
@@ -30,14 +37,15 @@ def scores(
     """Return the tables `point_scores` and `scored_solutions`; both without rows where nothing was run."""
     points, solutions = [empty(schemas.POINT_SCORES)], [empty(schemas.SCORED_SOLUTIONS)]
     for backend, key in executions:
-        measured = _of_whole_points(select_rows(qpu_result_sets, key, backend))
+        measured = select_rows(qpu_result_sets, key, backend)
         if not measured.num_rows:
             continue
+        spec = get_specification(experiments, key)
+        measured = _of_whole_points(of_sweep(measured, spec.mitigation))
         instance = Instance.from_row(get_row(problem_instances, key))
         reduced_model_row = get_row(reduced_models, key)
         wide = ("high_bits",) if reduced_model_row["n_qubits"] > WORD else ()
         measured = measured.select(["point", "repetition", "bits", "count", *wide])
-        spec = get_specification(experiments, key)
         counts: Mapping[str, npt.NDArray[Any]] = to_columns(measured)
         if spec.problem.circuit is not None:
             # Only a circuit from a file may be wider than its reduced model: by qubits that it does not measure.

@@ -10,8 +10,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-
 from qhybrid_pipelines.control.backend_monitoring.gate_errors import two_qubit_error, two_qubit_error_if_known
 from qhybrid_pipelines.control.experiments.damaged_files import Damage, load_readable
 from qhybrid_pipelines.control.experiments.known_keys import KeyOf
@@ -23,6 +21,7 @@ from qhybrid_pipelines.core.jobs.batch_kinds import Batch
 from qhybrid_pipelines.core.jobs.circuit_jobs import Estimate
 from qhybrid_pipelines.core.specifications.experiment_specification import ExperimentSpec
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.specifications.mitigation_specification import noise_factors
 from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec, SamplingSpec
 from qhybrid_pipelines.core.system import files
 from qhybrid_pipelines.core.vocabulary.sensitivity_words import sensitivity_sentence
@@ -235,9 +234,12 @@ def plan_batches(
         rows = parameter_sensitivity(executions, batches, reduced, gate_error=told).to_pylist()
         sensitivities += _sensitivity_rows(key, spec.backends, rows)
     for backend in spec.backends:
-        batch = _find_batch(batches, backend)
-        width = get_row(reduced, key)["n_qubits"] if batch is None else batch.qubits
-        yield backend, _what_runs(spec), width, batch, planned_steps(spec)
+        found = [batch_from_row(row) for row in batches.to_pylist() if row["backend"] == backend]
+        if not found:
+            yield backend, _what_runs(spec), get_row(reduced, key)["n_qubits"], None, planned_steps(spec)
+        for batch, factor in zip(found, noise_factors(spec.mitigation), strict=False):
+            what = _what_runs(spec) + (f", noise x {factor}" if factor > 1 else "")
+            yield backend, what, batch.qubits, batch, planned_steps(spec)
 
 
 def _what_runs(spec: ExperimentSpec) -> str:
@@ -303,11 +305,6 @@ def _training_epoch_rows(key: str, spec: AnySpec, registered: Specifications, di
                 row["high_usd"] = quote.high_usd * plan.submissions
                 row["assumptions"] = f"every step at the price of a full one; {quote.assumptions}"
             yield row
-
-
-def _find_batch(batches: pa.Table, backend: str) -> Batch | None:
-    found = [row for row in batches.to_pylist() if row["backend"] == backend]
-    return batch_from_row(found[0]) if found else None
 
 
 def _fill_price_and_verdict(batch: Batch, spec: AnySpec, steps: int, row: Row, dispatcher: Dispatcher) -> None:

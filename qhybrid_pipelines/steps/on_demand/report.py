@@ -36,7 +36,7 @@ from qhybrid_pipelines.steps.on_demand import report_measurements as measurement
 from qhybrid_pipelines.steps.on_demand.report_jobs import experiment_progress, job_contents
 from qhybrid_pipelines.steps.on_demand.report_learning import learning_content
 from qhybrid_pipelines.steps.on_demand.report_sampling import sampling_content
-from qhybrid_pipelines.steps.values_from_rows import Row, to_columns
+from qhybrid_pipelines.steps.values_from_rows import Row, of_sweep, to_columns
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.lake import Lake, PartitionKey
 from qhybrid_pipelines.storage.layout import Home
@@ -200,7 +200,7 @@ def _measured(lake: Lake, key: str, backend: str, spec: ExperimentSpec, width: i
     partition = PartitionKey(experiment=key, backend=backend)
     if not width or not lake.exists(schemas.QPU_RESULT_SETS, partition):
         return None
-    table = lake.read(schemas.QPU_RESULT_SETS, partition)
+    table = of_sweep(lake.read(schemas.QPU_RESULT_SETS, partition), spec.mitigation)
     if not table.num_rows:
         return None
     wide = ("high_bits",) if width > WORD else ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -15,11 +14,8 @@ from qhybrid_pipelines.core.binary_models.bits import U8, U64, WORD, unpack
 from qhybrid_pipelines.core.binary_models.energy_tables import as_words
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.binary_models.readout_errors import ReadoutErrors
-from qhybrid_pipelines.core.canonical import canonical_json
-from qhybrid_pipelines.core.specifications.mitigation_specification import MitigationSpec
 from qhybrid_pipelines.core.specifications.observables import Observable, parse_observable
 from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
-from qhybrid_pipelines.quantum.mitigation.extrapolation import extrapolate
 from qhybrid_pipelines.quantum.mitigation.readout_inverse import (
     correctable,
     corrected_product,
@@ -29,7 +25,7 @@ from qhybrid_pipelines.quantum.mitigation.readout_inverse import (
 from qhybrid_pipelines.sampling.exact import MAX_EXACT_QUBITS
 from qhybrid_pipelines.sampling.observables import basis_circuits, exact_expectations
 from qhybrid_pipelines.sampling.plan import SampledCircuit
-from qhybrid_pipelines.steps.interpret.estimate_rows import estimate_row
+from qhybrid_pipelines.steps.interpret.estimate_rows import estimate_row, extrapolated_row
 from qhybrid_pipelines.steps.sampling.circuits import circuit_from_row
 from qhybrid_pipelines.steps.values_from_rows import Row
 
@@ -43,7 +39,7 @@ class Made:
 
     Attributes:
         errors: readout errors of each job's bits; None where none are taken out.
-        quotes: highest quoted cost in US dollars by the first point of a part, summed over parts.
+        quotes: highest quoted cost in US dollars of each point.
     """
 
     errors: Errors | None
@@ -93,7 +89,7 @@ def observable_rows(
                 yield _corrected_row(place | {"method": "two_body"}, one, bits, here, made.errors)
     if spec.mitigation is not None and spec.mitigation.estimation == "zne":
         for key, place in places.items():
-            yield _extrapolated_row(place | {"method": "zne"}, spec.mitigation, amplified[key], made.quotes)
+            yield extrapolated_row(place | {"method": "zne"}, spec.mitigation, amplified[key], made.quotes)
 
 
 def _corrected_row(place: Row, one: Observable, bits: U8, measured: pa.Table, errors: Errors) -> Row:
@@ -108,29 +104,6 @@ def _corrected_row(place: Row, one: Observable, bits: U8, measured: pa.Table, er
         values[jobs == job] = corrected_product(bits[jobs == job], found)
     widest = 2 * max(map(largest_product, known.values()))
     return estimate_row(place, _mean(measured, values, widest=widest), list(known.values()))
-
-
-def _extrapolated_row(
-    place: Row, mitigation: MitigationSpec, means: list[tuple[int, int, ShotMean]], quotes: Mapping[int, float]
-) -> Row:
-    """Return the row of an observable without noise, from its means at several strengths; without a value if one is missing."""
-    means = sorted(means, key=itemgetter(0))
-    factors = [factor for factor, _, _ in means]
-    extra = [(point, mean) for factor, point, mean in means if factor > 1]
-    overhead = {
-        "overhead_shots": sum(mean.shots for _, mean in extra),
-        "quoted_usd": sum(quotes.get(point, 0.0) for point, _ in extra),
-        "parameters": canonical_json(
-            {
-                "extrapolation": mitigation.extrapolation,
-                "expectations": {str(factor): mean.mean for factor, _, mean in means},
-            }
-        ),
-    }
-    if factors != list(mitigation.noise_factors):
-        return estimate_row(place | overhead, None, shots=sum(mean.shots for _, _, mean in means))
-    found = extrapolate([mean for _, _, mean in means], factors, mitigation.extrapolation)
-    return estimate_row(place | overhead, found)
 
 
 def _mean(measured: pa.Table, values: F64, *, widest: float) -> ShotMean:

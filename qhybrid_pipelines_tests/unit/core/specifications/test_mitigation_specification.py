@@ -82,7 +82,7 @@ def test_what_is_written_reads_back_as_the_same():
             "Did you mean",
         ),
         ("mitigation: two_body", "mitigation", "fields of its own"),
-        ("mitigation: {estimation: zne}", "mitigation.estimation", "observables of a sampling experiment"),
+        ("sweep: {strategy: optimise}\nmitigation: {estimation: zne}", "mitigation.estimation", "not for a loop"),
         ("mitigation: {estimation: zne, noise_factors: [1, 2]}", "mitigation.noise_factors", "odd"),
         (
             "mitigation: {estimation: zne, noise_factors: [3, 5]}",
