@@ -69,14 +69,14 @@ def workspace(tmp_path, cloud, monkeypatch):
     return Workspace(Home(tmp_path / "home").make())
 
 
-def choose(workspace, folder, spec):
+def choose(workspace, folder, spec, *, among=None):
     (folder / "moons.csv").write_text(TABLE)
     page = folder / "page.yaml"
     page.write_text(yaml.safe_dump(spec))
     control_plane = workspace.control_plane
     rows = choose_backends(
         page,
-        backend_matrix(control_plane),
+        [row for row in backend_matrix(control_plane) if among is None or row["backend"] in among],
         control_plane.dispatcher,
         workspace.lake,
         tmp=workspace.home.tmp,
@@ -115,6 +115,22 @@ def test_sampling_needs_the_widest_circuit_and_pays_for_all(workspace, tmp_path)
     assert (found["local:auto"]["takes"], found["local:auto"]["shots"]) == ("yes", 2 * 2 * 100)
     assert "needs 7 qubits" in found["ibm:fake_manila"]["reasons"][0]
     assert found["ionq:simulator"]["jobs"] == 2
+
+
+def test_more_noise_is_offered_where_it_stays_in_the_circuits_and_is_paid_for(workspace, tmp_path):
+    among = ("local:auto", "ionq:qpu.aria-1")
+    found = choose(workspace, tmp_path, PETERSEN | {"mitigation": {"estimation": "zne"}}, among=among)
+    assert {name: found["local:auto"][name] for name in ("takes", "jobs", "shots")} == {
+        "takes": "yes",
+        "jobs": 3,
+        "shots": 3 * 2 * 2 * 64,
+    }
+    assert (found["local:auto"]["estimations"], found["ionq:qpu.aria-1"]["estimations"]) == (
+        ["none", "two_body", "zne"],
+        ["none", "two_body"],
+    )
+    [reason] = found["ionq:qpu.aria-1"]["reasons"]
+    assert "may take out the gates that zne repeats" in reason
 
 
 def test_learning_is_offered_before_it_is_trained(workspace, tmp_path):

@@ -282,6 +282,13 @@ class Capabilities:
         """Which kind of work it takes."""
         return self.declared.plane if self.declared else "gate"
 
+    @property
+    def estimations(self) -> tuple[str, ...]:
+        """What a specification's ``mitigation.estimation`` may ask of it; nothing beside ``none`` where it runs no circuits."""
+        two_body = ("two_body",) if not self.noisy or self.readout_calibrated else ()
+        zne = ("zne",) if self.runs_as_compiled else ()
+        return ("none", *two_body, *zne) if self.plane == "gate" else ("none",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendStatus:

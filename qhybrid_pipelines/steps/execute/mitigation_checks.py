@@ -32,19 +32,20 @@ def check_mitigation(spec: CircuitsSpec, backend: str, capabilities: Callable[[s
             remedy="Leave suppression out, or name a device of IBM's service.",
             field="mitigation.suppression",
         )
-    if spec.mitigation.estimation == "none":
+    check_estimation(spec, backend, found)
+
+
+def check_estimation(spec: CircuitsSpec, backend: str, found: Capabilities) -> None:
+    """Return if expectations can be estimated on a backend as a specification says. Raises `InvalidInput` where they cannot."""
+    if spec.mitigation is None or spec.mitigation.estimation in found.estimations:
         return
-    if spec.mitigation.estimation == "zne":
-        if not found.runs_as_compiled:
-            raise InvalidInput(
-                f"'{backend}' compiles circuits once more, and may take out the gates that zne repeats",
-                remedy="Leave mitigation out, or name another backend, for example ibm:fake_torino.",
-                field="mitigation.estimation",
-            )
-        return
-    if found.noisy and not found.readout_calibrated:
-        raise InvalidInput(
-            f"'{backend}' does not tell how often each measured bit is read wrongly, which two_body takes out",
-            remedy="Leave mitigation out, or name another backend, for example ibm:fake_torino.",
-            field="mitigation.estimation",
-        )
+    problem = (
+        "compiles circuits once more, and may take out the gates that zne repeats"
+        if spec.mitigation.estimation == "zne"
+        else "does not tell how often each measured bit is read wrongly, which two_body takes out"
+    )
+    raise InvalidInput(
+        f"'{backend}' {problem}",
+        remedy="Leave mitigation out, or name another backend, for example ibm:fake_torino.",
+        field="mitigation.estimation",
+    )

@@ -17,8 +17,10 @@ from qhybrid_pipelines.control.jobs.limits import limit_problems
 from qhybrid_pipelines.core.errors import InvalidInput, ProviderError, QHybridError, Refused
 from qhybrid_pipelines.core.jobs.anneal_batch import AnnealBatch
 from qhybrid_pipelines.core.jobs.circuit_jobs import Capabilities
+from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.core.specifications.sampling_specification import AnySpec
 from qhybrid_pipelines.core.system import files
+from qhybrid_pipelines.steps.execute.mitigation_checks import check_estimation
 from qhybrid_pipelines.steps.on_demand.estimates import PlannedBatch, estimate_rows, plan_batches
 from qhybrid_pipelines.steps.values_from_rows import Row
 from qhybrid_pipelines.storage.lake import Lake
@@ -143,7 +145,12 @@ def _objections(
     except (InvalidInput, ProviderError, Refused) as error:
         yield str(error)
         return
-    for _, _, batches in offered:
+    for _, spec, batches in offered:
+        if not isinstance(spec, LearningSpec) and capabilities.plane == "gate":
+            try:
+                check_estimation(spec, backend, capabilities)
+            except InvalidInput as error:
+                yield str(error)
         for _, _, _, batch, _ in batches:
             if batch is not None:
                 yield from limit_problems(batch, capabilities, whole=True)

@@ -37,6 +37,9 @@ BACKEND_CAPABILITIES = Table(
         column(
             "max_executions_per_job", I64, "Most circuits x shots in one job; null without such a limit", nullable=True
         ),
+        column("min_executions_per_job", I64, "Fewest circuits x shots in a job of several circuits", nullable=True),
+        column("estimations", pa.list_(TEXT), "What `mitigation.estimation` may ask of it", nullable=True),
+        column("suppression", pa.list_(TEXT), "Switches of `mitigation.suppression` that it has", nullable=True),
         column("native_gates", pa.list_(TEXT), "Gates that need no decomposition", nullable=True),
         column("parametric", BOOL, "Takes a template and bindings; otherwise every circuit in full", nullable=True),
         column(
