@@ -27,7 +27,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from dagster._core.events import ASSET_CHECK_EVENTS, BATCH_WRITABLE_EVENTS
 from dagster._core.events.log import EventLogEntry
@@ -37,7 +37,9 @@ from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from filelock import FileLock
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, func, select
+
+from qhybrid_pipelines.core.system import files
 
 #: Every run has a file of its own; those of the last few are enough.
 MAX_ENGINES = 8
@@ -130,6 +132,9 @@ def store_events_together() -> None:
 class EventLogStorage(SqliteEventLogStorage):
     """Dagster's event log; see the module."""
 
+    #: A file with its tables and nothing in them, once this process has made one.
+    _empty: ClassVar[bytes | None] = None
+
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines = Engines()
         self._tables: set[str] = set()
@@ -142,6 +147,20 @@ class EventLogStorage(SqliteEventLogStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         """Return the storage that the instance's settings describe."""
         return open_alone(config_value["base_dir"], lambda: cls(inst_data=inst_data, **config_value))
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:  # noqa: FBT001, FBT002  Dagster's signature
+        """Make the tables of a file. Every run has one, and each time Dagster reads ninety revisions: the next is a copy of the first."""
+        path = Path(str(engine.url.database))
+        is_new = not path.exists()
+        if is_new and self._empty is not None and files.write_once(path, self._empty) == self._empty:
+            return
+        super()._initdb(engine, for_index_shard)
+        if is_new and self._empty is None:
+            with engine.connect() as connection:
+                made = cast("sqlite3.Connection", connection.connection.dbapi_connection).serialize()
+                # Whoever made the file at the same moment may have gone on already.
+                if not connection.execute(select(func.count()).select_from(SqlEventLogStorageTable)).scalar():
+                    EventLogStorage._empty = made
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -253,3 +255,31 @@ def test_events_that_are_stored_together_are_those_of_dagster_one_by_one(
     assert sorted(set(together)) == [len(MANY), 2 * len(MANY) + 1]  # of an asset, and all that is planned
     monkeypatch.setenv(BATCH_VARIABLE, "0")
     assert ours == run_many(tmp_path / "Dagster's", own=False)
+
+
+def definition(database: Path) -> list[tuple[str, ...]]:
+    """Return what a file of SQLite has: tables and indexes, how it is written, and the revision that Dagster gave it."""
+    with closing(sqlite3.connect(database)) as connection:
+        return [
+            *sorted(connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall(), key=str),
+            *connection.execute("SELECT version_num FROM alembic_version"),
+            *connection.execute("PRAGMA journal_mode"),
+            *connection.execute("PRAGMA integrity_check"),
+        ]
+
+
+def test_the_file_of_every_run_is_as_dagster_makes_it(tmp_path):
+    """Those of later runs are copies of the first, also where somebody has only begun to make one."""
+    for name in ("theirs", "ours"):
+        (tmp_path / name).mkdir()
+    with open_instance(tmp_path / "theirs", own=False) as instance:
+        [theirs] = {Path(instance.event_log_storage.path_for_shard(run(instance, "a")))}
+    with open_instance(tmp_path / "ours", own=True) as instance:
+        Path(instance.event_log_storage.path_for_shard("begun")).touch()
+        assert not instance.event_log_storage.get_logs_for_run("begun")
+        assert not instance.event_log_storage.get_logs_for_run("not-begun")
+        ours = [instance.event_log_storage.path_for_shard(one) for one in (run(instance, "a"), run(instance, "b"))]
+        files = [
+            Path(path) for path in (*ours, *map(instance.event_log_storage.path_for_shard, ("begun", "not-begun")))
+        ]
+        assert [definition(file) for file in files] == [definition(theirs)] * 4
