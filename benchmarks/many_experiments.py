@@ -1,5 +1,8 @@
 """Many small experiments dropped into the inbox at once: how long until every verdict, in how many runs, with Dagster's daemon.
 
+Beside the clock, which other programs on the machine slow down, stands what all processes worked, daemon and code servers included: on a
+machine with nothing else to do, both cores can work all the time.
+
 python benchmarks/many_experiments.py                        # 1,000 experiments of `overhead.py`, on an idle machine
 python benchmarks/many_experiments.py --experiments 100
 python benchmarks/many_experiments.py --experiments 100 --stages-per-run 1    # each stage in a run of its own
@@ -18,8 +21,9 @@ from collections import Counter
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import yaml
-from measuring import machine, show
+from measuring import machine, show, span
 from overhead import BACKEND, SMALL
 
 from qhybrid_pipelines.dagster_home import instance_ref
@@ -30,6 +34,8 @@ from qhybrid_pipelines.storage.lake import Lake
 from qhybrid_pipelines.storage.layout import Home
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Kinds of processes by a word of their command lines; the code server executes the sensors.
+KINDS = {"dagster-daemon": "daemon", "api grpc": "code server", "execute_run": "runs", "multiprocessing": "runs"}
 
 
 def start_daemon(folder: Path, stages_per_run: int) -> subprocess.Popen[bytes]:
@@ -45,6 +51,34 @@ def start_daemon(folder: Path, stages_per_run: int) -> subprocess.Popen[bytes]:
         )  # fmt: skip
 
 
+class ProcessorTime:
+    """What the processes of a session worked, those that have ended included; the last second of each is missed."""
+
+    def __init__(self, session: int) -> None:
+        self._session = session
+        self._seconds: dict[tuple[int, float], tuple[str, float]] = {}
+
+    def look(self) -> None:
+        """Note what each process has worked so far."""
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) != self._session:
+                    continue
+                with process.oneshot():
+                    times, words = process.cpu_times(), " ".join(process.cmdline())
+                    kind = next((kind for word, kind in KINDS.items() if word in words), "others")
+                    self._seconds[process.pid, process.create_time()] = (kind, times.user + times.system)
+            except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
+                continue
+
+    def by_kind(self) -> dict[str, float]:
+        """Return seconds of each kind of process."""
+        kinds: dict[str, float] = {}
+        for kind, seconds in self._seconds.values():
+            kinds[kind] = kinds.get(kind, 0.0) + seconds
+        return kinds
+
+
 def measure(experiments: int, stages_per_run: int, limit_minutes: float) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory(prefix="many-") as place:
         folder = Path(place)
@@ -52,11 +86,17 @@ def measure(experiments: int, stages_per_run: int, limit_minutes: float) -> list
         for number in range(experiments):
             page = yaml.safe_load(SMALL.format(number=number)) | {"backends": [BACKEND]}
             (home.inbox / f"small-{number:05}.yaml").write_text(yaml.safe_dump(page))
-        started, first, decided = time.monotonic(), None, 0
+        started, first, decided, loads = time.monotonic(), None, 0, []
+        ages, begun = [], time.time()
         daemon = start_daemon(folder, stages_per_run)
+        worked = ProcessorTime(daemon.pid)
         try:
             while decided < experiments and time.monotonic() - started < 60 * limit_minutes:
                 time.sleep(1)
+                worked.look()
+                loads.append(os.getloadavg()[0])
+                made = home.warehouse.stat().st_mtime if home.warehouse.exists() else begun
+                ages.append(time.time() - made)
                 found = len(Lake(home).keys(schemas.DECISIONS))
                 if found and first is None:
                     first = time.monotonic() - started
@@ -69,11 +109,18 @@ def measure(experiments: int, stages_per_run: int, limit_minutes: float) -> list
             runs = instance.get_runs()
         stages = Counter(STAGES.get(run.job_name, run.job_name) for run in runs)
         states = Counter(run.status.value for run in runs)
+    seconds_by_kind = worked.by_kind()
+    total = sum(seconds_by_kind.values())
     return [
         {"what": "experiments", "value": experiments},
         {"what": "with a verdict", "value": decided},
         {"what": "minutes until the first verdict", "value": None if first is None else round(first / 60, 1)},
         {"what": "minutes until the last one", "value": round(seconds / 60, 1)},
+        {"what": "load average meanwhile, lowest to highest", "value": span(loads)},
+        {"what": "processor seconds of all processes", "value": round(total, 1)},
+        {"what": "of which", "value": ", ".join(f"{n:.0f} {kind}" for kind, n in sorted(seconds_by_kind.items()))},
+        {"what": "processor seconds for each verdict", "value": round(total / max(decided, 1), 2)},
+        {"what": "greatest age of a snapshot, minutes", "value": round(max(ages) / 60, 1)},
         {"what": "runs", "value": len(runs)},
         {"what": "of which", "value": ", ".join(f"{number} {name}" for name, number in sorted(stages.items()))},
         {"what": "states of runs", "value": ", ".join(f"{number} {name}" for name, number in sorted(states.items()))},
