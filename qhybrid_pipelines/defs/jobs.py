@@ -21,6 +21,7 @@ from qhybrid_pipelines.control.experiments.due_stages import (
     INFER,
     LOOP,
     MEASURE,
+    MEASURE_KERNELS,
     PLAN,
     PREPARE,
     SAMPLE,
@@ -79,7 +80,9 @@ STAGE_JOBS: Mapping[str, StageJob] = MappingProxyType(
         "infer": StageJob(
             "learn_2_infer", INFER, "Learning: trained circuits submitted to a backend, every test row in one batch."
         ),
-        "measure": StageJob("learn_3_measure", MEASURE, "Learning: from settled jobs to measured predictions."),
+        "measure": StageJob(
+            "learn_3_measure", (*MEASURE, *MEASURE_KERNELS), "Learning: from settled jobs to measured predictions."
+        ),
         "evaluate": StageJob(
             "learn_4_evaluate",
             (*EVALUATE, LEARNING_REPORT),

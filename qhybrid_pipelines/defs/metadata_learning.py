@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from qhybrid_pipelines.core.vocabulary.kernel_words import kernel_sentences
 from qhybrid_pipelines.core.vocabulary.loop_words import training_sentence
 from qhybrid_pipelines.defs.metadata import Metadata, code_block, markdown_paragraphs, row_metadata, table_metadata
 from qhybrid_pipelines.steps.learning.tracking import best_baseline_log_loss, losses_by_model
@@ -103,6 +104,13 @@ def gradients(table: pa.Table) -> Metadata:
         return {"gradients": "none was asked for (evaluation.gradient_rows)"}
     error = pc.abs(pc.subtract(table["measured"], table["exact"]))
     return {"slopes": table.num_rows, "mean_error": pc.mean(error).as_py(), "largest_error": pc.max(error).as_py()}
+
+
+def kernels(table: pa.Table) -> Metadata:
+    """Show how noisy each measured kernel is, and what that did."""
+    if not table.num_rows:
+        return {"kernels": "none was measured (evaluation.measure_kernel)"}
+    return {"kernels": " ".join(kernel_sentences(table.to_pylist()))}
 
 
 def evaluation(summaries: pa.Table, verdicts: pa.Table, iterations: pa.Table) -> Metadata:

@@ -350,6 +350,7 @@ class LearningContent(ExperimentContent):
         verdicts: rows of `qml_verdicts`.
         summaries: rows of `qml_summaries` of that metric.
         losses: by circuit, the losses of each fold's training by step.
+        kernels: how noisy each measured kernel is and what that did, a sentence each.
         on_backend: how training with the shots of a backend went, in a sentence or two; None where it was exact.
         models: rows of `qml_models` without the models themselves.
         circuits: by circuit, a drawing as text.
@@ -361,5 +362,6 @@ class LearningContent(ExperimentContent):
     summaries: Sequence[Row] = ()
     losses: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
     on_backend: str | None = None
+    kernels: tuple[str, ...] = ()
     models: Sequence[Row] = ()
     circuits: Mapping[str, str] = field(default_factory=dict)

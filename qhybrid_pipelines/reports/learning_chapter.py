@@ -185,7 +185,11 @@ def _training(content: LearningContent) -> Section | None:
     return Section(
         name="training",
         heading="Training",
-        paragraphs=(*([] if content.on_backend is None else [content.on_backend]), *_diagnostics_sentences(records)),
+        paragraphs=(
+            *([] if content.on_backend is None else [content.on_backend]),
+            *_diagnostics_sentences(records),
+            *content.kernels,
+        ),
         drawings=(training(content.losses),) if content.losses else (),
         tables=(records_table("models", "Trainings, one per fold", columns, records),),
     )

@@ -26,7 +26,7 @@ BUSY_TIMEOUT_SECONDS = 10.0
 #: which an answer is written, classical baselines, comparisons, submissions, decisions and verdicts, provenance.
 LAKE_CLASSES: dict[str, tuple[Table, ...]] = {
     "circuits": (schemas.CIRCUIT_BATCHES, schemas.SAMPLING_CIRCUITS),
-    "counts": (schemas.QPU_RESULT_SETS, schemas.QML_MEASUREMENTS),
+    "counts": (schemas.QPU_RESULT_SETS, schemas.QML_MEASUREMENTS, schemas.QML_KERNEL_ENTRIES),
     "features": (
         schemas.FEATURES,
         schemas.PARAMETER_SWEEPS,
@@ -37,6 +37,7 @@ LAKE_CLASSES: dict[str, tuple[Table, ...]] = {
         schemas.QML_ITERATIONS,
         schemas.QML_TRAINING_STEPS,
         schemas.QML_GRADIENTS,
+        schemas.QML_KERNELS,
         schemas.QML_PREDICTIONS,
     ),
     "metrics": (

@@ -131,6 +131,8 @@ def _learning_tables() -> list[tuple[schemas.Table, PartitionKey, pa.Table]]:
         (schemas.QML_SUBMISSIONS, [_submission_row(model) for model in ("separable", "variational")]),
         (schemas.QML_MEASUREMENTS, measured),
         (schemas.QML_GRADIENTS, [_gradient_row(number) for number in range(2)]),
+        (schemas.QML_KERNELS, [_KERNEL_ROW]),
+        (schemas.QML_KERNEL_ENTRIES, [_entry_row(other) for other in (1, 2)]),
     )
     return [
         (table, key, from_rows(table, rows))
@@ -229,6 +231,26 @@ def _gradient_row(parameter: int) -> dict[str, object]:
         "measured": 0.1 * parameter,
         "exact": 0.11 * parameter,
     }
+
+
+_ONE_KERNEL = {"experiment": KEY, "backend": BACKEND, "model": "kernel", "shots": SHOTS, "repeat": 0, "fold": 0}
+_KERNEL_ROW = {
+    **_ONE_KERNEL,
+    "circuits": 2,
+    "bandwidth": 1.0,
+    "cost": 1.0,
+    "standard_error": 0.05,
+    "deviation": 0.04,
+    "smallest_eigenvalue_exact": 0.1,
+    "smallest_eigenvalue": -0.02,
+    "smallest_eigenvalue_projected": 0.0,
+    "changed": 0.0,
+}
+
+
+def _entry_row(other: int) -> dict[str, object]:
+    role = {"row": 0, "other": other, "role": "train"}
+    return {**_ONE_KERNEL, **role, "measured": 0.5, "standard_error": 0.05, "exact": 0.46}
 
 
 def _tracking_row() -> dict[str, object]:

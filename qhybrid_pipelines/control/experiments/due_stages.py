@@ -54,6 +54,8 @@ DATA = ("experiments", "qml_datasets", "qml_folds")
 FIT = ("qml_training_steps",)
 INFER = ("qml_submissions",)
 MEASURE = ("qml_measurements", "qml_gradients")
+#: Written at the same time, and nothing waits for it: what an earlier release measured is whole without it.
+MEASURE_KERNELS = ("qml_kernels", "qml_kernel_entries")
 EVALUATE = ("qml_scores", "qml_summaries", "qml_verdicts", "qml_tracking_runs")
 LEARN = (*TRAIN, *INFER, *MEASURE, *EVALUATE)
 #: The same for a sampling experiment, whose circuits go the way of an optimisation's batches.
@@ -70,7 +72,7 @@ STAGE_ASSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "fit": FIT,
         "train": TRAIN,
         "infer": INFER,
-        "measure": MEASURE,
+        "measure": (*MEASURE, *MEASURE_KERNELS),
         "evaluate": EVALUATE,
         "plan": PLAN,
         "sample": (*SAMPLE, *ESTIMATE),
@@ -184,7 +186,8 @@ def _way_of(spec: CircuitsSpec) -> _Way:
 def assets_of(spec: AnySpec) -> frozenset[str]:
     """Return the tables that experiments of a kind have; others never have rows of it."""
     if _is_learning(spec):
-        return frozenset((*LEARN, *(FIT if spec.trained_on_backend else ())))
+        kernels = MEASURE_KERNELS if spec.measured_kernels else ()
+        return frozenset((*LEARN, *(FIT if spec.trained_on_backend else ()), *kernels))
     way = _way_of(spec)
     without = () if is_loop(spec) else LOOP
     return frozenset((*STAGE_ASSETS[way.prepare], *STAGE_ASSETS[way.at_once])) - frozenset(without)

@@ -30,25 +30,19 @@ from qhybrid_pipelines.core.specifications.experiment_specification import (
     DataClass,
     StrictModel,
 )
+from qhybrid_pipelines.core.specifications.features_specification import MAX_LEARNING_QUBITS, FeaturesSpec
 from qhybrid_pipelines.core.specifications.own_circuit_specification import OWN_CIRCUIT, OwnCircuitSpec
 from qhybrid_pipelines.core.specifications.strict_model import each_entry_once, list_as_tuple
+from qhybrid_pipelines.core.specifications.training_specification import TrainingSpec
 from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 
 BaselineName = Literal["logistic_regression", "rbf_svm", "gradient_boosting", "mlp"]
-OptimiserName = Literal["adam", "spsa"]
-EncodingName = Literal["angle", "iqp"]
 #: The models that run where a specification names none. One that is added later runs where it is named: another default would
 #: give experiments that are there another key.
 DEFAULT_MODELS = ("variational", "separable", "kernel")
 
 #: Folds of rows in the order of time, where a specification says nothing else; a claim needs ten.
 TIME_FOLDS = {"k": 10, "repeats": 1}
-
-#: Training on a backend, where a specification says nothing else.
-USUAL_LOOP: Mapping[str, Any] = {"shots": 256, "iterations": 20, "optimiser": "adam"}
-
-#: One qubit a feature; a training step simulates every sample, so it gets narrower than a sweep may be.
-MAX_LEARNING_QUBITS = 16
 
 
 class _ModelFacts(Protocol):
@@ -57,6 +51,7 @@ class _ModelFacts(Protocol):
     unentangled_control: str | None
     is_measured: bool
     needs_circuit: bool
+    is_kernel: bool
 
 
 def known_models() -> Mapping[str, _ModelFacts]:
@@ -89,87 +84,6 @@ class _NamesInSchema:
     @staticmethod
     def __get_pydantic_json_schema__(schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(schema), "enum": list(_in_order(known_models()))}
-
-
-class FeaturesSpec(StrictModel):
-    """What is done to the features, fitted on the training rows of each fold only."""
-
-    pca: int | None = Field(
-        default=4,
-        ge=1,
-        le=MAX_LEARNING_QUBITS,
-        description="Principal components after scaling, one qubit each; null sends every column to a qubit.",
-    )
-    encoding: EncodingName | None = Field(
-        default=None,
-        description="angle (a rotation for each feature) | iqp (also for the product of each pair); if not given angle, and iqp for the kernel.",
-    )
-
-    @model_serializer(mode="wrap")
-    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what nobody chose, so that experiments keep the keys they had before there was a choice."""
-        return {name: value for name, value in serialise(self).items() if name != "encoding" or value is not None}
-
-
-class TrainingSpec(StrictModel):
-    """The circuits that are trained, where and how; the settings that are not searched for."""
-
-    layers: int = Field(default=3, ge=1, le=16, description="Layers of the circuit, the data uploaded in each.")
-    epochs: int = Field(default=30, ge=1, le=10_000, description="Most passes over the training rows.")
-    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Step size of Adam, in radians.")
-    batch_size: int = Field(default=32, ge=1, le=4096, description="Rows per step.")
-    window: int = Field(
-        default=100, ge=2, le=10_000, description="Steps over which the loss must be flat for training to end earlier."
-    )
-    must_converge: bool = Field(
-        default=False, description="true: a training whose loss is not flat at its end is an error."
-    )
-    backend: Annotated[str, Field(pattern=BACKEND_PATTERN)] | None = Field(
-        default=None,
-        description="provider:backend whose shots the circuits are trained with, step by step; null trains exactly, on this machine.",
-    )
-    shots: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="For backend: shots per circuit of a step; if not given 256."
-    )
-    iterations: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        default=None, description="For backend, in place of epochs: steps, each one batch of circuits; if not given 20."
-    )
-    optimiser: OptimiserName | None = Field(
-        default=None,
-        description="adam (gradients; on a backend by parameter shift, 2 circuits per weight and row) | spsa (2 circuits per row); if not given adam.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _usual_loop(cls, value: Any) -> Any:
-        """Write out what a training on a backend takes where it does not say it."""
-        if isinstance(value, Mapping) and value.get("backend") is not None:
-            return {**value, **{name: usual for name, usual in USUAL_LOOP.items() if value.get(name) is None}}
-        return value
-
-    @model_validator(mode="after")
-    def _loop_is_whole(self) -> TrainingSpec:
-        if self.backend is None:
-            named = next((name for name in ("shots", "iterations") if getattr(self, name) is not None), None)
-            if named is not None:
-                raise PydanticCustomError(
-                    "exact_training",
-                    "{name} is for training on a backend, and none is named; add training.backend, or leave it out",
-                    {"field": named, "name": named},
-                )
-        elif self.must_converge:
-            raise PydanticCustomError(
-                "paid_convergence",
-                "a training that was paid for is judged as it ended; leave must_converge out, and say how many iterations",
-                {"field": "must_converge"},
-            )
-        return self
-
-    @model_serializer(mode="wrap")
-    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what an exact training does not have, so that experiments keep the keys they had before there was a choice."""
-        fields: dict[str, Any] = serialise(self)
-        return {k: v for k, v in fields.items() if v is not None or k not in ("backend", *USUAL_LOOP)}
 
 
 class FoldsSpec(StrictModel):
@@ -223,10 +137,19 @@ class EvaluationSpec(StrictModel):
     curve: tuple[Annotated[int, Field(ge=4)], ...] = Field(
         default=(), description="Numbers of training rows of the learning curve, for example [20, 50, 100]."
     )
+    measure_kernel: bool = Field(
+        default=False,
+        description="true: the kernel is measured too, at each number of shots: a circuit for every pair of rows.",
+    )
 
     _lists_are_tuples = field_validator("shots", "backends", "curve", mode="before")(list_as_tuple)
 
     _entries_are_distinct = field_validator("shots", "backends", "curve")(each_entry_once)
+
+    @model_serializer(mode="wrap")
+    def _omit_later_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what nobody chose, so that experiments keep the keys they had before there was a choice."""
+        return {name: value for name, value in serialise(self).items() if name != "measure_kernel" or value}
 
 
 class LearningSpec(StrictModel):
@@ -332,7 +255,7 @@ class LearningSpec(StrictModel):
         backend = self.training.backend
         if backend is None:
             return self
-        if backend not in self.backends:
+        if not self.measured_models or backend not in self.backends:
             raise PydanticCustomError(
                 "trained_elsewhere",
                 "circuits are trained on {backend}, which does not measure any of them; name a variational model, a number of shots "
@@ -359,7 +282,13 @@ class LearningSpec(StrictModel):
 
     @model_validator(mode="after")
     def _something_is_evaluated(self) -> LearningSpec:
-        if None not in self.evaluation.shots and not self.measured_models:
+        if self.evaluation.measure_kernel and not self.measured_kernels:
+            raise PydanticCustomError(
+                "no_kernel",
+                "there is no kernel to measure; name kernel among the models and a number of shots, or leave it out",
+                {"field": "evaluation.measure_kernel"},
+            )
+        if None not in self.evaluation.shots and not self.backends:
             raise PydanticCustomError(
                 "needs_exact",
                 "{models}: evaluated exactly only, and null is not among the shots",
@@ -380,9 +309,15 @@ class LearningSpec(StrictModel):
 
     @property
     def measured_models(self) -> tuple[str, ...]:
-        """The models whose circuits are measured; a kernel would need a circuit for every pair of rows."""
+        """The models whose circuits are measured, one circuit for each row."""
         known = known_models()
         return tuple(name for name in self.model_names if known[name].is_measured) if self.measured_shots else ()
+
+    @property
+    def measured_kernels(self) -> tuple[str, ...]:
+        """The models whose kernel is measured, one circuit for each pair of rows; none unless that was asked for."""
+        known, wanted = known_models(), self.evaluation.measure_kernel and self.measured_shots
+        return tuple(name for name in self.model_names if known[name].is_kernel) if wanted else ()
 
     @property
     def measured_shots(self) -> tuple[int, ...]:
@@ -397,4 +332,4 @@ class LearningSpec(StrictModel):
     @property
     def backends(self) -> tuple[str, ...]:
         """The backends that circuits are measured on; none where all is exact."""
-        return self.evaluation.backends if self.measured_models else ()
+        return self.evaluation.backends if self.measured_models or self.measured_kernels else ()

@@ -148,6 +148,8 @@ def qml_submissions(
             "Predictions from measured expectations, one row per test row.", is_required=False
         ),
         "qml_gradients": table_output("Gradients by parameter shift, with the exact ones.", is_required=False),
+        "qml_kernels": table_output("Measured kernels: their shot noise, and what it did.", is_required=False),
+        "qml_kernel_entries": table_output("Their entries, one row per pair of rows.", is_required=False),
     },
     may_rest=True,
     **common,
@@ -161,10 +163,10 @@ def measured(
     qml_folds: pa.Table,
     qml_models: pa.Table,
     qml_submissions: pa.Table,
-) -> tuple[pa.Table, pa.Table]:
+) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table]:
     """Collect what came back, verified against the shots that were asked for."""
     open_workspace = workspace.open()
-    rows, gradients = measurements.qml_measurements(
+    rows, gradients, kernels, entries = measurements.qml_measurements(
         get_executions(context),
         experiments=experiments,
         qml_datasets=qml_datasets,
@@ -177,7 +179,9 @@ def measured(
     add_tags(context, state_tags("measured", f"{rows.num_rows} rows"))
     context.add_output_metadata(metadata.measurements(rows), output_name="qml_measurements")
     context.add_output_metadata(metadata.gradients(gradients), output_name="qml_gradients")
-    return rows, gradients
+    context.add_output_metadata(metadata.kernels(kernels), output_name="qml_kernels")
+    context.add_output_metadata({"entries": entries.num_rows}, output_name="qml_kernel_entries")
+    return rows, gradients, kernels, entries
 
 
 @table_multi_asset(

@@ -10,7 +10,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specifications.learning_specification import MAX_LEARNING_QUBITS
+from qhybrid_pipelines.core.specifications.features_specification import MAX_LEARNING_QUBITS
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import LARGEST_ANGLE
 
 #: Angles may miss the range by rounding of whatever scaled them.

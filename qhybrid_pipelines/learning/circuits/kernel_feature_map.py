@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qhybrid_pipelines.core.binary_models.ising import F64
-from qhybrid_pipelines.core.specifications.learning_specification import EncodingName
+from qhybrid_pipelines.core.specifications.features_specification import EncodingName
 
 C128 = npt.NDArray[np.complex128]
 

@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.core.jobs.openqasm import read_circuit
-from qhybrid_pipelines.core.specifications.learning_specification import MAX_LEARNING_QUBITS
+from qhybrid_pipelines.core.specifications.features_specification import MAX_LEARNING_QUBITS
 from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
 from qhybrid_pipelines.learning.circuits.kernel_feature_map import embedding_angles
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape

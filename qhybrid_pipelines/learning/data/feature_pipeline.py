@@ -14,7 +14,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specifications.learning_specification import MAX_LEARNING_QUBITS
+from qhybrid_pipelines.core.specifications.features_specification import MAX_LEARNING_QUBITS
 from qhybrid_pipelines.learning.data.dataset import Dataset
 
 #: Angles of the encoding: one half turn from the smallest to the largest training value, radians.

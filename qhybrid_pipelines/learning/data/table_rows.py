@@ -114,9 +114,9 @@ class MeasurementRow(TypedDict):
     row: int
     truth: int
     predicted: int
-    probabilities: list[float]
+    probabilities: list[float] | None
     decision: float | None
-    expectations: list[float]  # measured <Z> per qubit
+    expectations: list[float] | None  # measured <Z> per qubit; None for kernels
 
 
 class ScoreRow(FitRow):

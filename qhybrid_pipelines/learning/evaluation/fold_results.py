@@ -31,12 +31,15 @@ from qhybrid_pipelines.learning.models.learner import Learner
 from qhybrid_pipelines.learning.models.registry import all_models
 from qhybrid_pipelines.learning.models.trainable_model import NO_DIAGNOSTICS, Diagnostics
 
+#: Circuits of a measured kernel for each number of shots: what their angles and entries take stays below a gigabyte.
+MOST_KERNEL_CIRCUITS = 200_000
+
 
 def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
     """Check everything about an experiment that can be wrong before something is trained.
 
     Raises:
-        InvalidInput: too few rows for the folds or too many for a model, more features than qubits, or a learning curve
+        InvalidInput: too few rows for the folds or too many for a model or for measuring a kernel, more features than qubits, or a learning curve
             beyond the rows.
     """
     for name in spec.model_names:
@@ -53,7 +56,7 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
     rarest = int(dataset.class_counts.min())
     smallest = fewest - math.ceil(fewest / min(INNER_FOLDS, rarest - math.ceil(rarest / spec.folds.k)))
     # Whether every part has every class depends on which rows are in it.
-    if dataset.groups is not None or dataset.times is not None:
+    if dataset.groups is not None or dataset.times is not None or spec.measured_kernels:
         splits = list(
             make_splits(
                 dataset.labels,
@@ -67,6 +70,7 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
         if dataset.times is not None:  # the first fold in time is trained on a small part of the rows
             fewest = min(len(split.outer_train) for split in splits)
             smallest = min(len(split.train) for split in splits)
+        _check_kernel_circuits(spec, dataset, splits)
     if spec.circuit is not None:
         check_circuit_width(dataset, spec.features.pca, len(spec.circuit.data))
     check_features(dataset, spec.features.pca)
@@ -83,6 +87,23 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
             f"the {smallest} rows that are certain to be available for tuning have no {components} principal components",
             remedy="Use fewer components or more rows.",
             field="features.pca",
+        )
+
+
+def _check_kernel_circuits(spec: LearningSpec, dataset: Dataset, splits: Sequence[Split]) -> None:
+    """Check that a kernel that is to be measured has not too many pairs of rows.
+
+    Raises:
+        InvalidInput: it has.
+    """
+    sizes = [(len(split.outer_train), len(split.test)) for split in splits]
+    circuits = sum(fitted * (fitted - 1) // 2 + fitted * tested for fitted, tested in sizes)
+    if spec.measured_kernels and circuits > MOST_KERNEL_CIRCUITS:
+        raise InvalidInput(
+            f"the kernel of {dataset.rows} rows has {circuits:,} pairs in {len(sizes)} folds, a circuit each, and at most "
+            f"{MOST_KERNEL_CIRCUITS:,} are measured",
+            remedy="Use fewer rows or folds, or leave it out.",
+            field="evaluation.measure_kernel",
         )
 
 

@@ -112,6 +112,13 @@ def score_estimator(estimator: Estimator, features: F64, truth: I64, *, n_classe
     )
 
 
+def validation_score(estimator: Estimator, features: F64, truth: I64, *, n_classes: int, metric: Metric) -> float:
+    """Return what settings are chosen by, larger is better: the metric, or accuracy where the estimator has no such score."""
+    found = score_estimator(estimator, features, truth, n_classes=n_classes)
+    value = found[metric]
+    return to_higher_is_better(metric, value) if value is not None else found["accuracy"] or 0.0
+
+
 def to_higher_is_better(metric: Metric, value: float) -> float:
     """Return a score so that larger is better."""
     return -value if metric in LOWER_IS_BETTER else value

@@ -20,7 +20,7 @@ from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline, fit_feature_pipeline
 from qhybrid_pipelines.learning.data.folds import Split, training_subset
-from qhybrid_pipelines.learning.evaluation.metrics import score_estimator, to_higher_is_better
+from qhybrid_pipelines.learning.evaluation.metrics import validation_score
 from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Setting, candidate_settings
 
 
@@ -173,7 +173,8 @@ class Tuner:
                 estimator = learner.build(settings, seed)
                 fit_context = _fit_context(learner, split, number, len(split.train))
                 earlier_seconds += self._fit_timed(estimator, train, labels[split.train], fit_context)[1]
-                score = self._score(estimator, validation, labels[split.validation])
+                truth, n_classes = labels[split.validation], len(self._dataset.class_names)
+                score = validation_score(estimator, validation, truth, n_classes=n_classes, metric=self._metric)
             except learner.failures:
                 if number == len(settings_to_try) - 1 and all(trial.score is None for trial in trials):
                     raise
@@ -202,11 +203,6 @@ class Tuner:
             if not known:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         return not any(stopped), earlier_seconds
-
-    def _score(self, estimator: Estimator, features: F64, truth: I64) -> float:
-        found = score_estimator(estimator, features, truth, n_classes=len(self._dataset.class_names))
-        value = found[self._metric]
-        return to_higher_is_better(self._metric, value) if value is not None else found["accuracy"] or 0.0
 
     def _fit_final(
         self,

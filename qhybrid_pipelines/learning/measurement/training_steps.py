@@ -18,7 +18,7 @@ from qhybrid_pipelines.core.binary_models.bits import U64
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specifications.learning_specification import OptimiserName
+from qhybrid_pipelines.core.specifications.training_specification import OptimiserName
 from qhybrid_pipelines.learning.circuits.class_scores import (
     I64,
     TrainedCircuit,

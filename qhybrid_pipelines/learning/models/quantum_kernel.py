@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.binary_models.ising import F64
-from qhybrid_pipelines.core.specifications.learning_specification import EncodingName
+from qhybrid_pipelines.core.specifications.features_specification import EncodingName
 from qhybrid_pipelines.learning.circuits.input_checks import (
     UnusableInput,
     check_angles,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from qhybrid_pipelines.core.specifications.learning_specification import EncodingName, TrainingSpec
+from qhybrid_pipelines.core.specifications.features_specification import EncodingName
+from qhybrid_pipelines.core.specifications.training_specification import TrainingSpec
 from qhybrid_pipelines.learning.data.table_rows import Side
 from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settings
 
@@ -75,6 +76,7 @@ class TrainableModel(ABC):
         side: quantum or unentangled_control.
         unentangled_control: name of the model that is its control without entanglement and always runs with it.
         is_measured: its circuits can be measured on a backend; then its classifier is a `ReuploadingClassifier`.
+        is_kernel: its classifier is a `QuantumKernelClassifier`, whose kernel can be measured on a backend.
         needs_circuit: it is trained on the circuit that the specification names.
         max_rows: rows of a data set that it can take; None where only memory limits them.
         failures: errors of ``fit`` that make a trial lose instead of ending the experiment.
@@ -85,6 +87,7 @@ class TrainableModel(ABC):
     side: Side = "quantum"
     unentangled_control: str | None = None
     is_measured: bool = False
+    is_kernel: bool = False
     needs_circuit: bool = False
     max_rows: int | None = None
     failures: tuple[type[Exception], ...] = ()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
 from qhybrid_pipelines.learning.data.feature_pipeline import fit_angle_encoder
@@ -18,8 +19,10 @@ from qhybrid_pipelines.steps.learning.fold_trainings import fold_trainings, plan
 from qhybrid_pipelines.steps.learning.inference_batches import (
     FoldModel,
     InferenceBatch,
+    KernelMeasurement,
     inference_batches,
     plan_inference,
+    plan_kernel,
 )
 from qhybrid_pipelines.steps.learning.requested_models import model_request
 from qhybrid_pipelines.storage import schemas
@@ -51,25 +54,29 @@ class EpochEstimate:
 
 def planned_inferences(
     key: str, backend: str, spec: LearningSpec, registered: Specifications, lake: Lake
-) -> list[InferenceBatch]:
+) -> list[InferenceBatch | KernelMeasurement]:
     """Return the batches that a backend would get; before training, with the first parameters in place of trained ones."""
     dataset, whole = load_experiment_dataset(spec, registered), PartitionKey(experiment=key)
     splits = make_folds(spec, dataset)
     if lake.exists(schemas.QML_MODELS, whole):
         qml_models = lake.read(schemas.QML_MODELS, whole)
         return [*inference_batches(key, backend, spec=spec, dataset=dataset, splits=splits, qml_models=qml_models)]
-    found, request = [], model_request(spec, registered)
-    for model in spec.measured_models:
+    found: list[InferenceBatch | KernelMeasurement] = []
+    request = model_request(spec, registered)
+    for model in (*spec.measured_models, *spec.measured_kernels):
         folds = tuple(
             FoldModel(
                 split=split,
-                reduction=fit_angle_encoder(dataset.features[split.outer_train], spec.features.pca),
-                estimator=_untrained_classifier(model, spec, request, dataset.labels, len(dataset.feature_names)),
+                reduction=(reduction := fit_angle_encoder(dataset.features[split.outer_train], spec.features.pca)),
+                estimator=_untrained_classifier(model, spec, request, dataset.labels, len(dataset.feature_names))
+                if model in spec.measured_models
+                else _untrained_kernel(model, request, reduction.transform(dataset.features[split.outer_train])),
             )
             for split in splits
         )
+        plan = plan_kernel if model in spec.measured_kernels else plan_inference
         found += [
-            plan_inference(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
+            plan(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
             for shots in spec.measured_shots
         ]
     return found
@@ -115,6 +122,14 @@ def estimate_epochs(key: str, backend: str, spec: LearningSpec, registered: Spec
         yield EpochEstimate(
             model=model, submissions=size.submissions, circuits=size.circuits, shots=size.shots, step=step
         )
+
+
+def _untrained_kernel(model: str, request: ModelRequest, samples: F64) -> Any:
+    """Return a kernel's classifier with the settings that are tried first: the right circuits for a price."""
+    trainable = all_models()[model]
+    estimator: Any = trainable.build(request, trainable.defaults(request), 0)
+    estimator.samples_ = samples
+    return estimator
 
 
 def _untrained_classifier(

@@ -1,4 +1,4 @@
-"""Trained circuits on a backend: one batch per model and number of shots, every test row of every fold in it.
+"""Trained models on a backend: one batch per model and number of shots, every test row of every fold in it, or every pair of rows of a kernel.
 
 All folds share a circuit template and differ in its inputs, so all their test rows are points of one batch; rows whose
 gradient is wanted follow behind them. A batch goes through the same dispatcher as every other: ledger, price, budget.
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from qhybrid_pipelines.core.specifications.learning_specification import Learnin
 from qhybrid_pipelines.learning.data.dataset import I64, Dataset
 from qhybrid_pipelines.learning.data.feature_pipeline import FeaturePipeline
 from qhybrid_pipelines.learning.data.folds import Split
-from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batch
+from qhybrid_pipelines.steps.execute.qpu_submissions import submit_batches
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
 from qhybrid_pipelines.steps.values_from_rows import (
     ExecutionKey,
@@ -35,17 +35,36 @@ from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
 from qhybrid_pipelines.storage.tables import from_rows
 
-if TYPE_CHECKING:
-    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
-
 
 @dataclass(frozen=True, kw_only=True)
 class FoldModel:
-    """One trained circuit and the fold that it was trained on."""
+    """One trained model and the fold that it was trained on.
+
+    Attributes:
+        split: the fold.
+        reduction: the feature chain, fitted on its training rows.
+        estimator: a `ReuploadingClassifier`, or a `QuantumKernelClassifier`.
+        trials: the settings that were tried, with their scores on validation rows.
+    """
 
     split: Split
     reduction: FeaturePipeline
-    estimator: ReuploadingClassifier
+    estimator: Any
+    trials: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelMeasurement:
+    """One batch whose points are the pairs of rows of a kernel, fold after fold, each as `learning.measurement.kernel_batches` has them."""
+
+    model: str
+    folds: tuple[FoldModel, ...]
+    batch: CircuitBatch
+
+    @property
+    def what(self) -> str:
+        """What is measured, in a few words."""
+        return f"{self.model}, {self.batch.points} pairs of rows in {len(self.folds)} folds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +84,12 @@ class InferenceBatch:
     batch: CircuitBatch
 
     @property
+    def what(self) -> str:
+        """What is measured, in a few words."""
+        gradient = f", gradient of {len(self.gradient_rows)} rows" if len(self.gradient_rows) else ""
+        return f"{self.model}, {self.test_points} test rows{gradient}"
+
+    @property
     def test_points(self) -> int:
         """Points that are test rows."""
         return sum(len(fold.split.test) for fold in self.folds)
@@ -82,30 +107,45 @@ def qml_submissions(
     principal: str,
     requested_at: datetime | None = None,
 ) -> pa.Table:
-    """Return the table `qml_submissions`: the jobs behind each batch, submitted once. Errors as in `steps.execute.qpu_submissions`."""
+    """Return the table `qml_submissions`: the jobs behind each batch, submitted once. Errors as in `steps.execute.qpu_submissions`.
+
+    All batches of an execution are priced as a whole: what does not fit the budget sends nothing.
+    """
     rows: list[Row] = []
     for backend, key in executions:
         spec = get_learning_specification(experiments, key)
         dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
-        for inference_batch in inference_batches(
-            key,
-            backend,
-            spec=spec,
-            dataset=dataset,
-            splits=stored_folds(qml_folds, key),
-            qml_models=select_rows(qml_models, key),
-        ):
-            labels = {"model": inference_batch.model, "shots": inference_batch.batch.shots}
-            parts = submit_batch(
-                inference_batch.batch, spec, dispatcher, principal=principal, requested_at=requested_at
+        plans = list(
+            inference_batches(
+                key,
+                backend,
+                spec=spec,
+                dataset=dataset,
+                splits=stored_folds(qml_folds, key),
+                qml_models=select_rows(qml_models, key),
             )
-            rows += [{**labels, **part} for part in parts]
+        )
+        ends = np.cumsum([0, *(plan.batch.points for plan in plans)]).tolist()
+        parts = submit_batches(
+            [(first, plan.batch) for first, plan in zip(ends, plans, strict=False)],
+            spec,
+            dispatcher,
+            principal=principal,
+            requested_at=requested_at,
+        )
+        for first, end, plan in zip(ends, ends[1:], plans, strict=False):
+            mine = [part for part in parts if first <= part["first_point"] < end]
+            labels = {"model": plan.model, "shots": plan.batch.shots}
+            rows += [
+                {**labels, **part, "sub_batch": number, "first_point": part["first_point"] - first}
+                for number, part in enumerate(mine)
+            ]
     return from_rows(schemas.QML_SUBMISSIONS, rows)
 
 
 def inference_batches(
     key: str, backend: str, *, spec: LearningSpec, dataset: Dataset, splits: Sequence[Split], qml_models: pa.Table
-) -> Iterator[InferenceBatch]:
+) -> Iterator[InferenceBatch | KernelMeasurement]:
     """Yield the batches of an experiment on a backend; the same ones whenever it is asked.
 
     Args:
@@ -118,11 +158,12 @@ def inference_batches(
     """
     check_backend_is_named(spec, key, backend)
     trained = qml_models.filter(pc.equal(qml_models.column("purpose"), "comparison")).to_pylist()
-    for model in spec.measured_models:
+    for model in (*spec.measured_models, *spec.measured_kernels):
         by_fold = {(run["repeat"], run["fold"]): run for run in trained if run["model"] == model}
         folds = tuple(_fold_model(split, by_fold[split.repeat, split.fold]) for split in splits)
         for shots in spec.measured_shots:
-            yield plan_inference(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
+            plan = plan_kernel if model in spec.measured_kernels else plan_inference
+            yield plan(key, backend, spec=spec, dataset=dataset, model=model, folds=folds, shots=shots)
 
 
 def plan_inference(
@@ -157,19 +198,56 @@ def plan_inference(
         seeds = sampling_seeds(spec.seed, model, shots, "gradient", points=points)
         features = first.reduction.transform(dataset.features[rows])
         pieces.append(gradient_batch(first.estimator.circuit_, features, seeds=seeds, **where))
-    batch = replace(
+    return InferenceBatch(model=model, folds=folds, gradient_rows=rows, batch=_joined(pieces))
+
+
+def plan_kernel(
+    key: str,
+    backend: str,
+    *,
+    spec: LearningSpec,
+    dataset: Dataset,
+    model: str,
+    folds: tuple[FoldModel, ...],
+    shots: int,
+) -> KernelMeasurement:
+    """Return the batch that measures the kernel of every fold with one number of shots."""
+    from qhybrid_pipelines.learning.measurement.circuit_batches import sampling_seeds
+    from qhybrid_pipelines.learning.measurement.kernel_batches import KernelSize, kernel_batch
+
+    pieces = []
+    for fold in folds:
+        split, machine = fold.split, fold.estimator
+        size = KernelSize(samples=len(machine.samples_), queries=len(split.test))
+        pieces.append(
+            kernel_batch(
+                machine.samples_,
+                fold.reduction.transform(dataset.features[split.test]),
+                encoding=machine.encoding,
+                layers=machine.layers,
+                bandwidth=machine.bandwidth,
+                experiment=key,
+                backend=backend,
+                shots=shots,
+                seeds=sampling_seeds(spec.seed, model, shots, split.repeat, split.fold, points=size.circuits),
+            )
+        )
+    return KernelMeasurement(model=model, folds=folds, batch=_joined(pieces))
+
+
+def _joined(pieces: Sequence[CircuitBatch]) -> CircuitBatch:
+    """Return batches of one template as one, point after point."""
+    return replace(
         pieces[0],
         bindings=np.concatenate([piece.bindings for piece in pieces]),
         seeds=np.concatenate([piece.seeds for piece in pieces]),
     )
-    return InferenceBatch(model=model, folds=folds, gradient_rows=rows, batch=batch)
 
 
 def _fold_model(split: Split, run: Row) -> FoldModel:
-    from qhybrid_pipelines.learning.models.reuploading_classifier import ReuploadingClassifier
     from qhybrid_pipelines.learning.models.saved_models import model_from_bytes
 
     estimator = model_from_bytes(run["saved_model"].encode(), name=f"{run['model']} of fold {run['fold']}")
-    assert isinstance(estimator, ReuploadingClassifier)
     reduction = FeaturePipeline.from_dict(json.loads(run["reduction"]))
-    return FoldModel(split=split, reduction=reduction, estimator=estimator)
+    trials = tuple(json.loads(run["trial_scores"]))
+    return FoldModel(split=split, reduction=reduction, estimator=estimator, trials=trials)

@@ -1,4 +1,4 @@
-"""What came back from a backend: predictions from measured expectations, and gradients with the exact ones."""
+"""What came back from a backend: predictions from measured expectations or kernels, and gradients with the exact ones."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ from qhybrid_pipelines.control.job_dispatcher import Dispatcher
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.learning.data.dataset import Dataset
 from qhybrid_pipelines.learning.data.table_rows import MeasurementRow
+from qhybrid_pipelines.learning.evaluation.metrics import Predictions
 from qhybrid_pipelines.steps.execute.qpu_result_sets import collect_counts
 from qhybrid_pipelines.steps.learning.datasets_and_folds import load_verified_dataset, stored_folds
-from qhybrid_pipelines.steps.learning.inference_batches import FoldModel, InferenceBatch, inference_batches
+from qhybrid_pipelines.steps.learning.inference_batches import (
+    FoldModel,
+    InferenceBatch,
+    KernelMeasurement,
+    inference_batches,
+)
+from qhybrid_pipelines.steps.learning.kernel_machines import kernel_rows
+from qhybrid_pipelines.steps.learning.measurement_rows import measurement_rows
 from qhybrid_pipelines.steps.values_from_rows import ExecutionKey, Row, get_learning_specification, select_rows
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.specifications import Specifications
@@ -30,8 +38,8 @@ def qml_measurements(
     qml_submissions: pa.Table,
     specifications: Specifications,
     dispatcher: Dispatcher,
-) -> tuple[pa.Table, pa.Table]:
-    """Return the tables `qml_measurements` and `qml_gradients`.
+) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table]:
+    """Return the tables `qml_measurements`, `qml_gradients`, `qml_kernels` and `qml_kernel_entries`.
 
     A model whose jobs did not all end by their deadline has no rows, and so no verdict on this backend.
 
@@ -40,6 +48,8 @@ def qml_measurements(
     """
     measured: list[MeasurementRow] = []
     gradients: list[Row] = []
+    kernels: list[Row] = []
+    entries: list[Row] = []
     for backend, key in executions:
         spec = get_learning_specification(experiments, key)
         dataset = load_verified_dataset(key, spec, qml_datasets, specifications)
@@ -55,11 +65,22 @@ def qml_measurements(
             batch = inference_batch.batch
             mine = [row for row in parts if (row["model"], row["shots"]) == (inference_batch.model, batch.shots)]
             tables = collect_counts(batch, mine, dispatcher)
-            if tables:
-                expectations = _expectations(pa.concat_tables(tables), inference_batch)
+            if not tables:
+                continue
+            counts = pa.concat_tables(tables)
+            if isinstance(inference_batch, KernelMeasurement):
+                found = kernel_rows(inference_batch, counts, dataset, spec.evaluation.metric)
+                measured, kernels, entries = measured + found[0], kernels + found[1], entries + found[2]
+            else:
+                expectations = _expectations(counts, inference_batch)
                 measured += _measurement_rows(inference_batch, dataset, expectations[: inference_batch.test_points])
                 gradients += _gradient_rows(inference_batch, dataset, expectations[inference_batch.test_points :])
-    return from_rows(schemas.QML_MEASUREMENTS, measured), from_rows(schemas.QML_GRADIENTS, gradients)
+    return (
+        from_rows(schemas.QML_MEASUREMENTS, measured),
+        from_rows(schemas.QML_GRADIENTS, gradients),
+        from_rows(schemas.QML_KERNELS, kernels),
+        from_rows(schemas.QML_KERNEL_ENTRIES, entries),
+    )
 
 
 def _expectations(counts: pa.Table, inference_batch: InferenceBatch) -> F64:
@@ -85,25 +106,12 @@ def _fold_measurement_rows(
 
     scores = fold.estimator.circuit_.scores(expectations)
     decision = squeeze_binary_scores(scores)
-    predicted = fold.estimator.labels_from_scores(decision)
-    shares = probabilities(scores)
-    return [
-        MeasurementRow(
-            experiment=inference_batch.batch.experiment,
-            backend=inference_batch.batch.backend,
-            model=inference_batch.model,
-            shots=inference_batch.batch.shots,
-            repeat=fold.split.repeat,
-            fold=fold.split.fold,
-            row=int(row),
-            truth=int(dataset.labels[row]),
-            predicted=int(predicted[place]),
-            probabilities=shares[place].tolist(),
-            decision=float(decision[place]) if decision.ndim == 1 else None,
-            expectations=expectations[place].tolist(),
-        )
-        for place, row in enumerate(fold.split.test)
-    ]
+    output = Predictions(
+        predicted=fold.estimator.labels_from_scores(decision),
+        probabilities=probabilities(scores),
+        decision=decision if decision.ndim == 1 else None,
+    )
+    return measurement_rows(inference_batch, fold, dataset, output, expectations=expectations)
 
 
 def _gradient_rows(inference_batch: InferenceBatch, dataset: Dataset, expectations: F64) -> list[Row]:

@@ -265,10 +265,7 @@ def _plan_learning(key: str, spec: LearningSpec, registered: Specifications, lak
         yield step.backend, f"{model}, {iterations} iterations of training", step.qubits, step, iterations
     for backend in spec.backends:
         for plan in planned_inferences(key, backend, spec, registered, lake):
-            what = f"{plan.model}, {plan.test_points} test rows"
-            if len(plan.gradient_rows):
-                what += f", gradient of {len(plan.gradient_rows)} rows"
-            yield backend, what, plan.batch.qubits, plan.batch, 1
+            yield backend, plan.what, plan.batch.qubits, plan.batch, 1
 
 
 def _plan_series(key: str, spec: SamplingSpec, registered: Specifications) -> Iterator[PlannedBatch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.core.vocabulary.kernel_words import kernel_sentences
 from qhybrid_pipelines.core.vocabulary.kinds import LEARNING_FAMILY
 from qhybrid_pipelines.core.vocabulary.loop_words import training_sentence
 from qhybrid_pipelines.quantum.qasm import draw_circuit
@@ -63,6 +64,7 @@ def learning_content(
         summaries=summaries,
         losses=losses_by_model(_rows(lake, schemas.QML_ITERATIONS, key)),
         on_backend=_training_sentence(key, spec, lake),
+        kernels=tuple(kernel_sentences(_measured_kernels(key, spec, lake))),
         models=_rows(lake, schemas.QML_MODELS, key, _MODEL_COLUMNS),
         circuits=_circuits(key, spec, lake, specifications),
     )
@@ -75,6 +77,13 @@ def _training_sentence(key: str, spec: LearningSpec, lake: Lake) -> str | None:
         return None
     rows = lake.read(schemas.QML_TRAINING_STEPS, partition).to_pylist()
     return f"Trained on {spec.training.backend}. {training_sentence(rows)}."
+
+
+def _measured_kernels(key: str, spec: LearningSpec, lake: Lake) -> list[Row]:
+    """Return the rows of `qml_kernels` of all backends; none where no kernel is measured, or not yet."""
+    wanted = [PartitionKey(experiment=key, backend=backend) for backend in spec.backends if spec.measured_kernels]
+    there = [partition for partition in wanted if lake.exists(schemas.QML_KERNELS, partition)]
+    return [row for partition in there for row in lake.read(schemas.QML_KERNELS, partition).to_pylist()]
 
 
 def _rows(lake: Lake, table: Table, key: str, columns: tuple[str, ...] | None = None) -> list[Row]:

@@ -31,17 +31,21 @@ from qhybrid_pipelines.storage.schemas.learning import (
     LEARNING_TABLES,
     QML_DATASETS,
     QML_FOLDS,
-    QML_GRADIENTS,
     QML_ITERATIONS,
-    QML_MEASUREMENTS,
     QML_MODELS,
     QML_PREDICTIONS,
     QML_SCORES,
-    QML_SUBMISSIONS,
     QML_SUMMARIES,
     QML_TRACKING_RUNS,
-    QML_TRAINING_STEPS,
     QML_VERDICTS,
+)
+from qhybrid_pipelines.storage.schemas.learning_measurements import (
+    QML_GRADIENTS,
+    QML_KERNEL_ENTRIES,
+    QML_KERNELS,
+    QML_MEASUREMENTS,
+    QML_SUBMISSIONS,
+    QML_TRAINING_STEPS,
 )
 from qhybrid_pipelines.storage.schemas.ledger import CANARY_JOBS, COSTS, JOB_EVENTS, JOBS, LATENCY, LEDGER_TABLES
 from qhybrid_pipelines.storage.schemas.preparation import (
@@ -129,6 +133,8 @@ __all__ = [
     "QML_FOLDS",
     "QML_GRADIENTS",
     "QML_ITERATIONS",
+    "QML_KERNELS",
+    "QML_KERNEL_ENTRIES",
     "QML_MEASUREMENTS",
     "QML_MODELS",
     "QML_PREDICTIONS",

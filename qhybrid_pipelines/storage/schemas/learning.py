@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pyarrow as pa
 
-from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
 from qhybrid_pipelines.core.vocabulary.verdicts import Verdict
 from qhybrid_pipelines.storage.schemas.descriptions import (
-    BACKEND,
     BOOL,
     EXPERIMENT,
     F64,
@@ -20,45 +16,31 @@ from qhybrid_pipelines.storage.schemas.descriptions import (
     Table,
     column,
 )
-from qhybrid_pipelines.storage.schemas.execution import QPU_SUBMISSIONS
 from qhybrid_pipelines.storage.schemas.interpretation import TRACKING_RUNS
-
-_MODEL = column("model", TEXT, "Name of the model: a circuit, a classical baseline or a control")
-
-_SIDE = column(
-    "side",
-    TEXT,
-    "What kind of model it is; a control must stay at chance, or only names the largest class",
-    words=("quantum", "unentangled_control", "baseline", "control"),
+from qhybrid_pipelines.storage.schemas.learning_columns import (
+    DATA_ROW,
+    DECISION,
+    FOLD,
+    INPUTS,
+    MEASURED_ON,
+    METRIC,
+    MODEL,
+    PREDICTED,
+    PURPOSE,
+    REPEAT,
+    SHOTS_PER_ROW,
+    SIDE,
+    TRAIN_ROWS,
+    TRUTH,
 )
-
-_INPUTS = column("inputs", TEXT, "Features it was given", words=("reduced", "all"))
-
-_REPEAT = column("repeat", I32, "Repeat of the cross-validation, from 0", minimum=0)
-
-_FOLD = column("fold", I32, "Fold of the repeat, from 0", minimum=0)
-
-_PURPOSE = column("purpose", TEXT, "What the training is for", words=("comparison", "learning_curve"))
-
-_TRAIN_ROWS = column("train_rows", I32, "Rows of the final fit", "rows", minimum=1)
-
-_DATA_ROW = column("row", I32, "Number of the row in the data set, from 0", minimum=0)
-
-_TRUTH = column("truth", I32, "Its class index", minimum=0)
-
-_PREDICTED = column("predicted", I32, "The class index that the model says", minimum=0)
-
-_DECISION = column("decision", F64, "Score that grows with class 1; null for more than two classes", nullable=True)
-
-_MEASURED_ON = column(
-    "backend", TEXT, "Backend of measured circuits; null for exact expectations and classical models", nullable=True
+from qhybrid_pipelines.storage.schemas.learning_measurements import (
+    QML_GRADIENTS,
+    QML_KERNEL_ENTRIES,
+    QML_KERNELS,
+    QML_MEASUREMENTS,
+    QML_SUBMISSIONS,
+    QML_TRAINING_STEPS,
 )
-
-_SHOTS_PER_ROW = column(
-    "shots", I32, "Shots per test row; null for exact expectations and classical models", "shots", nullable=True
-)
-
-_METRIC = column("metric", TEXT, "What is measured", words=get_args(Metric))
 
 QML_DATASETS = Table(
     name="qml_datasets",
@@ -88,9 +70,9 @@ QML_FOLDS = Table(
     key=("experiment", "repeat", "fold", "row"),
     columns=(
         EXPERIMENT,
-        _REPEAT,
-        _FOLD,
-        _DATA_ROW,
+        REPEAT,
+        FOLD,
+        DATA_ROW,
         column("role", TEXT, "What the row does in this fold", words=("train", "validation", "test")),
         column("algorithm", TEXT, "What made the folds, with its version and scikit-learn's", nullable=True),
     ),
@@ -105,13 +87,13 @@ QML_MODELS = Table(
     order=_ONE_TRAINING,
     columns=(
         EXPERIMENT,
-        _MODEL,
-        _SIDE,
-        _INPUTS,
-        _REPEAT,
-        _FOLD,
-        _PURPOSE,
-        _TRAIN_ROWS,
+        MODEL,
+        SIDE,
+        INPUTS,
+        REPEAT,
+        FOLD,
+        PURPOSE,
+        TRAIN_ROWS,
         column("test_rows", I32, "Rows of the test fold", "rows"),
         column("seed", I64, "Seed of the final fit"),
         column("settings", TEXT, "JSON: the settings that won"),
@@ -155,49 +137,15 @@ QML_ITERATIONS = Table(
     key=("experiment", "model", "inputs", "repeat", "fold", "iteration"),
     columns=(
         EXPERIMENT,
-        _MODEL,
-        _INPUTS,
-        _REPEAT,
-        _FOLD,
+        MODEL,
+        INPUTS,
+        REPEAT,
+        FOLD,
         column("iteration", I32, "Step, from 1", minimum=1),
         column("epoch", I32, "Pass over the training rows, from 0", minimum=0),
         column("loss", F64, "Mean cross-entropy of the step's rows, before the step", "nats"),
         column("gradient_norm", F64, "Euclidean norm of its gradient"),
         column("seconds", F64, "Time of the step", "s", measured=True),
-    ),
-)
-
-QML_TRAINING_STEPS = Table(
-    name="qml_training_steps",
-    meaning="What training with the shots of a backend measured, one row per circuit, fold and iteration; no row for exact training",
-    key=("experiment", "backend", "model", "repeat", "fold", "iteration"),
-    columns=(
-        EXPERIMENT,
-        BACKEND,
-        _MODEL,
-        _REPEAT,
-        _FOLD,
-        column("iteration", I32, "Step, from 1; all folds of a model are one batch of circuits", minimum=1),
-        column("optimiser", TEXT, "How the gradient is found", words=("adam", "spsa")),
-        column(
-            "parameters", pa.list_(F64), "Before the step, as they were measured: weights in radians, readout, bias"
-        ),
-        column("circuits", I32, "Circuits of this fold", minimum=1),
-        column("shots", I32, "Shots per circuit", "shots", minimum=1),
-        column("job_ids", pa.list_(TEXT), "The jobs in the ledger of the model's batch, shared by all of its folds"),
-        column("cost_quoted_usd", F64, "Its share, by circuits, of the highest price of these jobs", "USD"),
-        column(
-            "loss",
-            F64,
-            "Mean cross-entropy of the step's rows, from their shots; of spsa the mean over both sides; null where it was "
-            "not measured yet",
-            "nats",
-            nullable=True,
-        ),
-        column("gradient_norm", F64, "Euclidean norm of the gradient", nullable=True),
-        column("gradient", pa.list_(F64), "In the order of the parameters", nullable=True),
-        column("seconds", F64, "From planning the jobs to their verified results", "s", nullable=True, measured=True),
-        column("stop_reason", TEXT, "Why training ended; in every row, null while it goes on", nullable=True),
     ),
 )
 
@@ -207,67 +155,18 @@ QML_PREDICTIONS = Table(
     key=(*_ONE_TRAINING, "row"),
     columns=(
         EXPERIMENT,
-        _MODEL,
-        _SIDE,
-        _INPUTS,
-        _REPEAT,
-        _FOLD,
-        _PURPOSE,
-        _TRAIN_ROWS,
-        _DATA_ROW,
-        _TRUTH,
-        _PREDICTED,
+        MODEL,
+        SIDE,
+        INPUTS,
+        REPEAT,
+        FOLD,
+        PURPOSE,
+        TRAIN_ROWS,
+        DATA_ROW,
+        TRUTH,
+        PREDICTED,
         column("probabilities", pa.list_(F64), "Per class; null where the model gives none", nullable=True),
-        _DECISION,
-    ),
-)
-
-QML_SUBMISSIONS = Table(
-    name="qml_submissions",
-    meaning="The jobs in the ledger that measure trained circuits on the test rows, one row per sub-batch",
-    key=("experiment", "backend", "model", "shots", "sub_batch"),
-    columns=(
-        EXPERIMENT,
-        BACKEND,
-        _MODEL,
-        column("shots", I32, "Shots per circuit", "shots", minimum=1),
-        *QPU_SUBMISSIONS.columns[2:],
-    ),
-)
-
-QML_MEASUREMENTS = Table(
-    name="qml_measurements",
-    meaning="What trained circuits measured on a backend, one row per test row",
-    key=("experiment", "backend", "model", "shots", "repeat", "fold", "row"),
-    columns=(
-        EXPERIMENT,
-        BACKEND,
-        _MODEL,
-        column("shots", I32, "Shots per test row", "shots", minimum=1),
-        _REPEAT,
-        _FOLD,
-        _DATA_ROW,
-        _TRUTH,
-        _PREDICTED,
-        column("probabilities", pa.list_(F64), "Per class"),
-        _DECISION,
-        column("expectations", pa.list_(F64), "Measured <Z> of every qubit"),
-    ),
-)
-
-QML_GRADIENTS = Table(
-    name="qml_gradients",
-    meaning="The gradient of the loss on training rows of the first fold, by parameter shift on a backend, and exactly",
-    key=("experiment", "backend", "model", "shots", "parameter"),
-    columns=(
-        EXPERIMENT,
-        BACKEND,
-        _MODEL,
-        column("shots", I32, "Shots per circuit", "shots", minimum=1),
-        column("parameter", I32, "Index of the parameter: weights, readout, bias", minimum=0),
-        column("rows", I32, "Training rows that the loss is a mean over", "rows", minimum=1),
-        column("measured", F64, "Slope that the backend measured"),
-        column("exact", F64, "Slope computed exactly"),
+        DECISION,
     ),
 )
 
@@ -281,17 +180,17 @@ QML_SCORES = Table(
     order=_ONE_SCORE,
     columns=(
         EXPERIMENT,
-        _MODEL,
-        _SIDE,
-        _INPUTS,
-        _MEASURED_ON,
-        _SHOTS_PER_ROW,
-        _REPEAT,
-        _FOLD,
-        _PURPOSE,
-        _TRAIN_ROWS,
+        MODEL,
+        SIDE,
+        INPUTS,
+        MEASURED_ON,
+        SHOTS_PER_ROW,
+        REPEAT,
+        FOLD,
+        PURPOSE,
+        TRAIN_ROWS,
         column("test_rows", I32, "Rows of the test fold", "rows"),
-        _METRIC,
+        METRIC,
         column("value", F64, "Its value; null where the model gives no such score", nullable=True),
     ),
 )
@@ -302,12 +201,12 @@ QML_SUMMARIES = Table(
     key=("experiment", "side", "model", "inputs", "backend", "shots", "metric"),
     columns=(
         EXPERIMENT,
-        _MODEL,
-        _SIDE,
-        _INPUTS,
-        _MEASURED_ON,
-        _SHOTS_PER_ROW,
-        _METRIC,
+        MODEL,
+        SIDE,
+        INPUTS,
+        MEASURED_ON,
+        SHOTS_PER_ROW,
+        METRIC,
         column("folds", I32, "Test folds in all repeats"),
         column("mean", F64, "Mean over the folds"),
         column("low", F64, "Lower 95 % bound of the mean, corrected after Nadeau and Bengio", nullable=True),
@@ -321,11 +220,11 @@ QML_VERDICTS = Table(
     key=("experiment", "model", "backend", "shots", "scope"),
     columns=(
         EXPERIMENT,
-        _MODEL,
-        _SIDE,
-        _MEASURED_ON,
-        _SHOTS_PER_ROW,
-        _METRIC,
+        MODEL,
+        SIDE,
+        MEASURED_ON,
+        SHOTS_PER_ROW,
+        METRIC,
         column(
             "scope", TEXT, "Against baselines on all features too, or on the same ones only", words=("all", "reduced")
         ),
@@ -387,6 +286,8 @@ LEARNING_TABLES: tuple[Table, ...] = (
     QML_SUBMISSIONS,
     QML_MEASUREMENTS,
     QML_GRADIENTS,
+    QML_KERNELS,
+    QML_KERNEL_ENTRIES,
     QML_SCORES,
     QML_SUMMARIES,
     QML_VERDICTS,

@@ -18,9 +18,10 @@ class Kernel(TrainableModel):
 
     name = "kernel"
     description = (
-        "A support vector machine on the fidelity of embedded states (ZZ feature map, or rotations alone with encoding: angle). It is computed exactly and "
-        "not measured: a backend would need a circuit for every pair of rows. The saved model holds its training rows."
+        "A support vector machine on the fidelity of embedded states (ZZ feature map, or rotations alone with encoding: angle). Its settings are "
+        "chosen by the exact kernel; measure_kernel measures it on backends, with a circuit for every pair of rows. The saved model holds its training rows."
     )
+    is_kernel = True
     # Every pair of rows is compared: at this size the overlaps take 400 MB, and four times as much at twice the rows.
     max_rows = 5_000
 

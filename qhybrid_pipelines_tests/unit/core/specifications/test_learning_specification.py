@@ -48,6 +48,17 @@ def test_training_on_a_backend_writes_out_what_it_takes_and_is_measured_there():
     assert LearningSpec.model_validate_json(experiment_text(spec)) == spec
 
 
+def test_a_kernel_is_measured_only_where_that_was_asked_for():
+    assert read(WINE).measured_kernels == ()
+    left_out = read(WINE + "evaluation: {measure_kernel: false}\n")
+    assert experiment_key(left_out) == experiment_key(read(WINE))
+    spec = read(
+        WINE + "models: [kernel]\nevaluation: {measure_kernel: true, shots: [64], backends: ['ibm:fake_manila']}\n"
+    )
+    assert (spec.measured_kernels, spec.measured_models, spec.backends) == (("kernel",), (), ("ibm:fake_manila",))
+    assert LearningSpec.model_validate_json(experiment_text(spec)) == spec
+
+
 def test_an_optimisation_is_read_as_before_whether_it_says_its_kind_or_not():
     # What stood there when angles were not optimised by default, and 16 qubits the most; all is named, so the key is that of then.
     text = (
@@ -82,6 +93,18 @@ def test_the_unentangled_control_is_always_beside_the_variational_classifier():
         (WINE + "models: []\n", "models", 4, "at least 1"),
         (WINE + "baselines: []\n", "baselines", 4, "list such as"),
         (WINE + "evaluation: {shots: 1024}\n", "evaluation.shots", 4, "must be a list"),
+        (
+            WINE + "models: [variational]\nevaluation: {measure_kernel: true}\n",
+            "evaluation.measure_kernel",
+            5,
+            "no kernel",
+        ),
+        (
+            WINE + "evaluation: {measure_kernel: true, shots: [null]}\n",
+            "evaluation.measure_kernel",
+            4,
+            "number of shots",
+        ),
         (WINE + "evaluation: {backends: [nowhere]}\n", "evaluation.backends.0", 4, "provider:backend"),
         (WINE + "tuning: {trials: 0}\n", "tuning.trials", 4, "at least 1"),
         (HEAD, "dataset", None, "missing"),

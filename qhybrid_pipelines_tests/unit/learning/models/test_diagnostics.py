@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhybrid_pipelines.core.seeds import generator
-from qhybrid_pipelines.core.specifications.learning_specification import TrainingSpec
+from qhybrid_pipelines.core.specifications.training_specification import TrainingSpec
 from qhybrid_pipelines.learning.circuits.class_scores import circuit_from_parameters, output_count
 from qhybrid_pipelines.learning.circuits.own_circuit import read_own_circuit
 from qhybrid_pipelines.learning.circuits.pennylane_engine import BackpropEngine
