@@ -221,9 +221,15 @@ CASES = {
     ),
     "unknown encoding": (
         GOOD,
+        {"features": {"pca": 2, "encoding": "amplitud"}},
+        "features.encoding",
+        "Did you mean amplitude?",
+    ),
+    "a row without amplitudes": (
+        GOOD,
         {"features": {"pca": 2, "encoding": "amplitude"}},
         "features.encoding",
-        "one of: angle, iqp",
+        "row 9 of mine.csv",
     ),
     "an encoding for a circuit that has its own": (
         GOOD,

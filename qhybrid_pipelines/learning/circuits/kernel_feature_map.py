@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.specifications.features_specification import EncodingName
+from qhybrid_pipelines.learning.circuits.amplitude_encoding import amplitudes
 
 C128 = npt.NDArray[np.complex128]
 
@@ -54,12 +55,14 @@ def apply_embedding(angles: Any, *, n_qubits: int, layers: int) -> None:
 
 
 def embedded_states(features: F64, *, layers: int, bandwidth: float, encoding: EncodingName = "iqp") -> C128:
-    """Return the state of every sample, shape ``(samples, 2**n_features)``; all samples in one simulation per block.
+    """Return the state of every sample, shape ``(samples, 2**n_qubits)``; all samples in one simulation per block.
 
-    ``angle`` turns each qubit by its scaled feature (RX), once: more layers would only be a larger bandwidth.
+    ``angle`` turns each qubit by its scaled feature (RX), once: more layers would only be a larger bandwidth. ``amplitude`` has neither.
     """
     if encoding == "angle":
         return _product_states(bandwidth * features)
+    if encoding == "amplitude":
+        return amplitudes(features).astype(np.complex128)
     import pennylane as qml
 
     width = features.shape[1]

@@ -20,6 +20,7 @@ from qhybrid_pipelines.core.jobs.circuit_jobs import Template
 from qhybrid_pipelines.core.jobs.openqasm import read_circuit
 from qhybrid_pipelines.core.specifications.features_specification import MAX_LEARNING_QUBITS
 from qhybrid_pipelines.core.text.spelling import remedy_for_unknown
+from qhybrid_pipelines.learning.circuits.amplitude_encoding import preparation_angles
 from qhybrid_pipelines.learning.circuits.kernel_feature_map import embedding_angles
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.quantum.qasm import empty_circuit, write_circuit
@@ -53,6 +54,7 @@ class OwnCircuitShape:
         weights: what it calls the weights.
         pairs: after the features, the products of each pair of them are features too, as `kernel_feature_map.embedding_angles` has
             them.
+        amplitudes: instead, the features that angles are made of are those of `amplitude_encoding.preparation_angles`.
     """
 
     text: str
@@ -64,6 +66,7 @@ class OwnCircuitShape:
     features: tuple[str, ...]
     weights: tuple[str, ...]
     pairs: bool = False
+    amplitudes: bool = False
 
     @property
     def n_features(self) -> int:
@@ -99,6 +102,8 @@ class OwnCircuitShape:
         """
         if self.pairs:
             features = embedding_angles(features, bandwidth=1.0)
+        if self.amplitudes:
+            features = preparation_angles(features)
         values = np.tile(np.array(self.constants, dtype=np.float64), (len(features), 1))
         for terms, numbers in ((self.feature_terms, features), (self.weight_terms, np.atleast_2d(weights))):
             # Term by term in a fixed order: the same numbers for any number of points, which a matrix product does not promise.
@@ -157,6 +162,7 @@ class OwnCircuitShape:
             features=tuple(record["features"]),
             weights=tuple(record["weights"]),
             pairs=record.get("pairs", False),
+            amplitudes=record.get("amplitudes", False),
         )
 
 
@@ -332,6 +338,21 @@ def input_names(count: int) -> tuple[str, ...]:
     """Return names of a template's inputs, which Qiskit sorts: their alphabetical order is that of their numbers."""
     digits = len(str(count))
     return tuple(f"a_{number:0{digits}d}" for number in range(count))
+
+
+def named_gates(
+    steps: Sequence[tuple[str, tuple[int, ...]]], inputs: Sequence[str]
+) -> list[tuple[Any, tuple[int, ...]]]:
+    """Return gates by their names in Qiskit with their qubits; those of `ROTATIONS` are turned by the inputs, in their order."""
+    from qiskit.circuit import Parameter
+    from qiskit.circuit.library import get_standard_gate_name_mapping
+
+    gates, angles = get_standard_gate_name_mapping(), {name: Parameter(name) for name in inputs}
+    places = iter(inputs)
+    return [
+        (gates[name].base_class(angles[next(places)]) if name in ROTATIONS else gates[name], qubits)
+        for name, qubits in steps
+    ]
 
 
 def template_text(gates: Sequence[tuple[Any, tuple[int, ...]]], n_qubits: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.errors import InvalidInput
-from qhybrid_pipelines.core.specifications.features_specification import MAX_LEARNING_QUBITS
+from qhybrid_pipelines.core.specifications.features_specification import MAX_AMPLITUDES, MAX_LEARNING_QUBITS
 from qhybrid_pipelines.learning.data.dataset import Dataset
 
 #: Angles of the encoding: one half turn from the smallest to the largest training value, radians.
@@ -87,14 +87,20 @@ def check_circuit_width(dataset: Dataset, k: int | None, inputs: int) -> None:
         )
 
 
-def check_features(dataset: Dataset, k: int | None) -> None:
-    """Check that the data set's columns fit on the qubits, one angle each.
+def check_features(dataset: Dataset, k: int | None, *, amplitudes: bool = False) -> None:
+    """Check that the data set's columns fit on the qubits, one angle each, or in the amplitudes of a state.
 
     Raises:
         InvalidInput: more components than columns, or without components more columns than qubits.
     """
     columns = len(dataset.feature_names)
-    if k is None and columns > MAX_LEARNING_QUBITS:
+    if amplitudes and k is None and not 2 <= columns <= MAX_AMPLITUDES:
+        raise InvalidInput(
+            f"{columns} {'feature is' if columns == 1 else 'features are'} not encoded in amplitudes, but 2 to {MAX_AMPLITUDES}",
+            remedy="Reduce them, for example features.pca: 64, or take another encoding.",
+            field="features.encoding",
+        )
+    if not amplitudes and k is None and columns > MAX_LEARNING_QUBITS:
         raise InvalidInput(
             f"{columns} features need {columns} qubits, and a circuit that is trained has at most {MAX_LEARNING_QUBITS}",
             remedy="Reduce them, for example features.pca: 4, or choose some under dataset.features.",

@@ -11,8 +11,9 @@ import numpy as np
 from qhybrid_pipelines.core.canonical import canonical_json
 from qhybrid_pipelines.core.errors import InvalidInput
 from qhybrid_pipelines.core.specifications.learning_specification import LearningSpec
+from qhybrid_pipelines.learning.circuits.amplitude_encoding import SMALLEST_LENGTH
 from qhybrid_pipelines.learning.data.dataset import Dataset, describe_dataset
-from qhybrid_pipelines.learning.data.feature_pipeline import check_circuit_width, check_features
+from qhybrid_pipelines.learning.data.feature_pipeline import check_circuit_width, check_features, fit_angle_encoder
 from qhybrid_pipelines.learning.data.folds import INNER_FOLDS, Split, check_folds, make_splits
 from qhybrid_pipelines.learning.data.table_rows import (
     DatasetRow,
@@ -56,7 +57,9 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
     rarest = int(dataset.class_counts.min())
     smallest = fewest - math.ceil(fewest / min(INNER_FOLDS, rarest - math.ceil(rarest / spec.folds.k)))
     # Whether every part has every class depends on which rows are in it.
-    if dataset.groups is not None or dataset.times is not None or spec.measured_kernels:
+    in_amplitudes = spec.features.encoding == "amplitude"
+    splits: list[Split] = []
+    if dataset.groups is not None or dataset.times is not None or spec.measured_kernels or in_amplitudes:
         splits = list(
             make_splits(
                 dataset.labels,
@@ -73,7 +76,7 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
         _check_kernel_circuits(spec, dataset, splits)
     if spec.circuit is not None:
         check_circuit_width(dataset, spec.features.pca, len(spec.circuit.data))
-    check_features(dataset, spec.features.pca)
+    check_features(dataset, spec.features.pca, amplitudes=in_amplitudes)
     for number, size in enumerate(spec.evaluation.curve):
         if not max(len(dataset.class_names), spec.features.pca or 1) <= size <= fewest:
             raise InvalidInput(
@@ -88,6 +91,25 @@ def check_experiment(spec: LearningSpec, dataset: Dataset) -> None:
             remedy="Use fewer components or more rows.",
             field="features.pca",
         )
+    if in_amplitudes:
+        _check_amplitudes(spec, dataset, splits)
+
+
+def _check_amplitudes(spec: LearningSpec, dataset: Dataset, splits: Sequence[Split]) -> None:
+    """Check that no row is all zeros once it is scaled, in any fold: it would have no amplitudes.
+
+    Raises:
+        InvalidInput: names the row.
+    """
+    for split in splits:
+        chain = fit_angle_encoder(dataset.features[split.outer_train], spec.features.pca)
+        lengths = np.linalg.norm(chain.transform(dataset.features), axis=1)
+        if lengths.min() < SMALLEST_LENGTH:
+            raise InvalidInput(
+                f"row {int(lengths.argmin())} of {dataset.name}, counted from 0, is all zeros once it is scaled, and amplitudes have a direction only",
+                remedy="Remove the row, or take another encoding.",
+                field="features.encoding",
+            )
 
 
 def _check_kernel_circuits(spec: LearningSpec, dataset: Dataset, splits: Sequence[Split]) -> None:

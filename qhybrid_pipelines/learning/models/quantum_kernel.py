@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.specifications.features_specification import EncodingName
+from qhybrid_pipelines.learning.circuits.amplitude_encoding import amplitude_qubits
 from qhybrid_pipelines.learning.circuits.input_checks import (
     UnusableInput,
     check_angles,
@@ -54,7 +55,8 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             layers: repetitions of the feature map.
             bandwidth: factor of every feature.
             C: cost of a misplaced sample.
-            encoding: ``iqp`` is the ZZ feature map, ``angle`` a rotation of each qubit, without entanglement.
+            encoding: ``iqp`` is the ZZ feature map, ``angle`` a rotation of each qubit, without entanglement, ``amplitude`` the sample as the
+                state, for which layers and bandwidth mean nothing.
         """
         self.layers = layers
         self.bandwidth = bandwidth
@@ -65,7 +67,7 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         """Compute the kernel and solve the machine.
 
         Args:
-            X: shape ``(samples, n_features)``, radians in [-pi/2, pi/2]; one qubit for each feature.
+            X: shape ``(samples, n_features)``, radians in [-pi/2, pi/2]; one qubit for each feature, but for amplitudes.
             y: labels.
 
         Raises:
@@ -73,7 +75,10 @@ class QuantumKernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False)
         check_angles(X, getattr(self, "feature_names_in_", None))
-        check_qubit_count(X.shape[1], None)
+        if self.encoding == "amplitude":
+            amplitude_qubits(X.shape[1])
+        else:
+            check_qubit_count(X.shape[1], None)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         check_classes(self.classes_)

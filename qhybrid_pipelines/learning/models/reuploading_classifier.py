@@ -19,7 +19,9 @@ from threadpoolctl import threadpool_limits
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.specifications.features_specification import EncodingName
+from qhybrid_pipelines.learning.circuits.amplitude_encoding import amplitudes
 from qhybrid_pipelines.learning.circuits.class_scores import TrainedCircuit, probabilities, squeeze_binary_scores
+from qhybrid_pipelines.learning.circuits.encoded_circuit import encoded_circuit_shape
 from qhybrid_pipelines.learning.circuits.gradient_engines import (
     GradientEngine,
     GradientEngineName,
@@ -35,7 +37,6 @@ from qhybrid_pipelines.learning.circuits.input_checks import (
     check_qubit_count,
     check_whole_number,
 )
-from qhybrid_pipelines.learning.circuits.iqp_circuit import iqp_circuit_shape
 from qhybrid_pipelines.learning.circuits.own_circuit import AnyCircuitShape, OwnCircuitShape
 from qhybrid_pipelines.learning.circuits.reuploading_circuit import CircuitShape
 from qhybrid_pipelines.learning.training.stopping_rules import iteration_limit_message
@@ -86,8 +87,8 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             must_converge: raise `NotConverged` where it was not flat at the end; else that is a `ConvergenceWarning`.
             seed: of first parameters and batches.
             engine: ``adjoint``, ``spsa``, ``autograd`` or ``jax``, for training; predictions are always exact.
-            encoding: ``angle`` turns each qubit by its feature, ``iqp`` also each pair by the product of theirs; by the latter no
-                qubits can be spare.
+            encoding: ``angle`` turns each qubit by its feature, ``iqp`` also each pair by the product of theirs, ``amplitude`` begins with the
+                sample as the state; by the latter two no qubits can be spare.
         """
         self.n_qubits = n_qubits
         self.layers = layers
@@ -166,6 +167,8 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             seed=check_whole_number("seed", self.seed, at_least=0),
         )
         shape = self.circuit_shape(X.shape[1])
+        if isinstance(shape, OwnCircuitShape) and shape.amplitudes:
+            amplitudes(X)  # names a row that has none by its number here; a step knows only its own rows
         return Trainer(
             shape,
             config,
@@ -184,16 +187,17 @@ class ReuploadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
                 there is no such encoding.
         """
         check_choice("encoding", self.encoding, get_args(EncodingName))
-        n_qubits = check_qubit_count(n_features, self.n_qubits)
         layers = check_whole_number("layers", self.layers, at_least=1)
-        if self.encoding == "iqp":
-            if n_qubits != n_features:
+        if self.encoding != "angle":
+            shape = encoded_circuit_shape(self.encoding, n_features, layers=layers, entangled=self.entangled)
+            if self.n_qubits not in {None, check_qubit_count(shape.n_qubits, None)}:
                 raise UnusableInput(
-                    f"the encoding iqp has a qubit for each of {n_features} features, not {n_qubits}",
+                    f"the encoding {self.encoding} of {n_features} features has {shape.n_qubits} qubits, not {self.n_qubits}",
                     remedy="Leave n_qubits out, or take the encoding angle.",
                     field="n_qubits",
                 )
-            return iqp_circuit_shape(n_features, layers=layers, entangled=self.entangled)
+            return shape
+        n_qubits = check_qubit_count(n_features, self.n_qubits)
         return CircuitShape(n_features=n_features, n_qubits=n_qubits, layers=layers, entangled=self.entangled)
 
     def expectations(self, X: Any) -> F64:  # noqa: N803

@@ -147,5 +147,5 @@ def _untrained_classifier(
     assert isinstance(estimator, ReuploadingClassifier)
     classes = np.unique(labels)
     width = spec.features.pca or columns
-    estimator.circuit_ = estimator.make_trainer(np.zeros((len(classes), width)), classes).circuit
+    estimator.circuit_ = estimator.make_trainer(np.ones((len(classes), width)), classes).circuit
     return estimator

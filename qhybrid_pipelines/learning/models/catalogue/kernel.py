@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qhybrid_pipelines.learning.models.learner import Estimator, Settings
+from qhybrid_pipelines.learning.models.learner import Estimator, Learner, Settings
 from qhybrid_pipelines.learning.models.trainable_model import Diagnostics, ModelRequest, TrainableModel
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Kernel(TrainableModel):
 
     name = "kernel"
     description = (
-        "A support vector machine on the fidelity of embedded states (ZZ feature map, or rotations alone with encoding: angle). Its settings are "
+        "A support vector machine on the fidelity of embedded states (ZZ feature map, or rotations alone with encoding: angle, or the row itself with amplitude). Its settings are "
         "chosen by the exact kernel; measure_kernel measures it on backends, with a circuit for every pair of rows. The saved model holds its training rows."
     )
     is_kernel = True
@@ -40,6 +41,12 @@ class Kernel(TrainableModel):
         from scipy.stats import loguniform
 
         return {"C": loguniform(1e-2, 1e3), "bandwidth": loguniform(0.1, 2.0)}
+
+    def make_learner(self, request: ModelRequest) -> Learner:
+        """Return the model as tuning and comparison know it; amplitudes have no bandwidth to search for."""
+        learner = super().make_learner(request)
+        space = {name: range_ for name, range_ in learner.search_space.items() if name != "bandwidth"}
+        return replace(learner, search_space=space) if request.encoding == "amplitude" else learner
 
     def build(self, request: ModelRequest, settings: Settings, _seed: int) -> Estimator:
         """Return an unfitted classifier; it draws nothing."""

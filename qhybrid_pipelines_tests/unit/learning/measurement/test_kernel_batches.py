@@ -22,7 +22,7 @@ from qhybrid_pipelines.learning.models.measured_kernel import MeasuredKernelSvm
 RNG = np.random.default_rng(17)
 SAMPLES, QUERIES, SHOTS = 9, 4, 200
 SIZE = KernelSize(samples=SAMPLES, queries=QUERIES)
-CASES = [("angle", 2), ("iqp", 1), ("iqp", 2), ("iqp", 3)]
+CASES = [("angle", 2), ("iqp", 1), ("iqp", 2), ("iqp", 3), ("amplitude", 2)]
 
 
 def make_batch(encoding, layers, n_features=3, shots=SHOTS):
@@ -52,7 +52,7 @@ def counts(zeros, shots):
 
 
 @pytest.mark.parametrize(("encoding", "layers"), CASES)
-@pytest.mark.parametrize("n_features", [1, 3])
+@pytest.mark.parametrize("n_features", [2, 3, 5])
 def test_a_circuit_comes_back_to_zero_as_often_as_the_exact_kernel_says(encoding, layers, n_features):
     batch, (fitted, crossed) = make_batch(encoding, layers, n_features)
     assert batch.points == SIZE.circuits == SAMPLES * (SAMPLES - 1) // 2 + SAMPLES * QUERIES
