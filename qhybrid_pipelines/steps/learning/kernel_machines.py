@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from qhybrid_pipelines.core.binary_models.ising import F64
 from qhybrid_pipelines.core.vocabulary.learning_metrics import Metric
@@ -25,19 +24,18 @@ if TYPE_CHECKING:
 
 
 def kernel_rows(
-    plan: KernelMeasurement, counts: pa.Table, dataset: Dataset, metric: Metric
+    plan: KernelMeasurement, measured: F64, dataset: Dataset, metric: Metric
 ) -> tuple[list[MeasurementRow], list[Row], list[Row]]:
     """Return the rows of `qml_measurements`, `qml_kernels` and `qml_kernel_entries` of one measured kernel.
 
     Args:
         plan: what was measured.
-        counts: that came back.
+        measured: entries, in the order of its points.
         dataset: of the experiment.
         metric: by which the cost is chosen.
     """
-    from qhybrid_pipelines.learning.measurement.kernel_batches import KernelSize, entries_from_counts
+    from qhybrid_pipelines.learning.measurement.kernel_batches import KernelSize
 
-    measured = entries_from_counts(counts, plan.batch)
     predictions: list[MeasurementRow] = []
     kernels, entries, start = [], [], 0
     for fold in plan.folds:

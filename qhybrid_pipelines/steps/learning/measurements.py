@@ -46,6 +46,8 @@ def qml_measurements(
     Raises:
         JobFailed: a job is not finished, or ended without a usable result.
     """
+    from qhybrid_pipelines.learning.measurement.kernel_batches import entries_from_counts
+
     measured: list[MeasurementRow] = []
     gradients: list[Row] = []
     kernels: list[Row] = []
@@ -69,7 +71,8 @@ def qml_measurements(
                 continue
             counts = pa.concat_tables(tables)
             if isinstance(inference_batch, KernelMeasurement):
-                found = kernel_rows(inference_batch, counts, dataset, spec.evaluation.metric)
+                shares = entries_from_counts(counts, inference_batch.batch)
+                found = kernel_rows(inference_batch, shares, dataset, spec.evaluation.metric)
                 measured, kernels, entries = measured + found[0], kernels + found[1], entries + found[2]
             else:
                 expectations = _expectations(counts, inference_batch)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score
 from sklearn.svm import SVC
@@ -27,7 +26,7 @@ PAGE = {"name": "x", "dataset": {"source": "sklearn:wine"}}
 
 @pytest.fixture(scope="module")
 def measured():
-    """Three folds of a small data set, whose circuits come back to zero as often as their probability says."""
+    """Three folds of a small data set, whose entries are shares of so many shots, rounded."""
     rng = np.random.default_rng(2)
     labels = np.arange(ROWS) % 2
     dataset = Dataset(
@@ -48,14 +47,9 @@ def measured():
         model, queries = fold.estimator, fold.reduction.transform(dataset.features[fold.split.test])
         own = model.kernel_matrix(model.samples_)
         exact += [own[np.triu_indices(len(own), 1)], model.kernel_matrix(queries).ravel()]
-    entries = np.round(SHOTS * np.concatenate(exact)).astype(np.int64)
-    point = np.repeat(np.arange(len(entries)), 2)
-    counts = pa.table({
-        "point": point, "repetition": 0 * point, "bits": np.tile(np.array([0, 3], dtype=np.uint64), len(entries)),
-        "count": np.stack([entries, SHOTS - entries], axis=1).ravel(),
-    })  # fmt: skip
+    entries = np.round(SHOTS * np.concatenate(exact)) / SHOTS
     assert plan.batch.points == len(entries)
-    return SimpleNamespace(plan=plan, dataset=dataset, found=kernel_rows(plan, counts, dataset, "accuracy"))
+    return SimpleNamespace(plan=plan, dataset=dataset, found=kernel_rows(plan, entries, dataset, "accuracy"))
 
 
 def test_every_fold_predicts_as_a_machine_on_its_entries(measured):
