@@ -9,9 +9,11 @@ import pytest
 
 from qhybrid_pipelines.core.errors import CorruptResult, Unavailable
 from qhybrid_pipelines.core.jobs.circuit_jobs import CircuitBatch, JobRef, RawResult, Template
-from qhybrid_pipelines.execution.braket.decoding import CONTENT_TYPE, decode, details, envelope
+from qhybrid_pipelines.core.jobs.job_states import JobState
+from qhybrid_pipelines.execution.braket.decoding import CONTENT_TYPE, decode, details, envelope, has_results
 from qhybrid_pipelines.execution.braket.payload import circuit_digest
 from qhybrid_pipelines.execution.braket.set_results import gather
+from qhybrid_pipelines.execution.braket.tasks import snapshot
 
 TASK, DEVICE = (
     "arn:aws:braket:eu-north-1:123456789012:quantum-task/abc",
@@ -201,3 +203,23 @@ def test_results_are_gathered_from_the_folder_of_the_task_and_from_nowhere_else(
     ):
         with pytest.raises(Unavailable, match=r"not in its folder|not a path below"):
             gather(json.dumps(whole | changes).encode(), bucket="b", folder="f/t", load=load)
+
+
+SET_ACTION = {"actionType": "braket.ir.openqasm.program_set", "programCount": 1, "executableCount": 5}
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ({"status": "COMPLETED"}, JobState.COMPLETED),
+        ({"status": "FAILED", "actionMetadata": SET_ACTION, "numSuccessfulShots": 40}, JobState.COMPLETED),
+        ({"status": "FAILED", "actionMetadata": SET_ACTION, "numSuccessfulShots": 0}, JobState.FAILED),
+        ({"status": "FAILED", "actionMetadata": SET_ACTION}, JobState.FAILED),
+        ({"status": "FAILED", "numSuccessfulShots": 40}, JobState.FAILED),
+        ({"status": "CANCELLED", "actionMetadata": SET_ACTION, "numSuccessfulShots": 40}, JobState.CANCELLED),
+    ],
+)
+def test_a_set_that_failed_in_part_is_collected(task, expected):
+    ref = JobRef(provider="braket", backend="braket:iqm.Garnet", provider_job_id=TASK)
+    assert snapshot(task, ref).state is expected
+    assert has_results(task) is (expected is JobState.COMPLETED)
