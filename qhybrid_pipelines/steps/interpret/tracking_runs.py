@@ -14,6 +14,7 @@ from qhybrid_pipelines.core.specifications.labels import Labels
 from qhybrid_pipelines.core.specifications.sampling_specification import SamplingSpec
 from qhybrid_pipelines.core.vocabulary.kinds import SAMPLING_FAMILY
 from qhybrid_pipelines.core.vocabulary.verdicts import count_verdicts
+from qhybrid_pipelines.problems.point_scores import best_point
 from qhybrid_pipelines.problems.source_sense import as_stated, is_negated
 from qhybrid_pipelines.quantum.qasm import draw_circuit
 from qhybrid_pipelines.steps.values_from_rows import (
@@ -22,6 +23,7 @@ from qhybrid_pipelines.steps.values_from_rows import (
     get_circuits_specification,
     get_row,
     select_rows,
+    to_columns,
 )
 from qhybrid_pipelines.storage import schemas
 from qhybrid_pipelines.storage.label_store import LabelStore, read_labels
@@ -242,9 +244,8 @@ def _best_counts(point_scores: pa.Table, counts: pa.Table, n_qubits: int) -> tup
     """Return the counts of the point with the lowest mean energy, summed over runs; none above 64 qubits, where each differs."""
     if not point_scores.num_rows or n_qubits > WORD:
         return ()
-    points = point_scores.column("point").to_numpy()
-    means = np.bincount(points, weights=point_scores.column("mean_energy").to_numpy()) / np.bincount(points)
-    chosen = counts.column("point").to_numpy() == int(np.nanargmin(means))
+    best = best_point(to_columns(point_scores.select(["point", "mean_energy"])))
+    chosen = counts.column("point").to_numpy() == best
     outcomes, inverse = np.unique(counts.column("bits").to_numpy()[chosen], return_inverse=True)
     totals = np.bincount(inverse, weights=counts.column("count").to_numpy()[chosen]).astype(np.int64)
     return tuple((bitstring(b, n_qubits), int(c)) for b, c in zip(outcomes, totals, strict=True))
