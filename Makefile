@@ -66,7 +66,7 @@ test-paid-once: $(STAMP)  ## thousands of kills, on four faces at every named pl
 	$(BIN)/python benchmarks/paid_once.py --kills 200 --copies --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 300 --clocks
 	$(BIN)/python benchmarks/paid_once.py --kills 200 --clocks --ledger postgres
-	$(BIN)/python benchmarks/paid_once.py --kills 2000 --places 15 --requests 60 --kinds http sapi ibm braket
+	$(BIN)/python benchmarks/paid_once.py --kills 2000 --places 15 --requests 30 --kinds http sapi ibm braket
 
 test-pythons: $(STAMP)  ## every test under Python 3.12 and 3.13; one that this machine lacks is skipped, and said so
 	$(BIN)/python tools/environments.py 3.12 3.13

@@ -75,7 +75,7 @@ KINDS = {
 #: All requests of a ledger and provider come to their end, however few kills are wanted.
 FEWEST_REQUESTS, MOST_REQUESTS = 10, 40
 #: After which a kind ends even if what was asked for has not happened; its kills are met long before.
-MOST_SETUPS = 20
+MOST_SETUPS = 40
 ALL_PLACES = (
     *("process start", "nothing written", "APPROVED", "SUBMITTING, not accepted", "SUBMITTING, accepted"),
     *(place for place in PLACES if place not in ("nothing written", "APPROVED")),
@@ -86,7 +86,7 @@ ALL_PLACES = (
 def fought(kind: str, kills: int, options: argparse.Namespace, server: str | None) -> Tally:
     """Fight in one new setup after the other until enough kills have landed, and what was asked for has happened."""
     total, number, until = Tally(), 0, time.monotonic() + 60 * options.minutes
-    places = NamedPlaces(options.places, slots=WORKERS) if options.places else None
+    places = NamedPlaces(options.places, slots=WORKERS, kind=kind) if options.places else None
     with tempfile.TemporaryDirectory() as folder:
         while time.monotonic() < until and (
             total.landed < kills
@@ -99,6 +99,8 @@ def fought(kind: str, kills: int, options: argparse.Namespace, server: str | Non
                 open_place(home, server, is_copied=restores or copies) as place,
                 new_setup(home, kind, rng, number, options) as setup,
             ):
+                if places is not None and isinstance(setup, EmulatorSetup):
+                    setup.add_doubts()
                 test = KillTest(
                     setup,
                     place.ledger,
@@ -114,7 +116,8 @@ def fought(kind: str, kills: int, options: argparse.Namespace, server: str | Non
                 )
                 total.add(test.run_until_done())
             number += 1
-    total.places = Counter() if places is None else places.hits
+    if places is not None:
+        total.places = Counter({place: places.hits[place] for place in places.places})
     return total
 
 
@@ -180,18 +183,14 @@ def row_of(name: str, tally: Tally, seconds: float) -> dict[str, Any]:
         "guessed": tally.guessed,
         "finished": tally.finished,
         **(
-            {"taken back": tally.taken_back, "fewest at a named place": fewest(tally)}
-            if any(tally.places.values())
+            {"taken back": tally.taken_back, "fewest at a named place": min(tally.places.values())}
+            if tally.places
             else {}
         ),
         "held for a person": tally.in_doubt,
         "otherwise broken": len(tally.broken),
         "seconds": round(seconds),
     }
-
-
-def fewest(tally: Tally) -> int:
-    return min(tally.places[place] for place in NAMED_PLACES)
 
 
 def is_clean(tally: Tally) -> bool:
@@ -254,9 +253,11 @@ def main() -> int:
                 print(f"{name}: {words}", file=sys.stderr)
             total.add(tally)
             at, clean = at + tally.at, clean and is_clean(tally) and has_happened(KINDS[name], tally, options)
-            clean = clean and (not options.places or fewest(tally) >= options.places)
+            clean = clean and (not options.places or min(tally.places.values()) >= options.places)
             by_place[name] = tally.places
-    total.places = Counter({place: min(hits[place] for hits in by_place.values()) for place in NAMED_PLACES})
+    if options.places:
+        met = {place: [hits[place] for hits in by_place.values() if place in hits] for place in NAMED_PLACES}
+        total.places = Counter({place: min(hits) for place, hits in met.items() if hits})
     rows.append(row_of("**all**", total, time.perf_counter() - began))
     chosen = [name for name in ("clocks", "restores", "copies") if getattr(options, name)]
     about = machine("sqlalchemy") | {
@@ -280,7 +281,8 @@ def main() -> int:
         show("Where the kills landed", places, about)
         if options.places:
             named = [
-                {"place": place} | {name: hits[place] for name, hits in by_place.items()} for place in NAMED_PLACES
+                {"place": place} | {name: hits.get(place, "no way") for name, hits in by_place.items()}
+                for place in NAMED_PLACES
             ]
             show("Killed at named places", named, about)
         strokes = [{"fault of a provider": fault, "struck": total.struck[fault]} for fault in sorted(total.struck)]

@@ -30,8 +30,6 @@ from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
 DEVICE = "iqm.Garnet"
 BRAKET_FAULTS: list[dict[str, Any]] = [
     *submission_faults("POST /quantum-task"),
-    # Where tokens are merged, a token is looked up before it is sent only after such a one.
-    {"route": "POST /quantum-task", "probability": 0.06, "fault": "throttle", "params": {"retry_after": 0}},
     {"route": "POST /quantum-tasks", "probability": 0.03, "fault": "reset"},
     {"route": "GET /quantum-task/{id}", "probability": 0.03, "fault": "html_200"},
     {"route": "GET /s3/{object}", "probability": 0.05, "fault": "truncated_json"},

@@ -10,7 +10,8 @@ from qhybrid_pipelines.control.jobs.job_ids import job_id_for
 from qhybrid_pipelines.control.ledger.port import JobRecord
 from qhybrid_pipelines.control.ledger.sql_ledger import SqlLedger
 from qhybrid_pipelines.core.jobs.job_states import JobState
-from qhybrid_pipelines_tests.support.paid_once.protocols import is_unwanted, note_path
+from qhybrid_pipelines_tests.support.paid_once.named_places import is_unwanted
+from qhybrid_pipelines_tests.support.paid_once.protocols import note_path
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import (
     EXPERIMENT,
     KNOWN_SHOTS,

@@ -23,7 +23,7 @@ from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support.paid_once.judge import Tally, judge_naive, judge_protocol
 from qhybrid_pipelines_tests.support.paid_once.ledger_copies import HomeCopies, LedgerBackups
 from qhybrid_pipelines_tests.support.paid_once.machine_clocks import draw_clock
-from qhybrid_pipelines_tests.support.paid_once.named_places import NamedPlaces
+from qhybrid_pipelines_tests.support.paid_once.named_places import Errand, NamedPlaces, States
 from qhybrid_pipelines_tests.support.paid_once.protocols import DONE, PROTOCOLS, TRY_AGAIN, Life, Worker, note_path
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, number_of, submit_known_job
 
@@ -109,18 +109,19 @@ class KillTest:
         for _ in range(MOST_ROUNDS_PER_REQUEST * left):
             if not (todo := self._unfinished()):
                 break
-            in_vain, left = (in_vain + 1 if len(todo) == left else 0), len(todo)
+            in_vain, left = (in_vain if len(todo) == left else 0), len(todo)
             # A life that is longer than the others, for example in recovery, must come to its end some time.
-            span = usual * 1.2 ** max(0, in_vain - 1)
-            self._round(todo, span)
+            in_vain += self._round(todo, usual * 1.2 ** max(0, in_vain - 1))
         else:
-            raise RuntimeError(f"requests {todo} have no end")
+            raise RuntimeError(f"requests {sorted(todo)} have no end")
         naive = self._protocol == "naive"
         tally = (
             judge_naive(self._setup)
             if naive
             else judge_protocol(self._setup, self._ledger, has_cancellations=self._places is not None)
         )
+        if self._places is not None:
+            tally.broken += [f"a process was at {place}, where no way leads" for place in self._places.wrongly_passed()]
         tally.landed = self._landed
         if self._backups is not None:
             tally.restored, tally.undone = self._backups.restored, self._backups.undone
@@ -141,8 +142,8 @@ class KillTest:
             raise RuntimeError("a process failed by itself")
         return time.perf_counter() - began
 
-    def _round(self, todo: list[int], span: float) -> None:
-        """Start one or two processes on the same work and kill each within ``span`` seconds, at a moment of its own."""
+    def _round(self, todo: dict[int, States], span: float) -> bool:
+        """Start one or two processes on the same work, kill each within ``span`` seconds, and tell whether all moments were random."""
         self._ledger.close()  # a child must not inherit an open SQLite file
         if self._backups is not None:
             self._backups.next_round(self._chance)
@@ -150,38 +151,47 @@ class KillTest:
         if self._copies is not None:
             home, ledger = self._copies.next_round(self._chance)
             guard = self._copies.guard(home, ledger)
-        now, running = time.perf_counter(), list[_Process]()
+        now, running, is_random = time.perf_counter(), list[_Process](), True
         for slot in range(self._chance.choice((1, 1, WORKERS))):
-            order = list(todo) if slot == 0 else self._chance.sample(todo, len(todo))
-            wanted = self._places.wanted() if self._places and self._chance.random() < 0.5 else frozenset()
-            delay = LONGEST_LIFE * span if wanted else self._chance.uniform(0.0, span)
+            order, delay = list(todo), self._chance.uniform(0.0, span)
+            if slot > 0:
+                self._chance.shuffle(order)
             life = Life(setup=self._setup, ledger=ledger, guard=guard, has_cancellations=self._places is not None)
+            errand = self._places.choose(self._chance, todo) if self._places and self._chance.random() < 0.5 else None
+            if errand is not None:
+                is_random, order, delay = False, errand.order, LONGEST_LIFE * span
+                life = replace(life, asks=errand.asks)
             if self._has_clocks:
                 life = replace(life, clock=draw_clock(self._chance, span))
-            running.append(_Process(self._fork(slot, order, life, wanted), slot, now + delay))
+            running.append(_Process(self._fork(slot, order, life, errand), slot, now + delay))
         for process in sorted(running, key=lambda process: process.kill_at):
-            _wait_until(process)
-            # Until it is waited for, even a process that has ended keeps its number.
-            os.kill(process.pid, signal.SIGKILL)
-            end = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
-            if end == -signal.SIGKILL:
-                self._landed += 1
-                if self._places is not None:
-                    self._places.count(process.slot)
-                [number] = struct.unpack_from("i", self._shared, 4 * process.slot)
-                place = self._place(number)
-                self._at[place] = self._at.get(place, 0) + 1
-            elif end not in (DONE, TRY_AGAIN):
-                raise RuntimeError("a process failed by itself")
+            self._kill(process)
+        return is_random
 
-    def _fork(self, slot: int, order: list[int], life: Life, wanted: frozenset[str] = frozenset()) -> int:
+    def _kill(self, process: _Process) -> None:
+        """Kill a process at its moment, unless it has died at its place or come to its end, and note where that was."""
+        _wait_until(process)
+        # Until it is waited for, even a process that has ended keeps its number.
+        os.kill(process.pid, signal.SIGKILL)
+        end = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+        if end == -signal.SIGKILL:
+            self._landed += 1
+            if self._places is not None:
+                self._places.count(process.slot)
+            [number] = struct.unpack_from("i", self._shared, 4 * process.slot)
+            place = self._place(number)
+            self._at[place] = self._at.get(place, 0) + 1
+        elif end not in (DONE, TRY_AGAIN):
+            raise RuntimeError("a process failed by itself")
+
+    def _fork(self, slot: int, order: list[int], life: Life, errand: Errand | None = None) -> int:
         struct.pack_into("i", self._shared, 4 * slot, -1)
         if self._places is not None:
             self._places.clear(slot)
         child = os.fork()
         if child == 0:
-            if self._places is not None and wanted:
-                self._places.arm(slot, wanted)
+            if self._places is not None:
+                self._places.arm(slot, errand and errand.place)
             os._exit(self._run_worker(slot, order, life))
         return child
 
@@ -196,19 +206,20 @@ class KillTest:
     def _marking(self, slot: int) -> Callable[[int], None]:
         return lambda number: struct.pack_into("i", self._shared, 4 * slot, number)
 
-    def _unfinished(self) -> list[int]:
+    def _unfinished(self) -> dict[int, States]:
+        """Return the states of the jobs of each request that has not come to its end; of the naive protocol there are none."""
         if self._protocol == "naive":
-            return [
-                number
+            return {
+                number: frozenset()
                 for number, sub_batches in enumerate(self._setup.requests)
                 if not all(note_path(self._setup, sub_batch).exists() for sub_batch in sub_batches)
-            ]
-        states = {job.job_id: job.state for job in self._ledger.jobs()}
-        return [
-            number
+            }
+        known = {job.job_id: job.state for job in self._ledger.jobs()}
+        found = {
+            number: frozenset(known.get(job_id_for(sub_batch.batch)) for sub_batch in sub_batches)
             for number, sub_batches in enumerate(self._setup.requests)
-            if not all(states.get(job_id_for(sub_batch.batch)) in ENDED for sub_batch in sub_batches)
-        ]
+        }
+        return {number: states for number, states in found.items() if not states <= ENDED}
 
     def _place(self, number: int) -> str:
         """Return where a process was when it died, by what stands in the ledger and in the book."""

@@ -21,11 +21,14 @@ from qhybrid_pipelines.core.errors import ProviderError, Refused
 from qhybrid_pipelines.core.jobs.job_states import JobState
 from qhybrid_pipelines.core.jobs.sub_batches import SubBatch
 from qhybrid_pipelines.core.system.clock import SYSTEM_CLOCK, Clock
+from qhybrid_pipelines_tests.support.paid_once.named_places import is_unwanted
 from qhybrid_pipelines_tests.support.paid_once.provider_setups import ProviderSetup, make_dispatcher, number_of
 
 DONE, TRY_AGAIN = 0, 75
 BUDGET_USD = 1000.0
 PERSON = "ada"
+#: Of whoever wants a job back: asks for it, or notes the wish for a daemon's round, or for whoever submits.
+WAYS_TO_ASK = ("cancel", "poll", "submit")
 #: Looks at one job before a process leaves it to the next one.
 POLLS = 400
 
@@ -40,6 +43,7 @@ class Life:
         clock: of its machine.
         guard: knows whether its home is the one that it says it is; None where nobody asks.
         has_cancellations: somebody wants the jobs of every second request back.
+        asks: how, one of `WAYS_TO_ASK`; by chance where it is None.
     """
 
     setup: ProviderSetup
@@ -47,6 +51,7 @@ class Life:
     clock: Clock = SYSTEM_CLOCK
     guard: HomeGuard | None = None
     has_cancellations: bool = False
+    asks: str | None = None
 
 
 Worker = Callable[[Life, Sequence[int], Callable[[int], None]], int]
@@ -62,7 +67,7 @@ def ledger_protocol(life: Life, todo: Sequence[int], began: Callable[[int], None
         try:
             is_wanted_back = life.has_cancellations and is_unwanted(number)
             if is_wanted_back:
-                _go_on_cancelling(dispatcher, sub_batches)
+                _go_on_cancelling(dispatcher, sub_batches, life.asks)
             jobs = dispatcher.submit_all(sub_batches, SubmitRequest(tier="batch", budget_usd=BUDGET_USD))
             if is_wanted_back:
                 jobs = [dispatcher.decisions.cancel(job.job_id, by=PERSON) for job in jobs]
@@ -80,16 +85,11 @@ def ledger_protocol(life: Life, todo: Sequence[int], began: Callable[[int], None
     return end
 
 
-def is_unwanted(number: int) -> bool:
-    """Tell whether somebody wants the jobs of a request back, where there are cancellations."""
-    return number % 2 == 1
-
-
-def _go_on_cancelling(dispatcher: Dispatcher, sub_batches: Sequence[SubBatch]) -> None:
+def _go_on_cancelling(dispatcher: Dispatcher, sub_batches: Sequence[SubBatch], how: str | None) -> None:
     """Ask once more for what a process before may have died over; or note the wish, for a daemon's round or for whoever submits."""
     ids = {job_id_for(sub_batch.batch) for sub_batch in sub_batches}
     planned = [job for job in dispatcher.ledger.jobs() if job.job_id in ids]
-    how = random.Random(os.getpid()).choice(("cancel", "poll", "submit"))
+    how = how or random.Random(os.getpid()).choice(WAYS_TO_ASK)
     if how == "cancel":
         for job in planned:
             dispatcher.decisions.cancel(job.job_id, by=PERSON)

@@ -89,13 +89,22 @@ def submission_faults(route: str) -> list[dict[str, Any]]:
     ]
 
 
+def doubts(route: str) -> list[dict[str, Any]]:
+    """Return what happens to requests that submit: refused by a gateway after they were accepted, or by the provider, for now."""
+    return [
+        {"route": route, "probability": 0.15, "fault": "gateway", "params": {"status": 429}},
+        {"route": route, "probability": 0.15, "fault": "throttle", "params": {"retry_after": 0}},
+    ]
+
+
 EMULATOR_LAG_SECONDS = 0.05
 #: What the adapter is told: the listing's lag and the time that a request may still be under way after its sender died.
 DECLARED_LAG_SECONDS = 0.2
 EMULATOR_FAULTS: list[dict[str, Any]] = [
     *submission_faults("POST /jobs"),
     {"route": "GET /jobs", "probability": 0.03, "fault": "reset"},
-    {"route": "GET /jobs", "probability": 0.03, "times": 3, "fault": "early_answer", "params": {"what": "failed"}},
+    # Once: of a job of which it was said twice, seconds apart, that it had failed, it is true.
+    {"route": "GET /jobs", "probability": 0.03, "times": 1, "fault": "early_answer", "params": {"what": "failed"}},
     {"route": "GET /jobs/{id}/results", "probability": 0.05, "fault": "early_answer", "params": {"what": "empty"}},
     {"route": "GET /jobs/{id}/results", "probability": 0.05, "fault": "early_answer", "params": {"what": "short"}},
     {"route": "GET /jobs/{id}", "probability": 0.05, "fault": "early_answer", "params": {"what": "no_shots"}},
@@ -214,10 +223,22 @@ class EmulatorSetup:
     def struck(self) -> Counter[str]:
         """Return how often each rule of the fault plan that strikes single requests and jobs has struck."""
         rules = httpx.get(f"{self._emulator.admin_url}/faults", timeout=30).json()["rules"]
-        return Counter({_fault_name(rule): rule["fired"] for rule in rules if not rule["fault"].endswith("_lag")})
+        struck = Counter[str]()
+        for rule in rules:
+            if not rule["fault"].endswith("_lag"):
+                struck[_fault_name(rule)] += rule["fired"]
+        return struck
 
     def count_unresolved_resubmissions(self) -> int:
         return 0
+
+    def add_doubts(self) -> None:
+        """Let every third answer to a submission be one that is doubted."""
+        with httpx.Client(base_url=self._emulator.admin_url, timeout=30) as admin:
+            rules = admin.get("/faults").json()["rules"]
+            route = next(rule["route"] for rule in rules if rule["fault"] == "gateway")
+            plan = [{name: value for name, value in rule.items() if name not in ("seen", "fired")} for rule in rules]
+            admin.put("/faults", content=json.dumps([*plan, *doubts(route)])).raise_for_status()
 
 
 ProviderSetup = DurableVendorSetup | EmulatorSetup
