@@ -228,6 +228,8 @@ def _advance_experiments(jobs: list[Any]) -> dg.SensorDefinition:
         }
         resting = find_resting(list(may_begin), open_workspace.control_plane, now)
         new = {stage: history for stage, history in may_begin.items() if stage not in resting}
+        # The inbox tells Dagster of what it registered when it is through with all of it: what is not known has no neighbours.
+        add_partitions(context.instance, list(new))
         requests = make_run_requests(new, open_workspace, context.instance, lambda history: str(history.ended or ""))
         is_quiet = not running and not new
         if (

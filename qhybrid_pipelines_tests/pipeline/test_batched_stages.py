@@ -69,3 +69,11 @@ def test_many_reach_their_verdicts_in_few_runs_and_the_wrong_one_fails_alone(cod
             names = [column.name for column in table.columns if not column.measured and column.name != "job_id"]
             there = code_location.workspace.lake.read(table, partition).select(names)
             assert there.equals(alone.workspace.lake.read(table, partition).select(names))
+
+
+def test_experiments_that_the_inbox_has_not_told_dagster_of_yet_are_batched_all_the_same(code_location):
+    """While an inbox of a thousand files is read, what was registered first is due already."""
+    keys = [code_location.register(PAGE.format(number=number) + SMALL) for number in range(20, 24)]
+    assert not code_location.instance.get_dynamic_partitions(EXPERIMENT_PARTITIONS)
+    [request] = code_location.tick("due_stages")
+    assert sorted(request.tags[BATCH_OF_TAG].split("\n")) == sorted(keys)
