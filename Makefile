@@ -61,7 +61,7 @@ test-paid-once: $(STAMP)  ## thousands of kills, on four faces at every named pl
 	$(BIN)/python benchmarks/paid_once.py --kills 2000 --ledger sqlite
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 500 --restores
-	$(BIN)/python benchmarks/paid_once.py --kills 200 --restores --ledger postgres
+	$(BIN)/python benchmarks/paid_once.py --kills 60 --restores --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 300 --copies
 	$(BIN)/python benchmarks/paid_once.py --kills 200 --copies --ledger postgres
 	$(BIN)/python benchmarks/paid_once.py --kills 300 --clocks

@@ -154,6 +154,7 @@ class EventLogStorage(SqliteEventLogStorage):
         is_new = not path.exists()
         if is_new and self._empty is not None and files.write_once(path, self._empty) == self._empty:
             return
+        files.make_with_usual_permissions(path)
         super()._initdb(engine, for_index_shard)
         if is_new and self._empty is None:
             with engine.connect() as connection:

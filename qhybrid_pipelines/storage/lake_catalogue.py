@@ -7,7 +7,6 @@ length of a transaction that touches objects only while a collection runs, so th
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from qhybrid_pipelines.core.errors import EnvironmentFailure
+from qhybrid_pipelines.core.system.files import make_with_usual_permissions
 from qhybrid_pipelines.storage.lake_store import LEDGER_VARIABLE
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines.storage.postgres import postgres_url
@@ -304,8 +304,7 @@ def _postgres(address: str) -> Engine:
 
 def _sqlite(home: Home) -> Engine:
     path = home.lake_catalogue
-    if not path.exists():  # so that the umask decides who may write
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+    make_with_usual_permissions(path)
     url = URL.create("sqlite", database=str(path))
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
 

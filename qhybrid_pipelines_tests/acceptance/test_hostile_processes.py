@@ -110,6 +110,8 @@ def test_two_users_of_a_group_share_a_home_and_a_stranger_does_not(shared_folder
     assert {path.stat().st_gid for path in home.rglob("*")} == {GROUP}
     unreadable = [path for path in home.rglob("*") if path.stat().st_mode & 0o040 != 0o040]
     assert unreadable == []
+    # files that are replaced and never changed are nobody's to write to
+    assert {path.name for path in home.rglob("*") if path.stat().st_mode & 0o020 != 0o020} <= {"warehouse.duckdb"}
     # the second one's command reads what the first one paid, and pays nothing again
     before = states(home, *somebody(12345))
     assert set(before.values()) == {"VERIFIED"}

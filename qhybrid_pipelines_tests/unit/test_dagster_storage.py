@@ -74,6 +74,17 @@ def events(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [entry.dagster_event_type.value for entry in instance.all_logs(run_id) if entry.is_dagster_event]
 
 
+def test_who_shares_a_home_may_write_to_the_history_of_each_run(tmp_path: Path) -> None:
+    """Of a run that another user of the group began too: it may have to be ended."""
+    before = os.umask(0o002)
+    try:
+        with open_instance(tmp_path, own=True) as instance:
+            run_id = run(instance, "one")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "history" / "runs" / f"{run_id}.db").stat().st_mode & 0o777 == 0o664
+
+
 @pytest.mark.parametrize("writer", ["ours", "Dagster's"])
 def test_what_one_writes_the_other_reads(tmp_path: Path, writer: str) -> None:
     folder = tmp_path / "dagster"

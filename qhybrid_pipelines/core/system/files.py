@@ -75,6 +75,16 @@ def promote(built: Path, path: Path) -> None:
     _flush(path.parent)
 
 
+def make_with_usual_permissions(path: Path) -> None:
+    """Make a file that is not there, so that the umask decides who may write to it and to its log; SQLite would let its owner only.
+
+    One that is there is not opened: closing it would drop SQLite's locks on it where it is open elsewhere in this process, and another
+    process that closes it would take itself for the last one and remove the log, with what is committed to it afterwards.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+
+
 def give_usual_permissions(built: Path) -> None:
     """Let the umask decide who may write to a file, or to the files of a folder, that SQLite made for its owner only.
 

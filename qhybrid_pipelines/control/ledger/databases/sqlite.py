@@ -7,7 +7,6 @@ fails at once when somebody else has written, whatever the timeout. WAL needs a 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from qhybrid_pipelines.control.ledger.databases import schema
 from qhybrid_pipelines.control.ledger.databases.file_locks import hold_lock
 from qhybrid_pipelines.control.ledger.databases.read_only_files import may_write_database, read_only_options
 from qhybrid_pipelines.core.errors import InvalidInput, QHybridError
+from qhybrid_pipelines.core.system.files import make_with_usual_permissions
 
 BUSY_TIMEOUT_SECONDS = 30
 
@@ -68,11 +68,7 @@ def _prepare(engine: Engine, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The switch to WAL does not wait for other connections, and two first users must not both create tables.
     with hold_lock(lock_file(path), "schema", timeout_seconds=BUSY_TIMEOUT_SECONDS):
-        # SQLite would make a file that only its owner may write to; this way the umask decides, also for its log.
-        # Only a new file: closing one that is open elsewhere in this process would drop SQLite's locks on it, and another process
-        # that closes it would take itself for the last one and remove the log, with what is committed to it afterwards.
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        make_with_usual_permissions(path)
         with engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=WAL")
