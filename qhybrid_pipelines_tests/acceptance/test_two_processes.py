@@ -51,7 +51,9 @@ def test_two_runs_in_one_home_under_the_eyes_of_analysts(tmp_path):
             now = experiment_homes.rows(home, CONSISTENCY_QUERY)
             for row in now:
                 assert row["asked"] == row["counted"] == row["scored"], row
-                assert (row["decided"], row["solvers"] >= 5) == (1, True), row
+                assert row["solvers"] >= 5, row
+                # The other run may be between its verdict and its decision at the moment that a snapshot shows.
+                assert row["decided"] <= 1, row
             assert seen <= {row["experiment"] for row in now}
             seen |= {row["experiment"] for row in now}
             reads += 1
@@ -63,5 +65,6 @@ def test_two_runs_in_one_home_under_the_eyes_of_analysts(tmp_path):
 
     verdicts = experiment_homes.rows(home, "SELECT name, verdict FROM verdicts ORDER BY name")
     assert [row["name"] for row in verdicts] == ["left", "right", "seen"]
+    assert [row["decided"] for row in experiment_homes.rows(home, CONSISTENCY_QUERY)] == [1, 1, 1]
     assert experiment_homes.make_launcher(home).workspace.control_plane.ledger.verify_chain().is_intact
     print(f"{reads} reads of the newest snapshot, each with {reads} of the held one; {len(seen)} experiments seen")

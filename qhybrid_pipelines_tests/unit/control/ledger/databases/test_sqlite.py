@@ -38,7 +38,7 @@ def protected(request, path, monkeypatch) -> Path:
         assert options == {"effective_ids": True}
         return False if (Path(asked), mode) == (place, os.W_OK) else access(asked, mode, **options)
 
-    monkeypatch.setattr(sqlite.os, "access", may)
+    monkeypatch.setattr(os, "access", may)
     return path
 
 
@@ -100,7 +100,7 @@ def test_a_log_beside_it_counts(path, monkeypatch) -> None:
     writer = SqlLedger.open_sqlite(path)
     writer.plan(plan("b"))
     assert path.with_name("ledger.db-wal").stat().st_size
-    monkeypatch.setattr(sqlite.os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
     reader = SqlLedger.open_sqlite(path)
     assert [job.job_id for job in reader.jobs()] == ["j-a", "j-b"]
     reader.close()
@@ -119,7 +119,7 @@ def test_a_url_to_read_says_that_nobody_writes_where_there_is_no_log(path) -> No
 
 
 def test_a_file_that_is_not_there_and_may_not_be_made_is_wrong_input(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sqlite.os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
     with pytest.raises(InvalidInput) as refusal:
         SqlLedger.open_sqlite(tmp_path / "ledger.db")
     assert refusal.value.problem == "the ledger cannot be opened: unable to open database file"
