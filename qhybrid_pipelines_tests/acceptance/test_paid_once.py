@@ -89,16 +89,9 @@ def test_older_ledgers_put_back_between_the_kills() -> None:
     assert_paid_once(code, figures, 60)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    ("database", "how"),
-    [
-        ("sqlite", "--copies"),
-        *(
-            pytest.param(database, how, marks=pytest.mark.long)
-            for database, how in product(("sqlite", "postgres"), ("--restores", "--copies", "--clocks"))
-            if (database, how) != ("sqlite", "--copies")
-        ),
-    ],
+    ("database", "how"), list(product(("sqlite", "postgres"), ("--restores", "--copies", "--clocks")))
 )
 def test_a_few_kills_of_each_further_kind(postgres_server: str, database: str, how: str) -> None:
     """Of thousands that `make test-paid-once` does: copied homes, machines with wrong clocks, older ledgers on a server."""
@@ -109,6 +102,7 @@ def test_a_few_kills_of_each_further_kind(postgres_server: str, database: str, h
     assert_paid_once(code, figures, 12)
 
 
+@pytest.mark.long
 def test_behind_a_proxy_that_loses_answers() -> None:
     code, figures, _ = run("--kills", "12", "--requests", "5", "--kinds", "proxy")
     assert_paid_once(code, figures, 12)

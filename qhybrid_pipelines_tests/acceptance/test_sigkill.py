@@ -1,7 +1,7 @@
 """`qhybrid run` killed at random moments, then run again: the same tables, no job twice, nothing left behind.
 
 Each home gets one kill at a random moment of each of its stages, and every life goes on with what the one before it
-left. The seed and every moment are printed.
+left. The seed and every moment are printed. In the test command `test_fault_scenarios` kills a run right after a submission.
 """
 
 import os
@@ -20,9 +20,8 @@ from qhybrid_pipelines.execution.results import read_head
 from qhybrid_pipelines.storage.layout import Home
 from qhybrid_pipelines_tests.support import experiment_homes
 from qhybrid_pipelines_tests.support.cli_process import KILLED, CommandServer
-from qhybrid_pipelines_tests.support.matrices import others_are_long
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, experiment_homes.RUNS_IN_PROCESS]
+pytestmark = [pytest.mark.acceptance, pytest.mark.long, experiment_homes.RUNS_IN_PROCESS]
 
 SEED = int(os.environ.get("QHYBRID_KILL_SEED", "20"))
 HOMES = 4
@@ -34,8 +33,6 @@ FAILPOINTS = (
     *("submit.before_intent", "submit.intended", "submit.before_call", "submit.accepted", "submit.acknowledged"),
     *("collect.before_fetch", "collect.stored", "collect.recorded", "collect.verified"),
 )
-#: Of these, the one after which a job would be lost, the one after which it would be paid twice, and one of collection.
-QUICK_FAILPOINTS = ("submit.before_call", "submit.accepted", "collect.stored")
 #: Two rounds: the window of 4 qubits is moved once.
 SPEC = {
     "name": "killed",
@@ -152,7 +149,6 @@ def kill_repeatedly(process: KillableProcess, number: int, reference_home) -> li
     return outcomes
 
 
-@pytest.mark.long
 def test_killed_at_twenty_random_moments(stages, reference_home):
     with ThreadPoolExecutor(len(stages)) as workers:
         futures = [
@@ -178,16 +174,14 @@ def count_landed(outcomes: list[str]) -> int:
     return sum(not line.endswith(TOO_LATE) for line in outcomes)
 
 
-@pytest.mark.parametrize("names", others_are_long([QUICK_FAILPOINTS, FAILPOINTS], QUICK_FAILPOINTS))
-def test_killed_at_named_points_of_submission_and_collection(stages, reference_home, names):
-    home = stages[0].folder / f"failpoints-{len(names)}"
-    for name in names:
+def test_killed_at_named_points_of_submission_and_collection(stages, reference_home):
+    home = stages[0].folder / "failpoints"
+    for name in FAILPOINTS:
         assert stages[0].run(home, failpoint=name)["code"] == KILLED, name
     assert stages[0].run(home)["code"] == 0
     assert_same_as_reference(home, reference_home[0])
 
 
-@pytest.mark.long
 def test_the_installed_command_goes_on_after_a_kill(stages, reference_home):
     """The same with nothing forked: the command as it stands in the shell, killed once inside and run again."""
     home, tmp = stages[0].folder / "command", stages[0].folder / "command.tmp"

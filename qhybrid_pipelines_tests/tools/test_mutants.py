@@ -174,6 +174,7 @@ def run_mutants(tmp_path, pytestconfig):
     return run
 
 
+@pytest.mark.long
 def test_what_tests_notice_and_what_they_do_not(run_mutants):
     _, found, _ = run_mutants()
     states = {name: line["state"] for name, line in found.items()}
@@ -198,6 +199,7 @@ def test_what_tests_notice_and_what_they_do_not(run_mutants):
     assert {(line["tests"], line["state"]) for line in inside} == {(1, "killed")}
 
 
+@pytest.mark.long
 def test_processes_that_tests_start_import_the_mutant(run_mutants):
     only = TESTS.replace("def test_the_limit", "def left_out")
     _, found, _ = run_mutants(only, own=["qhybrid_pipelines_tests/test_small.py::test_another_process"])
