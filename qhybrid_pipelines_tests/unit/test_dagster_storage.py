@@ -33,6 +33,9 @@ def thing(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={"name": context.partition_key})
 
 
+#: Where another test of this process has imported JAX, which has threads, Python 3.12 and later warn at each fork; the child uses none of it.
+FORKS = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+
 JOB = dg.Definitions(assets=[thing], jobs=[dg.define_asset_job("make", [thing])]).resolve_job_def("make")
 
 
@@ -167,6 +170,7 @@ def test_without_waiting_it_fails(tmp_path: Path) -> None:
     assert any(any(open_all_at_once(SqliteRunStorage, tmp_path / str(attempt))) for attempt in range(20))
 
 
+@FORKS
 def test_a_forked_child_opens_files_of_its_own(tmp_path: Path) -> None:
     folder = tmp_path / "dagster"
     folder.mkdir()
@@ -198,6 +202,7 @@ def test_files_are_closed_with_the_instance(tmp_path: Path) -> None:
     assert not {name for name in open_files(folder) if name.endswith(".db")}
 
 
+@FORKS
 def test_a_killed_process_loses_no_event(tmp_path: Path) -> None:
     folder = tmp_path / "dagster"
     folder.mkdir()
